@@ -1,0 +1,111 @@
+"""Errors as RFC 9457 problem documents: every answer that refuses names the field, the value, the rule and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+_SHOWN = 80  # code points of a refused value that are sent back
+
+
+class FieldProblem(BaseModel):
+    field: str = Field(description="Dotted path of the field, such as brief.ad.landing_page.")
+    value: str = Field(description="What was sent, shortened.")
+    rule: str = Field(description="The rule it broke, by name.")
+    detail: str = Field(description="One sentence: what is wrong and what would be right.")
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457. `errors` names each field that was refused."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    rule: str | None = None
+    request_id: str | None = None
+    errors: list[FieldProblem] = []
+
+
+class Problem(Exception):
+    """Raise anywhere below a route; the handler writes the document."""
+
+    def __init__(
+        self,
+        status: int,
+        rule: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.rule, self.detail, self.headers = status, rule, detail, headers
+        self.errors = [FieldProblem(field=field, value=_shown(value), rule=rule, detail=detail)] if field else []
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def problem_response(
+    status: int,
+    rule: str,
+    detail: str,
+    *,
+    request_id: str | None = None,
+    errors: list[FieldProblem] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    document = ProblemDocument(
+        title=rule.replace("_", " "), status=status, detail=detail, rule=rule, request_id=request_id, errors=errors or []
+    )
+    return JSONResponse(document.model_dump(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _request_id(request: Request) -> str | None:
+    value: str | None = request.scope.get("request_id")
+    return value
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(
+        error.status, error.rule, error.detail, request_id=_request_id(request), errors=error.errors, headers=error.headers
+    )
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [_field_problem(item) for item in error.errors()[:20]]
+    first = problems[0]
+    return problem_response(422, "invalid_request", f"{first.field}: {first.detail}", request_id=_request_id(request), errors=problems)
+
+
+def _field_problem(item: Mapping[str, Any]) -> FieldProblem:
+    location = [str(part) for part in item["loc"] if part not in ("body", "query", "path")]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return FieldProblem(field=".".join(location) or "body", value=_shown(item.get("input")), rule=str(item["type"]), detail=message)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    rule = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    return problem_response(error.status_code, rule, str(error.detail), request_id=_request_id(request), headers=error.headers)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)

@@ -1,0 +1,95 @@
+"""What this replica holds in memory, kept true: LISTEN/NOTIFY wakes it, a poll every second backs that up.
+
+Two topics: `registry` (keys, experiments, policies, aliases) is swapped whole; `rules` names the version in force. A replica that could
+not confirm for two seconds that it checks by the rules in force says so (`confirmed`), and serves the fallback only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from time import monotonic
+
+import psycopg
+from sqlalchemy import select
+
+from adtext.rules import Rules, load_rules
+from app.models.experiments import Revision
+from app.settings import Settings
+from app.store.database import Database, Unavailable
+from app.store.registry import CHANNEL, EMPTY, Registry, load_registry
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+CONFIRM_S = 2.0
+
+
+class Live:
+    def __init__(self, settings: Settings, database: Database, rules: Rules) -> None:
+        self.registry: Registry = EMPTY
+        self.rules = rules
+        self._settings, self._database = settings, database
+        self._confirmed_at = float("-inf")
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def confirmed(self) -> bool:
+        """The rules in force were, within the last two seconds, the ones this replica checks by."""
+        return monotonic() - self._confirmed_at <= CONFIRM_S
+
+    @property
+    def loaded(self) -> bool:
+        return self.registry.number > 0
+
+    async def start(self) -> None:
+        await self.refresh()
+        self._tasks = [asyncio.create_task(self._poll(), name="live-poll"), asyncio.create_task(self._listen(), name="live-listen")]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read the revisions; reload what moved."""
+        async with self._database.begin() as connection:
+            rows = {row.topic: row for row in await connection.execute(select(Revision.topic, Revision.number, Revision.value))}
+            if "registry" in rows and rows["registry"].number != self.registry.number:
+                self.registry = await load_registry(connection)
+        in_force = rows["rules"].value if "rules" in rows else ""
+        if in_force and in_force != self.rules.version:
+            await self._reload_rules(in_force)
+        if in_force == self.rules.version:
+            self._confirmed_at = monotonic()
+
+    async def _reload_rules(self, in_force: str) -> None:
+        rules = await asyncio.to_thread(load_rules, self._settings.packs_dir)
+        if rules.version != self.rules.version:
+            log.info("rules changed", extra={"rules_version": rules.version, "in_force": in_force})
+            self.rules = rules
+
+    async def _poll(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_S)
+            self._wake.clear()
+            try:
+                await self.refresh()
+            except Unavailable as error:
+                log.warning("database not reachable while polling revisions", extra={"error": str(error).splitlines()[0]})
+
+    async def _listen(self) -> None:
+        url = self._settings.listen_url or self._settings.database_url
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    self._wake.set()  # whatever was announced while nobody listened
+                    async for _ in connection.notifies():
+                        self._wake.set()
+            except psycopg.Error as error:
+                log.warning("lost the LISTEN connection; polling goes on", extra={"error": str(error).splitlines()[0]})
+            await asyncio.sleep(POLL_S)

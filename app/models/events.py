@@ -1,0 +1,79 @@
+"""Events as they came, and what they fold to: one row a token, then one row a unit and day.
+
+events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ report. Each step is recomputed from the one before, never added to,
+so repetition, order and lateness cannot matter. A full rebuild gives the same rows.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import Column, Date, Index, SmallInteger, Table, Uuid, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class EventRow(Base):
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_serve_id", "serve_id"), Index("ix_events_occurred_at", "occurred_at", postgresql_using="brin"))
+
+    event_id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[int] = mapped_column(SmallInteger)  # 0 impression, 1 click, 2 conversion
+    serve_id: Mapped[UUID]
+    unit: Mapped[bytes]
+    phase_id: Mapped[int | None]
+    arm: Mapped[int | None] = mapped_column(SmallInteger)
+    text_id: Mapped[UUID]
+    policy_id: Mapped[int]
+    source: Mapped[int] = mapped_column(SmallInteger)
+    served_at: Mapped[datetime]
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    value: Mapped[float | None]
+    order_id: Mapped[str | None]
+    invalid_reason: Mapped[str | None]  # the ad system's, or ours (prefetch, bot)
+
+
+# Tokens whose events changed since they were last folded: a queue, written in the events' own transaction. No key, so no index to keep.
+stale_tokens = Table("stale_tokens", Base.metadata, Column("serve_id", Uuid, nullable=False))
+
+
+class Exposure(Base):
+    """One token: the earliest time of each kind (abtest.attribution)."""
+
+    __tablename__ = "exposures"
+    __table_args__ = (Index("ix_exposures_phase_impression", "phase_id", "impression_at"), Index("ix_exposures_unit", "unit"))
+
+    serve_id: Mapped[UUID] = mapped_column(primary_key=True)
+    unit: Mapped[bytes]
+    phase_id: Mapped[int | None]
+    arm: Mapped[int | None] = mapped_column(SmallInteger)
+    text_id: Mapped[UUID]
+    policy_id: Mapped[int]
+    source: Mapped[int] = mapped_column(SmallInteger)
+    impression_at: Mapped[datetime | None]
+    click_at: Mapped[datetime | None]
+    conversion_at: Mapped[datetime | None]
+    value: Mapped[float | None]
+    clicked: Mapped[bool]  # counted click
+    converted: Mapped[bool]  # counted conversion
+    invalid: Mapped[bool]  # bot, prefetch, too fast, or said so by the ad system
+
+
+class UnitDay(Base):
+    """One unit's impressions of one UTC day in one arm, and the clicks and conversions that those impressions led to."""
+
+    __tablename__ = "unit_days"
+
+    phase_id: Mapped[int] = mapped_column(primary_key=True)
+    unit: Mapped[bytes] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    arm: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    impressions: Mapped[int]
+    clicks: Mapped[int]
+    conversions: Mapped[int]
+    valid_impressions: Mapped[int]
+    valid_clicks: Mapped[int]
+    valid_conversions: Mapped[int]

@@ -1,0 +1,68 @@
+"""The deployment's secrets: one that unit ids are HMAC'd with, and the keys that tokens are sealed with (two may live, for rotation).
+
+Losing the file loses the link between a unit and its history, and every token still out: it is part of the backup.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SecretsError(RuntimeError):
+    """The secrets file is missing, unreadable, or not what it should be."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    unit: bytes  # 32 bytes; never rotated: rotation would make every unit a stranger
+    tokens: tuple[tuple[int, bytes], ...]  # (key id 0–255, 32 bytes), newest first; the first seals, all open
+    cookies: bytes  # 32 bytes
+
+    @classmethod
+    def generate(cls) -> Secrets:
+        return cls(unit=secrets.token_bytes(32), tokens=((1, secrets.token_bytes(32)),), cookies=secrets.token_bytes(32))
+
+    @classmethod
+    def load(cls, path: Path) -> Secrets:
+        try:
+            raw = json.loads(path.read_text())
+            return cls(
+                unit=bytes.fromhex(raw["unit"]),
+                tokens=tuple((int(key["id"]), bytes.fromhex(key["key"])) for key in raw["tokens"]),
+                cookies=bytes.fromhex(raw["cookies"]),
+            )
+        except FileNotFoundError as error:
+            raise SecretsError(
+                f"no secrets at {path}: run `relate up` once, restore them from a backup, or set RELATE_SECRETS_FILE"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise SecretsError(f"{path} is not a secrets file ({error}): restore it from a backup") from error
+
+    def save(self, path: Path) -> None:
+        """Write so that only the owner can read, and never half."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        body = {
+            "unit": self.unit.hex(),
+            "tokens": [{"id": number, "key": key.hex()} for number, key in self.tokens],
+            "cookies": self.cookies.hex(),
+        }
+        partial = path.with_suffix(".partial")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(body, file)
+        partial.replace(path)
+
+    def rotated(self) -> Secrets:
+        """A new sealing key in front; the one before it still opens."""
+        number = (self.tokens[0][0] + 1) % 256
+        return Secrets(unit=self.unit, tokens=((number, secrets.token_bytes(32)), self.tokens[0]), cookies=self.cookies)
+
+    def unit_digest(self, unit_id: str) -> bytes:
+        """HMAC-SHA256(unit secret, unit id), first 16 bytes: the only form in which a unit is stored or sent back."""
+        return hmac.digest(self.unit, unit_id.encode(), hashlib.sha256)[:16]

@@ -1,0 +1,46 @@
+"""The rows every installation starts with: topics, the two first policies, the champion, the rules in force."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, create_engine, select
+from sqlalchemy.dialects.postgresql import insert
+
+from adtext.brief import LOCALES
+from app.models.experiments import Revision
+from app.models.policies import Policy, PolicyAlias
+from app.settings import Settings
+from trainer.registry import Decoding, new_version
+
+# A weak writer before it is trained: two worked examples, a low temperature, and an output that cannot leave the template.
+BASE_DECODING = Decoding(examples=2, temperature=0.5, top_p=0.95, max_tokens=72, structured=True)
+
+
+def seed(settings: Settings, rules_version: str) -> None:
+    """Write what is missing; announce the rules version of this release. Repeating it changes nothing."""
+    engine = create_engine(settings.sqlalchemy_url)
+    with engine.begin() as connection:
+        for topic in ("registry", "rules"):
+            connection.execute(insert(Revision).values(topic=topic, number=1, value="").on_conflict_do_nothing())
+        connection.execute(
+            Revision.__table__.update()
+            .where(Revision.topic == "rules", Revision.value != rules_version)
+            .values(number=Revision.number + 1, value=rules_version)
+        )
+        if connection.scalar(select(Policy.id).limit(1)) is None:
+            _first_policies(connection, settings)
+    engine.dispose()
+
+
+def _first_policies(connection: Connection, settings: Settings) -> None:
+    today = datetime.now(UTC).date()
+    nlg, base = Decoding(), BASE_DECODING
+    rows = [
+        {"kind": "nlg", "model": None, "locales": list(LOCALES), "decoding": asdict(nlg)},
+        {"kind": "vllm", "model": settings.policy_model, "locales": ["en-US", "en-GB"], "decoding": asdict(base)},
+    ]
+    versions = [new_version(name, row, today) for name, row in zip(("nlg", "base"), rows, strict=True)]
+    connection.execute(insert(Policy), [{"version": version, "endpoint": None, **row} for version, row in zip(versions, rows, strict=True)])
+    connection.execute(insert(PolicyAlias).values(alias="champion", version=versions[1]))

