@@ -27,7 +27,7 @@ def _to_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Instant = Annotated[datetime, BeforeValidator(_rfc3339), Field(ge=_EARLIEST, lt=_LATEST), AfterValidator(_to_utc)]
+Instant = Annotated[datetime, Field(ge=_EARLIEST, lt=_LATEST), BeforeValidator(_rfc3339), AfterValidator(_to_utc)]
 Amount = Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False, description="What it was worth.")]
 Note = Annotated[Line, Field(min_length=1, max_length=64)]
 
@@ -43,7 +43,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    event_id: Annotated[str, Field(pattern=r"^[\w.:-]{1,64}$", description="The sender's own id; a repeat is answered `duplicate`.")]
+    event_id: Annotated[str, Field(pattern=r"^[\w.:-]+$", max_length=64, description="The sender's own id: a repeat is harmless.")]
     kind: EventKind
     token: Annotated[str, Field(pattern=r"^[!-~]{1,400}$", description="The token that came with the served text.")]
     occurred_at: Annotated[Instant, Field(description="When it happened, RFC 3339 with offset; stored in UTC.")]
