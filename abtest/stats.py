@@ -1,4 +1,4 @@
-"""The statistics of a report, on sums. Lifts (`lift`, `sequential`) and planning (`planning`) have their own files and are handed on here."""
+"""The statistics of a report, on sums. Lifts (`lift`, `sequential`) and planning (`planning`) have their own files, handed on here."""
 
 from __future__ import annotations
 
