@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -36,6 +36,16 @@ class EventKind(StrEnum):
     IMPRESSION = "impression"
     CLICK = "click"
     CONVERSION = "conversion"
+
+
+class Source(IntEnum):
+    """Where a served text came from; the number is what tokens and tables carry."""
+
+    NONE = 0  # an answer without a text
+    POOL = 1
+    FRESH = 2
+    ADVERTISER = 3  # the advertiser's approved text: fallback
+    TEMPLATE = 4  # the template baseline: fallback
 
 
 class Event(BaseModel):
