@@ -12,6 +12,7 @@ from app import errors
 from app.live import Live
 from app.platform import Platform
 from app.secrets import Secrets
+from app.security import Gate
 from app.settings import Settings
 from app.store.database import Database
 from app.tokens import Sealer
@@ -27,7 +28,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database = Database(chosen)
         live = Live(chosen, database, load_rules(chosen.packs_dir))
         await live.start()
-        app.state.platform = Platform(chosen, secrets, database, live, Sealer(secrets.tokens))
+        app.state.platform = Platform(chosen, secrets, database, live, Sealer(secrets.tokens), Gate(chosen, secrets, live))
         yield
         await live.stop()
         await database.close()

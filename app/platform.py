@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from app.live import Live
 from app.secrets import Secrets
+from app.security import Gate
 from app.settings import Settings
 from app.store.database import Database
 from app.tokens import Sealer
@@ -21,6 +22,7 @@ class Platform:
     database: Database
     live: Live
     sealer: Sealer
+    gate: Gate
 
 
 async def current(request: Request) -> Platform:
