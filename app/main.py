@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from adtext.rules import load_rules
 from app import errors
 from app.live import Live
+from app.pages import frame, session
 from app.platform import Platform
 from app.secrets import Secrets
 from app.security import Gate
@@ -35,4 +36,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="RELATE", version="0.1.0", lifespan=lifespan, summary="Ad copy by a learned policy, served under A/B test.")
     errors.install(app)
+    app.include_router(session.router)
+    app.mount("/static", frame.static)
     return app

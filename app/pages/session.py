@@ -1,0 +1,80 @@
+"""Signing in and out: a page's visitor exchanges an API key for a cookie that scripts cannot read and other sites cannot send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from app.errors import Problem
+from app.pages.frame import HOME, Viewer, page
+from app.security import COOKIE, PAGE_SCOPES, SESSION_S, Gate, digest_of
+
+router = APIRouter(include_in_schema=False)
+
+_MAX_KEY = 200
+
+
+@router.get("/")
+async def start() -> Response:
+    return RedirectResponse(HOME, 303)
+
+
+@router.get("/signin")
+async def form(request: Request, next: Annotated[str, Query(max_length=2000)] = HOME) -> Response:
+    return _form(request, next)
+
+
+@router.post("/signin")
+async def sign_in(
+    request: Request,
+    key: Annotated[str, Form(max_length=_MAX_KEY)] = "",
+    csrf: Annotated[str, Form()] = "",
+    next: Annotated[str, Form(max_length=2000)] = HOME,
+) -> Response:
+    gate: Gate = request.app.state.platform.gate
+    if not gate.same_origin(request.cookies.get(COOKIE, ""), csrf):
+        return _form(request, next, "This form had expired. Please send it again.", 403)
+    digest = digest_of(key.strip())
+    found = gate.key(digest)
+    if found is None:
+        return _form(request, next, "That key is unknown, expired or revoked. Ask an admin for a new one.", 401)
+    if PAGE_SCOPES.isdisjoint(found.scopes):
+        return _form(request, next, f"Key {found.prefix} may {' and '.join(sorted(found.scopes))}, which opens no page.", 403)
+    response = RedirectResponse(_local(next), 303)
+    _set_cookie(request, response, gate.session(digest))
+    return response
+
+
+@router.post("/signout")
+async def sign_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
+    gate: Gate = request.app.state.platform.gate
+    if not gate.same_origin(request.cookies.get(COOKIE, ""), csrf):
+        raise Problem(403, "csrf", "the form had expired: go back, reload the page and sign out again")
+    response = RedirectResponse("/signin", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _form(request: Request, next: str, refusal: str = "", status: int = 200) -> Response:
+    """The sign-in form, tied to a cookie of its own; someone already signed in is told so and may go on."""
+    gate: Gate = request.app.state.platform.gate
+    held = request.cookies.get(COOKIE, "")
+    key = gate.holder(held)
+    cookie = held if key else gate.session(b"")
+    who = Viewer(key, gate.csrf(cookie)) if key else None
+    response = page(request, "signin.html", who, status=status, next=_local(next), refusal=refusal, csrf=gate.csrf(cookie))
+    _set_cookie(request, response, cookie)
+    return response
+
+
+def _set_cookie(request: Request, response: Response, cookie: str) -> None:
+    secure = request.url.scheme == "https" or request.app.state.platform.settings.public_url.startswith("https://")
+    response.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
+
+
+def _local(address: str) -> str:
+    """Where to go on to, if it is a place of ours: `//elsewhere` and `/\\elsewhere` are not."""
+    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
+    return address if ours else HOME
