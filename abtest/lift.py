@@ -133,15 +133,15 @@ def exact_lift(treatment: UnitSums, control: UnitSums, *, confidence: float) -> 
     share, tail = x_t / (x_t + x_c), (1 - confidence) / 2
     p_more = float(betainc(y_t, y_c + 1, share)) if y_t else 1.0
     p_fewer = float(betaincc(y_t + 1, y_c, share)) if y_c else 1.0
-    low = float(betaincinv(y_t, y_c + 1, tail)) if y_t else 0.0
-    high = float(betaincinv(y_t + 1, y_c, 1 - tail)) if y_c else None
+    least_t = float(betaincinv(y_t, y_c + 1, tail)) if y_t else 0.0  # lower limits of the arms' shares of all conversions;
+    least_c = float(betaincinv(y_c, y_t + 1, tail)) if y_c else 0.0  # 0 for far less than one conversion after deflation
     return replace(
         lift,
-        low=low / (1 - low) * x_c / x_t - 1,
-        high=None if high is None else high / (1 - high) * x_c / x_t - 1,
+        low=least_t / (1 - least_t) * x_c / x_t - 1,
+        high=(1 - least_c) / least_c * x_c / x_t - 1 if least_c else None,
         p_value=min(1.0, 2 * min(p_more, p_fewer)),
         se=sqrt(v_t + v_c),
-        note="" if y_c else "control has no conversions: the change has a lower limit only",
+        note="" if least_c else "control has too few conversions: the change has a lower limit only",
     )
 
 
