@@ -9,10 +9,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+_HTTP_RULES = {303: "sign_in_first", 400: "unreadable_body", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _SHOWN = 80  # code points of a refused value that are sent back
 
 
@@ -101,11 +103,40 @@ def _field_problem(item: Mapping[str, Any]) -> FieldProblem:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    rule = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    rule = _HTTP_RULES.get(error.status_code, "http_error")
     return problem_response(error.status_code, rule, str(error.detail), request_id=_request_id(request), headers=error.headers)
+
+
+_DOCUMENTED = {
+    400: "The body or a header cannot be read.",
+    401: "No API key, or one that is unknown, expired or revoked.",
+    403: "The key lacks the scope, or a session's change its CSRF token.",
+    404: "Nothing here has that name.",
+    409: "It does not go with what is there already; `detail` says what.",
+    413: "The body is larger than this address takes.",
+    422: "A field breaks a rule; `errors` names field, value and rule.",
+    429: "The key is over its rate; Retry-After says for how long.",
+    503: "Overload, or the database is not reachable: nothing was changed. Retry-After says when to try again.",
+}
+_ANYWHERE = (400, 401, 403, 413, 422, 429, 503)  # what the edge, the key check or validation may answer on any route
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: the problems any route may answer, and these."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    return {status: {"description": _DOCUMENTED[status], "content": content} for status in sorted({*_ANYWHERE, *statuses})}
 
 
 def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        _, problem = models_json_schema([(ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}")
+        document.setdefault("components", {}).setdefault("schemas", {}).update(problem["$defs"])
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -8,12 +8,13 @@ from typing import Any
 
 import psycopg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.settings import Settings
 
 # What "the database is down" looks like, whichever layer noticed first.
-Unavailable = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError, ConnectionError)
+Unavailable = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError, ConnectionError)
 
 __all__ = ["AsyncConnection", "AsyncEngine", "DBAPIError", "Database", "Unavailable"]
 
@@ -23,7 +24,12 @@ class Database:
 
     def __init__(self, settings: Settings, *, pool_size: int = 8) -> None:
         self.engine: AsyncEngine = create_async_engine(
-            settings.sqlalchemy_url, pool_size=pool_size, max_overflow=4, pool_timeout=5, connect_args={"connect_timeout": 5}
+            settings.sqlalchemy_url,
+            pool_size=pool_size,
+            max_overflow=4,
+            pool_timeout=5,
+            hide_parameters=True,  # an error's message must not quote a query into a log
+            connect_args={"connect_timeout": 5},
         )
 
     @asynccontextmanager

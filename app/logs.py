@@ -1,0 +1,90 @@
+"""Logs as JSON lines on stderr: what happened and where, never what was in a request.
+
+Nothing of a request's content may reach a log: no query, landing page, key, token or unit id. Two rules see to that here: an access line
+names the route's template, not the path; a traceback is written as types and places, since an exception's message may quote what was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as quoted
+from time import time
+from typing import Any, TextIO
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_FLUSH_S = 0.2
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: time, level, logger, message, whatever `extra` gave, and the traceback without messages."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = list(_places(record.exc_info[1]))
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """Outermost cause first: each exception's type, then `file:line function` of its frames."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _places(cause)
+    yield f"{type(error).__module__}.{type(error).__qualname__}"
+    for frame in traceback.extract_tb(error.__traceback__):
+        yield f"  {frame.filename}:{frame.lineno} {frame.name}"
+
+
+class AccessLog:
+    """One line a request, written in batches: a logging record would cost more than everything else the edge of the service does."""
+
+    def __init__(self) -> None:
+        self._stream: TextIO | None = None
+        self._lines: list[str] = []
+
+    def open(self, stream: TextIO | None) -> None:
+        """Where lines go; None: nowhere."""
+        self.flush()
+        self._stream = stream
+
+    def add(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+        if self._stream is None:
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
+        self._lines.append(
+            f'{{"at":{time():.3f},"level":"info","logger":"app.access","method":{quoted(method)},"route":{quoted(route)},'
+            f'"status":{status},"ms":{seconds * 1000:.2f},"request_id":{quoted(request_id)}}}\n'
+        )
+
+    def flush(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines and self._stream is not None:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+
+access = AccessLog()
+
+
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Send every logger of this process to one stream (stderr) as JSON lines. Called once, by whatever starts the process."""
+    chosen = stream or sys.stderr
+    handler = logging.StreamHandler(chosen)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "alembic", "uvicorn.access"):  # httpx and uvicorn write whole addresses, queries included
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    access.open(chosen if level in ("debug", "info") else None)

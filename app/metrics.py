@@ -1,0 +1,21 @@
+"""Every metric of the service, in one place."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SERVED = Counter("relate_texts_served_total", "Texts handed out, by where they came from.", ["source"])
+EMPTY = Counter("relate_empty_answers_total", "Answers to /generate without a text, by reason.", ["reason"])
+REFILLS = Counter("relate_refills_total", "Refills of a pool key, by outcome.", ["outcome"])
+CANDIDATES = Counter("relate_candidates_total", "Raw candidates before any filter (eq. 11), by policy and verdict.", ["policy", "verdict"])
+SERVINGS_LOST = Counter("relate_servings_lost_total", "Serving rows dropped because the log was full or its database away for too long.")
+POOL_HEADS = Gauge("relate_pool_heads", "Pool keys held in memory.")
+
+REQUESTS = Histogram(
+    "relate_request_seconds",
+    "Time from a request's first byte in the application to its answer's last, by route template and status.",
+    ["route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10),
+)
+REFUSED = Counter("relate_requests_refused_total", "Requests refused before a route saw them, by rule.", ["rule"])
+INFLIGHT = Gauge("relate_requests_inflight", "Requests being answered now.")
