@@ -48,9 +48,9 @@ class AdText(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    title: str = Field(max_length=400, description="The headline.")
-    description: str = Field(max_length=800, description="The line under the headline.")
-    description_2: str | None = Field(default=None, max_length=800, description="The second line, where the platform shows two.")
+    title: Annotated[Text, Field(max_length=400, description="The headline.")]
+    description: Annotated[Text, Field(max_length=800, description="The line under the headline.")]
+    description_2: Annotated[Text, Field(max_length=800)] | None = Field(default=None, description="The second line, where the platform shows two.")
 
     def fields(self) -> Iterator[tuple[str, str]]:
         """(name, value) of every field that is present, in reading order."""

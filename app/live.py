@@ -12,10 +12,11 @@ import logging
 from time import monotonic
 
 import psycopg
+from adtext.rules import Rules, load_rules
 from sqlalchemy import select
 
-from adtext.rules import Rules, load_rules
 from app.models.experiments import Revision
+from app.services.pool import Heads
 from app.settings import Settings
 from app.store.database import Database, Unavailable
 from app.store.registry import CHANNEL, EMPTY, Registry, load_registry
@@ -27,10 +28,10 @@ CONFIRM_S = 2.0
 
 
 class Live:
-    def __init__(self, settings: Settings, database: Database, rules: Rules) -> None:
+    def __init__(self, settings: Settings, database: Database, rules: Rules, heads: Heads) -> None:
         self.registry: Registry = EMPTY
         self.rules = rules
-        self._settings, self._database = settings, database
+        self._settings, self._database, self._heads = settings, database, heads
         self._confirmed_at = float("-inf")
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,15 +82,24 @@ class Live:
             except Unavailable as error:
                 log.warning("database not reachable while polling revisions", extra={"error": str(error).splitlines()[0]})
 
+    def _hear(self, topic: str) -> None:
+        """`pool:<key>`: a pooled text was approved, rejected or withdrawn; anything else: a revision moved."""
+        kind, _, key = topic.partition(":")
+        if kind == "pool":
+            self._heads.drop(bytes.fromhex(key))
+        else:
+            self._wake.set()
+
     async def _listen(self) -> None:
         url = self._settings.listen_url or self._settings.database_url
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
-                    self._wake.set()  # whatever was announced while nobody listened
-                    async for _ in connection.notifies():
-                        self._wake.set()
+                    self._heads.clear()  # whatever was announced while nobody listened
+                    self._wake.set()
+                    async for notice in connection.notifies():
+                        self._hear(notice.payload)
             except psycopg.Error as error:
                 log.warning("lost the LISTEN connection; polling goes on", extra={"error": str(error).splitlines()[0]})
             await asyncio.sleep(POLL_S)

@@ -7,16 +7,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from adtext.rules import load_rules
 from app import errors
-from app.live import Live
+from app.asgi import edge
 from app.pages import frame, session
-from app.platform import Platform
-from app.secrets import Secrets
-from app.security import Gate
+from app.platform import running
+from app.routes import generate, pool
 from app.settings import Settings
-from app.store.database import Database
-from app.tokens import Sealer
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -25,17 +21,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        secrets = Secrets.load(chosen.secrets_path)
-        database = Database(chosen)
-        live = Live(chosen, database, load_rules(chosen.packs_dir))
-        await live.start()
-        app.state.platform = Platform(chosen, secrets, database, live, Sealer(secrets.tokens), Gate(chosen, secrets, live))
-        yield
-        await live.stop()
-        await database.close()
+        async with running(chosen) as platform:
+            app.state.platform = platform
+            yield
 
     app = FastAPI(title="RELATE", version="0.1.0", lifespan=lifespan, summary="Ad copy by a learned policy, served under A/B test.")
+    app.add_middleware(edge, settings=chosen)
     errors.install(app)
+    app.include_router(generate.router)
+    app.include_router(pool.router)
     app.include_router(session.router)
     app.mount("/static", frame.static)
     return app

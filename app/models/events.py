@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Date, Index, SmallInteger, Table, Uuid, func
+from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -63,7 +63,11 @@ class Exposure(Base):
 
 
 class UnitDay(Base):
-    """One unit's impressions of one UTC day in one arm, and the clicks and conversions that those impressions led to."""
+    """One unit's impressions of one UTC day in one arm, what those impressions led to, and the unit's totals in that arm before that day.
+
+    With the totals before it, each row says by how much its day raised the unit's squares and products, (b+x)² - b² = x·(2b+x): the sums over
+    units of any cutoff, their course over the days and the cohorts by first day are plain sums over rows, without a pass per unit.
+    """
 
     __tablename__ = "unit_days"
 
@@ -71,9 +75,17 @@ class UnitDay(Base):
     unit: Mapped[bytes] = mapped_column(primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     arm: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    impressions: Mapped[int]
-    clicks: Mapped[int]
-    conversions: Mapped[int]
-    valid_impressions: Mapped[int]
-    valid_clicks: Mapped[int]
-    valid_conversions: Mapped[int]
+    first_day: Mapped[date] = mapped_column(Date)  # of the unit in this arm
+    two_arms: Mapped[bool]  # the unit was shown another arm of the phase too
+    impressions: Mapped[int] = mapped_column(Integer)
+    clicks: Mapped[int] = mapped_column(Integer)
+    conversions: Mapped[int] = mapped_column(Integer)
+    impressions_before: Mapped[int] = mapped_column(Integer)
+    clicks_before: Mapped[int] = mapped_column(Integer)
+    conversions_before: Mapped[int] = mapped_column(Integer)
+    valid_impressions: Mapped[int] = mapped_column(Integer)
+    valid_clicks: Mapped[int] = mapped_column(Integer)
+    valid_conversions: Mapped[int] = mapped_column(Integer)
+    valid_impressions_before: Mapped[int] = mapped_column(Integer)
+    valid_clicks_before: Mapped[int] = mapped_column(Integer)
+    valid_conversions_before: Mapped[int] = mapped_column(Integer)

@@ -14,7 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from app.settings import Settings
 
 # What "the database is down" looks like, whichever layer noticed first.
-Unavailable = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError, ConnectionError)
+Unavailable: tuple[type[Exception], ...] = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeout,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    ConnectionError,
+)
 
 __all__ = ["AsyncConnection", "AsyncEngine", "DBAPIError", "Database", "Unavailable"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import select, text, update
@@ -62,7 +61,7 @@ class Registry:
         return self.policies[self.aliases["champion"]]
 
 
-EMPTY = Registry(*(MappingProxyType({}) for _ in range(7)), number=0)  # type: ignore[arg-type]
+EMPTY = Registry(keys={}, policies={}, policies_by_id={}, aliases={}, experiments={}, running={}, windows={}, number=0)
 
 
 async def load_registry(connection: AsyncConnection) -> Registry:
@@ -74,8 +73,8 @@ async def load_registry(connection: AsyncConnection) -> Registry:
     policies = [policy_of(row) for row in await connection.execute(select(Policy))]
     aliases = {row.alias: row.version for row in await connection.execute(select(PolicyAlias))}
     phases: dict[int, list[Any]] = {}
-    for row in await connection.execute(select(Phase).order_by(Phase.number)):
-        phases.setdefault(row.experiment_id, []).append(row)
+    for phase in await connection.execute(select(Phase).order_by(Phase.number)):
+        phases.setdefault(phase.experiment_id, []).append(phase)
     experiments: dict[str, LiveExperiment] = {}
     running: dict[str, tuple[LiveExperiment, ...]] = {}
     windows: dict[int, timedelta] = {}

@@ -1,0 +1,49 @@
+"""`POST /generate`: what an ad system sends and what it gets back. Fields are only ever added."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from adtext.brief import AdBrief, Line
+
+Platform = Literal["google_rsa", "baidu_search", "generic"]  # adtext.spec.SPECS, spelt out so that OpenAPI and a refusal can name them
+UnitId = Annotated[Line, Field(min_length=1, max_length=128, description="Who sees the ad: the randomised unit. Stored only as an HMAC.")]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class GenerateRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    brief: AdBrief
+    platform: Platform
+    unit_id: UnitId
+    n: Annotated[int, Field(ge=1, le=8, description="Texts wanted; fewer come where fewer are allowed.")] = 1
+    deadline_ms: Annotated[int, Field(ge=10, le=60_000, description="When the answer must leave.")] = 200
+    experiment: Slug | None = Field(default=None, description="Absent: the running experiment of the layer that covers the unit.")
+    layer: Slug = "default"
+    seen: tuple[UUID, ...] = Field(default=(), max_length=64, description="Texts this unit has seen lately: others come first.")
+
+
+class ServedText(BaseModel):
+    """One text to show. Send its token back with every event: it is the only link to what was served."""
+
+    text_id: UUID
+    title: str
+    description: str
+    description_2: str | None
+    token: str
+    source: Literal["pool", "fresh", "advertiser", "template"]
+    policy: str = Field(description="The policy version that wrote it, or 'advertiser'.")
+    machine_generated: bool
+
+
+class GenerateResponse(BaseModel):
+    request_id: str
+    experiment: str | None = Field(description="The experiment this answer counts in; null: none.")
+    arm: str | None = Field(description="The arm the unit is assigned to, whatever was served.")
+    texts: list[ServedText]
+    reason: str | None = Field(description="Why the policy's own text is not served, or nothing is; null when it is.")
+    note: str | None = Field(default=None, description="What the caller should know about the experiment it named.")

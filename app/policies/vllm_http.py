@@ -1,0 +1,72 @@
+"""A language model behind vLLM's OpenAI-compatible server: one call, n samples, cancelled upstream when nobody waits any more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from adtext.brief import AdBrief
+from adtext.prompt import completion_pattern, render
+from adtext.spec import TextSpec
+from app.policies.base import Draft, WriterUnavailable
+from trainer.registry import PolicyVersion
+
+DOWN_S = 1.0  # after a refusal the server is left alone this long: a hundred callers must not each find out
+
+
+class VllmWriter:
+    """Implements `app.policies.base.Writer` over HTTP."""
+
+    def __init__(self, policy: PolicyVersion, endpoint: str, *, timeout_s: float, concurrency: int) -> None:
+        self._policy = policy
+        self._down_until = float("-inf")
+        self._http = httpx.AsyncClient(
+            base_url=endpoint.rstrip("/"),
+            timeout=httpx.Timeout(timeout_s, connect=1.0),
+            limits=httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency),
+            trust_env=False,  # a policy server is named by its row; a proxy from the environment must not see briefs
+        )
+
+    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
+        if monotonic() < self._down_until:
+            raise WriterUnavailable(f"{self._policy.version}: {self._http.base_url} failed within the last {DOWN_S:g} s")
+        body = request_body(self._policy, brief, spec, n=n, seed=seed)
+        try:
+            answer = await self._http.post("/v1/chat/completions", json=body)
+            answer.raise_for_status()
+            completions = [choice["message"]["content"] or "" for choice in answer.json()["choices"]]
+        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+            self._down_until = monotonic() + DOWN_S
+            raise WriterUnavailable(f"{self._policy.version}: {self._http.base_url} {type(error).__name__}: {error}") from error
+        asked = hashlib.sha256(json.dumps(body["messages"], ensure_ascii=False).encode()).hexdigest()[:16]
+        return Draft(completions, prompt_hash=asked, seed=seed)
+
+    async def healthy(self) -> bool:
+        try:
+            return (await self._http.get("/health", timeout=1.0)).is_success
+        except httpx.HTTPError:
+            return False
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+def request_body(policy: PolicyVersion, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> dict[str, Any]:
+    """The body of `POST /v1/chat/completions` for one brief under a policy's decoding."""
+    decoding = policy.decoding
+    body: dict[str, Any] = {
+        "model": policy.model,
+        "messages": render(brief, spec, examples=decoding.examples),
+        "n": n,
+        "seed": seed,
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "max_tokens": decoding.max_tokens,
+    }
+    if decoding.structured:
+        body["structured_outputs"] = {"regex": completion_pattern(spec, brief.language)}
+    return body

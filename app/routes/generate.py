@@ -1,0 +1,36 @@
+"""`POST /generate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from app.contract import GenerateRequest, GenerateResponse
+from app.errors import Problem
+from app.platform import PlatformDep
+from app.security import require
+from app.services.serving import CallerGone
+from app.store.registry import Key
+
+router = APIRouter(tags=["serving"])
+
+
+@router.post("/generate")
+async def generate(
+    request: Request, body: GenerateRequest, platform: PlatformDep, _: Annotated[Key, Depends(require("generate"))]
+) -> GenerateResponse:
+    """Write ad texts for one brief and one unit.
+
+    Every text returned has passed the compliance checks. `texts` may be empty; `reason` then says why. Show a text, and send its token back
+    with `POST /events` for its impression, click and conversion.
+    """
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            continue
+
+    try:
+        return await platform.serving.serve(body, request_id=request.scope["request_id"], gone=gone)
+    except CallerGone:
+        raise Problem(499, "caller_gone", "the caller disconnected before a text was written") from None

@@ -1,0 +1,114 @@
+"""`POST /pool/prefill`: write texts ahead, at low priority, with progress."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from adtext.brief import AdBrief
+from app.contract import Platform
+from app.errors import Problem
+from app.platform import PlatformDep
+from app.security import actor, require
+from app.store import prefill as store
+from app.store.registry import Key
+
+router = APIRouter(prefix="/pool", tags=["serving"])
+
+
+class PrefillBrief(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    brief: AdBrief
+    platform: Platform
+
+
+class PrefillRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    briefs: list[PrefillBrief] = Field(min_length=1, max_length=200)
+    policy: str | None = Field(
+        default=None, max_length=128, description="A policy version; absent: the champion and every arm of a running experiment."
+    )
+
+
+class PrefillCreated(BaseModel):
+    id: UUID
+    items: int
+
+
+class PrefillItemOut(BaseModel):
+    number: int = Field(description="Position in the work list.")
+    platform: str
+    policy: str
+    state: str = Field(description="waiting, done or failed.")
+    texts: int = Field(description="Approved texts in the pool afterwards.")
+    reason: str | None
+
+
+class PrefillProgress(BaseModel):
+    id: UUID
+    total: int
+    done: int
+    failed: int
+    texts: int
+    items: list[PrefillItemOut]
+    next: int | None = Field(description="Pass as `after` for the next page; null: this was the last.")
+
+
+PAGE = 200
+
+
+@router.post("/prefill", status_code=202)
+async def prefill(body: PrefillRequest, platform: PlatformDep, key: Annotated[Key, Depends(require("generate", "ops"))]) -> PrefillCreated:
+    """Queue briefs to be written for. A brief is written once for each policy that may serve it."""
+    registry = platform.live.registry
+    if body.policy is not None and body.policy not in registry.policies:
+        raise Problem(
+            422,
+            "unknown_policy",
+            f"there is no policy version {body.policy!r}: GET /policies lists them",
+            field="policy",
+            value=body.policy,
+        )
+    serving = {registry.aliases["champion"]} | {version for layer in registry.running.values() for one in layer for version in one.policies}
+    versions = [body.policy] if body.policy else sorted(serving)
+    items = [store.NewItem(one.platform, version, one.brief) for one in body.briefs for version in versions]
+    prefill_id = uuid4()
+    async with platform.database.begin() as connection:
+        await store.create(connection, prefill_id, actor(key), items)
+    platform.prefilling.wake()
+    return PrefillCreated(id=prefill_id, items=len(items))
+
+
+@router.get("/prefill/{prefill_id}")
+async def prefill_progress(
+    prefill_id: UUID,
+    platform: PlatformDep,
+    _: Annotated[Key, Depends(require("generate", "ops"))],
+    after: Annotated[int, Query(ge=-1, le=2**31)] = -1,
+) -> PrefillProgress:
+    """How far a prefill is, and what came of each brief."""
+    async with platform.database.begin() as connection:
+        totals = await store.progress(connection, prefill_id)
+        if totals is None:
+            raise Problem(404, "unknown_prefill", f"there is no prefill {prefill_id}", field="prefill_id", value=str(prefill_id))
+        rows = await store.items(connection, prefill_id, after, PAGE)
+    items = [
+        PrefillItemOut(
+            number=row.number, platform=row.platform, policy=row.policy_version, state=row.state, texts=row.texts, reason=row.reason
+        )
+        for row in rows
+    ]
+    return PrefillProgress(
+        id=prefill_id,
+        total=totals.total,
+        done=totals.done,
+        failed=totals.failed,
+        texts=totals.texts,
+        items=items,
+        next=rows[-1].number if len(rows) == PAGE else None,
+    )

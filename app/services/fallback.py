@@ -1,0 +1,76 @@
+"""What is served when the policy's own text is not there in time, or not allowed: the advertiser's approved text, else the template.
+
+Both are checked like any other text, and committed with their provenance before they are first served.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import islice
+
+from adtext.rules import Rules
+
+from adtext.brief import AdBrief
+from adtext.spec import TextSpec
+from app.policies.nlg import compose
+from app.services.pool import Head, Heads, PooledText, brief_digest, fallback_key
+from app.services.vetting import Candidate, identity, judge
+from app.store.database import Database
+from app.store.group_commit import GroupCommit
+from app.store.texts import Batch, NewText, save_batches
+from trainer.registry import PolicyVersion
+
+TEMPLATES = 8  # template texts looked at for one ad
+
+
+class Fallback:
+    def __init__(self, database: Database, capacity: int) -> None:
+        self._heads = Heads(capacity)
+        self._commits = GroupCommit(database, save_batches)
+
+    def held(self, brief: AdBrief, spec: TextSpec, rules: Rules) -> tuple[bytes, Sequence[PooledText] | None]:
+        """The ad's fallback key, and its texts where memory has them under the rules in force."""
+        key = fallback_key(spec, brief)
+        head = self._heads.get(key)
+        current = head is not None and all(one.rules_version == rules.version for one in head.texts)
+        return key, head.texts if head is not None and current else None
+
+    async def make(self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules, nlg: PolicyVersion | None) -> Sequence[PooledText]:
+        """Check, commit and keep the ad's fallback texts. Empty where nothing is allowed. Raises Unavailable with the database down.
+
+        The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user typed.
+        """
+        own = brief.model_copy(update={"query": brief.bidwords[0] if brief.bidwords else brief.ad.advertiser})
+        chosen = _advertiser(own, spec, rules)
+        origin, policy = "advertiser", "advertiser"
+        if not chosen and nlg is not None and not own.regulated:  # a template text is a fresh text: regulated industries review it first
+            chosen, origin, policy = _templates(own, spec, rules), "template", nlg.version
+        policy_id = nlg.id if nlg is not None else 0
+        texts = [NewText(_identity(key, one), one.text, origin, "approved", one.score, one.findings) for one in chosen]
+        batch = Batch(key, own, brief_digest(own), spec.name, spec.version, rules.version, policy_id, texts)
+        if texts:
+            await self._commits.submit(batch)
+        pooled = [PooledText(new.id, new.text, policy_id, policy, origin, rules.version) for new in texts]
+        self._heads.put(key, Head(pooled, born=time.time()))
+        return pooled
+
+
+def _advertiser(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
+    """The advertiser's approved texts that pass. People approved them, so a finding that asks for review does not hold them back."""
+    return [judged for text in brief.ad.approved if (judged := judge(text, brief, spec, rules))]
+
+
+def _templates(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
+    kept: dict[str, Candidate] = {}
+    for text in islice(compose(brief, spec, seed=0), TEMPLATES):
+        judged = judge(text, brief, spec, rules)
+        if judged is not None and not judged.needs_review:
+            kept.setdefault(identity(text), judged)
+    return list(kept.values())
+
+
+def _identity(key: bytes, candidate: Candidate) -> bytes:
+    """The same text of the same ad is the same row, on every replica and after every restart."""
+    return blake2b(key + identity(candidate.text).encode(), digest_size=16).digest()

@@ -1,0 +1,125 @@
+"""The pool: approved texts by key, their heads in memory, and which of them a unit sees next."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from adtext.brief import AdBrief, AdText
+from adtext.spec import TextSpec
+
+ROTATION_ENTRIES = 200_000  # (unit, key) counts a process remembers
+
+
+@dataclass(frozen=True, slots=True)
+class PooledText:
+    """A committed, approved text."""
+
+    id: bytes
+    text: AdText
+    policy_id: int
+    policy: str
+    origin: str  # model | template | advertiser
+    rules_version: str  # the rules it last passed
+
+
+@dataclass(slots=True)
+class Head:
+    """What memory holds of one key."""
+
+    texts: Sequence[PooledText]
+    born: float  # wall-clock seconds of its youngest text: staleness
+    attempted: float = float("-inf")  # monotonic seconds of the last refill: a thin pool is not refilled on every hit
+
+
+def brief_digest(brief: AdBrief) -> bytes:
+    """Identity of all that a text may draw on. Texts of one digest may be shared between requests, never between advertisers."""
+    return _digest(brief.locale, brief.ad.id, brief.ad.industry, *brief.facts())
+
+
+def brief_words(brief: AdBrief) -> str:
+    """Query and bidwords, normalised: NFKC, case and spacing make no other key."""
+    words = "\x1e".join((brief.query, *brief.bidwords))
+    return " ".join((words if words.isascii() else unicodedata.normalize("NFKC", words)).casefold().split())
+
+
+def pool_key(policy: str, spec: TextSpec, brief: AdBrief) -> bytes:
+    """Policy version, spec, locale, advertiser, ad, the brief's facts, normalised query and bidwords (DESIGN §3.3). 16 bytes."""
+    ad = brief.ad
+    return _digest(
+        policy, spec.name, spec.version, brief.locale, ad.id, ad.industry, brief_words(brief),
+        ad.advertiser, ad.business, "\x1e".join(ad.selling_points), "\x1e".join(ad.brands), ad.landing_page,
+    )  # fmt: skip
+
+
+def fallback_key(spec: TextSpec, brief: AdBrief) -> bytes:
+    """What the fallback depends on: the ad, whoever asks for it."""
+    ad = brief.ad
+    approved = "\x1e".join(value for text in ad.approved for _, value in text.fields())
+    return _digest(
+        "fallback", spec.name, spec.version, brief.locale, ad.id, ad.industry, "\x1e".join(brief.bidwords),
+        ad.advertiser, ad.business, "\x1e".join(ad.selling_points), "\x1e".join(ad.brands), ad.landing_page, approved,
+    )  # fmt: skip
+
+
+def _digest(*parts: str) -> bytes:
+    return blake2b("\x1f".join(parts).encode(), digest_size=16).digest()
+
+
+class Heads:
+    """Pool heads in memory: a bounded LRU."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._heads: OrderedDict[bytes, Head] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def get(self, key: bytes) -> Head | None:
+        head = self._heads.get(key)
+        if head is not None:
+            self._heads.move_to_end(key)
+        return head
+
+    def put(self, key: bytes, head: Head) -> None:
+        self._heads[key] = head
+        self._heads.move_to_end(key)
+        if len(self._heads) > self._capacity:
+            self._heads.popitem(last=False)
+
+    def drop(self, key: bytes) -> None:
+        self._heads.pop(key, None)
+
+    def clear(self) -> None:
+        self._heads.clear()
+
+
+class Rotation:
+    """Fatigue-aware rotation: a unit starts at hash(unit, key) and moves on by one text each time it asks again.
+
+    Exact on one process, approximate across replicas, the same rule in every arm.
+    """
+
+    def __init__(self, capacity: int = ROTATION_ENTRIES) -> None:
+        self._capacity = capacity
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
+
+    def choose(
+        self, texts: Sequence[PooledText], unit: bytes, key: bytes, n: int, seen: frozenset[bytes] = frozenset()
+    ) -> list[PooledText]:
+        """The next n texts for this unit, unseen ones first. Fewer where the pool holds fewer."""
+        identity = unit + key
+        served = self._counts.pop(identity, 0)
+        self._counts[identity] = served + n
+        if len(self._counts) > self._capacity:
+            self._counts.popitem(last=False)
+        start = int.from_bytes(unit[:4], "big") + int.from_bytes(key[:4], "big") + served
+        size = len(texts)
+        turn = [texts[(start + step) % size] for step in range(size if seen else min(n, size))]
+        if seen:
+            turn.sort(key=lambda one: one.id in seen)  # stable: the rotation's order holds within unseen and seen
+        return turn[:n]

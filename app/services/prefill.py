@@ -1,0 +1,94 @@
+"""Writing ahead: takes waiting briefs from the database, writes at low priority until the pool holds enough, and says what came of each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from adtext.brief import AdBrief
+from adtext.spec import load_spec
+from app.live import Live
+from app.policies.base import WriterUnavailable
+from app.services.loading import Loading
+from app.services.pool import pool_key
+from app.services.writers import Writers
+from app.services.writing import Order, Overloaded, Writing
+from app.settings import Settings
+from app.store import prefill as store
+from app.store.database import Database, Unavailable
+from app.store.texts import approved_count
+from trainer.registry import PolicyVersion
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 2.0  # how long an idle worker waits before it looks again; a new prefill wakes it at once
+ENOUGH = 2  # approved texts after which a brief counts as written; the pool grows further while it serves
+_LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # the item stays, and is tried again
+ROUNDS = 6  # upstream calls for one brief before it is given up
+
+
+class Prefilling:
+    def __init__(
+        self, settings: Settings, database: Database, live: Live, loading: Loading, writing: Writing, writers: Writers, *, workers: int
+    ) -> None:
+        self._settings, self._database, self._live = settings, database, live
+        self._loading, self._writing, self._writers = loading, writing, writers
+        self._workers = workers
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._work(), name=f"prefill-{number}") for number in range(self._workers)]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                busy = await self._one()
+            except _LATER as error:
+                log.warning("prefill waits", extra={"error": str(error).splitlines()[0]})
+                busy = False
+            if not busy:
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), IDLE_S)
+                except TimeoutError:
+                    continue
+
+    async def _one(self) -> bool:
+        """Claim, write and finish one item, in one transaction that holds its row: a crash half-way gives the item back."""
+        async with self._database.begin() as connection:
+            item = await store.claim(connection)
+            if item is None:
+                return False
+            policy = self._live.registry.policies.get(item.policy_version)
+            brief = AdBrief.model_validate(item.brief)
+            if policy is None or not policy.speaks(brief.locale):
+                reason = "unknown_policy" if policy is None else "policy_does_not_write_locale"
+                await store.finish(connection, item.id, state="failed", texts=0, reason=reason)
+                return True
+            texts = await self._write(item, policy, brief)
+            why_not = "review_required" if brief.regulated else "no_compliant_text"
+            await store.finish(connection, item.id, state="done" if texts else "failed", texts=texts, reason=None if texts else why_not)
+        return True
+
+    async def _write(self, item: Any, policy: PolicyVersion, brief: AdBrief) -> int:
+        spec = load_spec(item.platform)
+        key = pool_key(policy.version, spec, brief)
+        order = Order(key, brief, spec, policy, self._settings.pool_write_n)
+        texts = len((await self._loading.load(key)).texts)
+        for _ in range(1 if brief.regulated else ROUNDS):  # regulated texts all go to review: one round fills the reviewer's desk
+            if texts >= ENOUGH:
+                break
+            await self._writing.wait(order, self._writers(policy), None)
+            async with self._database.begin() as connection:
+                texts = await approved_count(connection, key)
+        return texts

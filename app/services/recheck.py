@@ -1,0 +1,64 @@
+"""After a rules change: every pooled text is judged again by the rules in force, and what they block leaves the pool.
+
+Until a text has passed, replicas judge it when it is about to be served (Serving._allowed); this only takes that work off the hot path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from adtext.checks import check, is_compliant
+
+from adtext.brief import AdBrief
+from adtext.spec import load_spec
+from app.live import Live
+from app.store.database import Database, Unavailable
+from app.store.texts import announce_pool, mark_checked, outdated_texts, text_of
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+INTERVAL_S = 5.0
+
+
+class Recheck:
+    def __init__(self, database: Database, live: Live) -> None:
+        self._database, self._live = database, live
+        self._done_for = ""  # the version that every pooled text has passed
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="recheck")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                while self._live.confirmed and self._done_for != self._live.rules.version:
+                    if await self.step() < BATCH:
+                        self._done_for = self._live.rules.version
+            except Unavailable as error:
+                log.warning("re-check waits for the database", extra={"error": str(error).splitlines()[0]})
+            await asyncio.sleep(INTERVAL_S)
+
+    async def step(self) -> int:
+        """Judge one batch; returns how many texts it held."""
+        rules = self._live.rules
+        async with self._database.begin() as connection:
+            rows = await outdated_texts(connection, rules.version, BATCH)
+            for row in rows:
+                if row.body is None:  # its brief went with retention: it cannot be judged, so it is not served
+                    await mark_checked(connection, row.id, rules.version, state="rejected", findings=())
+                    await announce_pool(connection, row.pool_key)
+                    continue
+                findings = check(text_of(row), AdBrief.model_validate(row.body), load_spec(row.platform), rules)
+                held = row.origin != "advertiser" and any(finding.severity == "review" for finding in findings)
+                state = "rejected" if not is_compliant(findings) else "review" if held else "approved"
+                await mark_checked(connection, row.id, rules.version, state=state, findings=findings)
+                await announce_pool(connection, row.pool_key)
+        return len(rows)

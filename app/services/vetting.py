@@ -1,0 +1,70 @@
+"""Raw completions → texts that may be kept: parsed, checked, deduplicated, scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import regex
+from adtext.checks import Finding, check, is_compliant
+from adtext.rules import Rules
+
+from adtext.brief import AdBrief, AdText
+from adtext.fold import squeeze
+from adtext.prompt import parse
+from adtext.spec import TextSpec
+
+_WORD = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[\p{L}\p{N}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    text: AdText
+    findings: Sequence[Finding]
+    score: float
+
+    @property
+    def needs_review(self) -> bool:
+        return any(finding.severity == "review" for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Vetted:
+    kept: Sequence[Candidate]  # compliant and distinct, best first
+    candidates: int  # raw completions
+    compliant: int  # of them parsed and without a blocking finding: eq. 11's numerator
+
+
+def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules) -> Vetted:
+    """Judge raw completions of one brief. One that does not parse is a candidate that did not comply."""
+    candidates = compliant = 0
+    kept: dict[str, Candidate] = {}
+    for completion in completions:
+        candidates += 1
+        text = parse(completion, brief.language)
+        if text is None:
+            continue
+        judged = judge(text, brief, spec, rules)
+        if judged is None:
+            continue
+        compliant += 1
+        kept.setdefault(identity(text), judged)
+    return Vetted(sorted(kept.values(), key=lambda one: -one.score), candidates, compliant)
+
+
+def judge(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> Candidate | None:
+    """The text with its findings and score, or None where a finding blocks it."""
+    findings = check(text, brief, spec, rules)
+    return Candidate(text, findings, score(text, brief)) if is_compliant(findings) else None
+
+
+def identity(text: AdText) -> str:
+    """Equal for texts that differ only in case, spacing or punctuation."""
+    return "\x1f".join(squeeze(value) for _, value in text.fields())
+
+
+def score(text: AdText, brief: AdBrief) -> float:
+    """Share of the text's words that the brief holds, in [0, 1]: a text about what is sold comes first, until a reward model ranks."""
+    facts = set(_WORD.findall(" ".join(brief.facts()).casefold()))
+    words = _WORD.findall(" ".join(value for _, value in text.fields()).casefold())
+    return sum(word in facts for word in words) / len(words) if words else 0.0

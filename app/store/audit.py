@@ -1,0 +1,15 @@
+"""The audit log: who changed what, written in the change's own transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import insert
+
+from app.models.experiments import AuditEntry
+from app.store.database import AsyncConnection
+
+
+async def record(connection: AsyncConnection, actor: str, action: str, subject: str, **detail: Any) -> None:
+    """`actor` is `security.actor(key)` or "cli"; e.g. record(connection, "ops (rk_…)", "key.revoke", "key:7")."""
+    await connection.execute(insert(AuditEntry).values(actor=actor, action=action, subject=subject, detail=detail))

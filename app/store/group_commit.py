@@ -1,0 +1,64 @@
+"""Group commit: writers that arrive while a transaction is under way share the next one, and each hears back after its own commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from app.store.database import AsyncConnection, Database, Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Item, Result]):
+    """`write(connection, items)` returns one result an item, in order. A group that fails for a reason of its own is tried again item by
+    item, so that one bad item fails alone; with the database down every waiter gets that error and nothing is committed."""
+
+    def __init__(
+        self, database: Database, write: Callable[[AsyncConnection, list[Item]], Awaitable[list[Result]]], *, most: int = 256
+    ) -> None:
+        self._database, self._write, self._most = database, write, most
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Result:
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._drain(), name="group-commit")
+        return await future
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            try:
+                await self._commit(group)
+            except Unavailable as error:
+                _fail(group, error)
+            except Exception as error:
+                if len(group) == 1:
+                    _fail(group, error)
+                    continue
+                for one in group:
+                    await self._alone(one)
+
+    async def _alone(self, one: tuple[Item, asyncio.Future[Result]]) -> None:
+        try:
+            await self._commit([one])
+        except Exception as error:
+            _fail([one], error)
+
+    async def _commit(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        async with self._database.begin() as connection:
+            results = await self._write(connection, [item for item, _ in group])
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+
+def _fail(group: list[tuple[Item, asyncio.Future[Result]]], error: Exception) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)

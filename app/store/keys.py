@@ -1,0 +1,38 @@
+"""API keys in the database: their digests, never the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from app.models.access import ApiKey
+from app.store.database import AsyncConnection
+
+_SHOWN = (
+    ApiKey.id, ApiKey.name, ApiKey.prefix, ApiKey.scopes, ApiKey.rate_per_second, ApiKey.created_at, ApiKey.expires_at, ApiKey.revoked_at,
+)  # fmt: skip
+
+
+async def add_key(connection: AsyncConnection, **values: Any) -> Row[Any]:
+    return (await connection.execute(insert(ApiKey).values(**values).returning(*_SHOWN))).one()
+
+
+async def list_keys(connection: AsyncConnection, after: int, limit: int) -> Sequence[Row[Any]]:
+    """Keys in order of creation, revoked ones included."""
+    return (await connection.execute(select(*_SHOWN).where(ApiKey.id > after).order_by(ApiKey.id).limit(limit))).all()
+
+
+async def lock_key(connection: AsyncConnection, key_id: int) -> Row[Any] | None:
+    """The key, held against other changes until this transaction ends."""
+    return (await connection.execute(select(*_SHOWN).where(ApiKey.id == key_id).with_for_update())).one_or_none()
+
+
+async def set_expiry(connection: AsyncConnection, key_id: int, expires_at: datetime) -> Row[Any]:
+    return (await connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(expires_at=expires_at).returning(*_SHOWN))).one()
+
+
+async def set_revoked(connection: AsyncConnection, key_id: int) -> Row[Any]:
+    return (await connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=func.now()).returning(*_SHOWN))).one()

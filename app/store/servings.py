@@ -1,0 +1,77 @@
+"""The serving log's tables: what was handed out, and which units were assigned to which arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app.store.database import AsyncConnection, driver
+
+
+@dataclass(frozen=True, slots=True)
+class ServingRow:
+    """One served text, or an answer without one (text_id None). In the order of the table's columns."""
+
+    serve_id: bytes
+    at_ms: int
+    request_id: str
+    unit: bytes
+    phase_id: int  # 0: outside any experiment
+    arm: int
+    text_id: bytes | None
+    policy_id: int
+    source: int
+    position: int
+    query: str
+    locale: str
+    platform: str
+    latency_ms: float
+
+
+_COLUMNS = (
+    "id", "at", "request_id", "unit", "phase_id", "arm", "text_id", "policy_id", "source", "position", "query", "locale", "platform", "latency_ms",
+)  # fmt: skip
+_COPY = f"COPY servings ({', '.join(_COLUMNS)}) FROM STDIN".encode()
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_NULL = "\\N"
+
+
+async def write_servings(connection: AsyncConnection, rows: Sequence[ServingRow]) -> None:
+    """COPY in text form, one string a batch: a third of the cost of one value at a time, and this runs beside the hot path."""
+    async with (await driver(connection)).cursor() as cursor, cursor.copy(_COPY) as out:
+        await out.write("".join(map(_line, rows)))
+
+
+def _line(row: ServingRow) -> str:
+    trial = (str(row.phase_id), str(row.arm)) if row.phase_id else (_NULL, _NULL)
+    values = (
+        row.serve_id.hex(),
+        datetime.fromtimestamp(row.at_ms / 1000, UTC).isoformat(),
+        row.request_id.translate(_ESCAPES),
+        f"\\\\x{row.unit.hex()}",
+        *trial,
+        row.text_id.hex() if row.text_id is not None else _NULL,
+        str(row.policy_id or _NULL),
+        str(int(row.source)),
+        str(row.position),
+        row.query.translate(_ESCAPES),
+        row.locale,
+        row.platform,
+        f"{row.latency_ms:.3f}",
+    )
+    return "\t".join(values) + "\n"
+
+
+async def write_assigned(connection: AsyncConnection, units: Sequence[tuple[Any, ...]]) -> None:
+    """(phase, unit, arm, first seen): a unit that is there already stays as it is."""
+    if not units:
+        return
+    phases, digests, arms, firsts = zip(*sorted(units), strict=True)
+    async with (await driver(connection)).cursor() as cursor:
+        await cursor.execute(
+            "INSERT INTO assigned_units (phase_id, unit, arm, first_at) "
+            "SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::smallint[], %s::timestamptz[]) ON CONFLICT DO NOTHING",
+            (list(phases), list(digests), list(arms), list(firsts)),
+        )
