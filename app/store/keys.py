@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from app.models.access import ApiKey
 from app.store.database import AsyncConnection
@@ -16,23 +16,23 @@ _SHOWN = (
 )  # fmt: skip
 
 
-async def add_key(connection: AsyncConnection, **values: Any) -> Row[Any]:
+async def add_key(connection: AsyncConnection, **values: Any) -> Any:
     return (await connection.execute(insert(ApiKey).values(**values).returning(*_SHOWN))).one()
 
 
-async def list_keys(connection: AsyncConnection, after: int, limit: int) -> Sequence[Row[Any]]:
+async def list_keys(connection: AsyncConnection, after: int, limit: int) -> Sequence[Any]:
     """Keys in order of creation, revoked ones included."""
     return (await connection.execute(select(*_SHOWN).where(ApiKey.id > after).order_by(ApiKey.id).limit(limit))).all()
 
 
-async def lock_key(connection: AsyncConnection, key_id: int) -> Row[Any] | None:
+async def lock_key(connection: AsyncConnection, key_id: int) -> Any:
     """The key, held against other changes until this transaction ends."""
     return (await connection.execute(select(*_SHOWN).where(ApiKey.id == key_id).with_for_update())).one_or_none()
 
 
-async def set_expiry(connection: AsyncConnection, key_id: int, expires_at: datetime) -> Row[Any]:
+async def set_expiry(connection: AsyncConnection, key_id: int, expires_at: datetime) -> Any:
     return (await connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(expires_at=expires_at).returning(*_SHOWN))).one()
 
 
-async def set_revoked(connection: AsyncConnection, key_id: int) -> Row[Any]:
+async def set_revoked(connection: AsyncConnection, key_id: int) -> Any:
     return (await connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=func.now()).returning(*_SHOWN))).one()
