@@ -17,6 +17,7 @@ import pyarrow as pa
 BATCH = 65_536  # rows: the four float columns of a batch stay in the processor's cache
 
 _ROUNDING = 1e-9  # relative: how far sums in double precision may break an inequality that exact ones keep
+_NO_SPREAD = 1e-12  # relative: a smaller residual is what rounding leaves of zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,10 @@ class UnitSums(_Sums):
         if ratio is None or self.n < 2:
             return None
         residual = self.sum_yy - 2 * ratio * self.sum_xy + ratio**2 * self.sum_xx
-        return None if math.isnan(residual) else max(residual, 0.0) * self.n / ((self.n - 1) * self.sum_x**2)
+        if math.isnan(residual):
+            return None
+        spread = residual if residual > _NO_SPREAD * self.sum_yy else 0.0
+        return spread * self.n / ((self.n - 1) * self.sum_x**2)
 
     @property
     def effective_conversions(self) -> float:
