@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.secrets import Secrets
+from app.security import SCOPES, digest_of, new_key
 from app.services import keys
 from app.settings import Settings
 from app.store.migrate import migrate
@@ -57,7 +58,19 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+def keys(settings: Settings) -> dict[str, dict[str, str]]:
+    """One key per scope, as request headers: `keys["generate"]`."""
+    made = {scope: new_key() for scope in SCOPES}
+    with psycopg.connect(settings.database_url) as connection:
+        for scope, (key, prefix) in made.items():
+            row = (scope, prefix, digest_of(key), [scope])
+            connection.execute("INSERT INTO api_keys (name, prefix, digest, scopes) VALUES (%s, %s, %s, %s)", row)
+        connection.execute("UPDATE revisions SET number = number + 1 WHERE topic = 'registry'")
+    return {scope: {"Authorization": f"Bearer {key}"} for scope, (key, _) in made.items()}
+
+
+@pytest.fixture
+async def app(settings: Settings, keys: dict[str, dict[str, str]]) -> AsyncIterator[FastAPI]:
     application = create_app(settings)
     async with application.router.lifespan_context(application):
         yield application
