@@ -65,8 +65,8 @@ class Exposure(Base):
 class UnitDay(Base):
     """One unit's impressions of one UTC day in one arm, what those impressions led to, and the unit's totals in that arm before that day.
 
-    With the totals before it, each row says by how much its day raised the unit's squares and products, (b+x)² - b² = x·(2b+x): the sums over
-    units of any cutoff, their course over the days and the cohorts by first day are plain sums over rows, without a pass per unit.
+    With the totals before it, each row says by how much its day raised the unit's squares and products, (b+x)² - b² = x·(2b+x): the sums
+    over units at any cutoff, their course over the days and the cohorts by first day are plain sums over rows, without a pass per unit.
     """
 
     __tablename__ = "unit_days"
