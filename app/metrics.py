@@ -19,3 +19,4 @@ REQUESTS = Histogram(
 )
 REFUSED = Counter("relate_requests_refused_total", "Requests refused before a route saw them, by rule.", ["rule"])
 INFLIGHT = Gauge("relate_requests_inflight", "Requests being answered now.")
+EVENTS = Counter("relate_events_total", "Reported events, by what became of them.", ["status"])
