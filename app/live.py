@@ -34,6 +34,7 @@ class Live:
         self._settings, self._database, self._heads = settings, database, heads
         self._confirmed_at = float("-inf")
         self._wake = asyncio.Event()
+        self._reading = asyncio.Lock()  # an older answer must not be swapped in after a newer one
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -56,7 +57,7 @@ class Live:
 
     async def refresh(self) -> None:
         """Read the revisions; reload what moved."""
-        async with self._database.begin() as connection:
+        async with self._reading, self._database.begin() as connection:
             rows = {row.topic: row for row in await connection.execute(select(Revision.topic, Revision.number, Revision.value))}
             if "registry" in rows and rows["registry"].number != self.registry.number:
                 self.registry = await load_registry(connection)
