@@ -11,7 +11,7 @@ from app import errors
 from app.asgi import edge
 from app.pages import frame, session
 from app.platform import running
-from app.routes import generate, keys, pool
+from app.routes import events, generate, keys, pixels, pool
 from app.settings import Settings
 
 
@@ -30,6 +30,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.include_router(generate.router)
     app.include_router(pool.router)
+    app.include_router(events.router)
+    app.include_router(pixels.router)
     app.include_router(keys.router)
     app.include_router(session.router)
     app.mount("/static", frame.static)

@@ -7,13 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from adtext.rules import load_rules
 from fastapi import Depends, Request
 
+from adtext.rules import load_rules
 from app.live import Live
 from app.secrets import Secrets
 from app.security import Gate
 from app.services.fallback import Fallback
+from app.services.folding import Folding
+from app.services.ingest import Ingest
 from app.services.loading import Loading
 from app.services.pool import Heads
 from app.services.prefill import Prefilling
@@ -40,6 +42,8 @@ class Platform:
     writers: Writers
     serving: Serving
     prefilling: Prefilling
+    ingest: Ingest
+    folding: Folding
 
 
 class _Part(Protocol):
@@ -75,7 +79,10 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         prefilling = Prefilling(settings, database, live, loading, writing, writers, workers=PREFILL_WORKERS)
         await started(prefilling)
         await started(Recheck(database, live))
-        yield Platform(settings, secrets, database, live, sealer, Gate(settings, secrets, live), writers, serving, prefilling)
+        ingest, folding = Ingest(settings, database, live, sealer), Folding(settings, database)
+        await started(folding)
+        gate = Gate(settings, secrets, live)
+        yield Platform(settings, secrets, database, live, sealer, gate, writers, serving, prefilling, ingest, folding)
 
 
 async def current(request: Request) -> Platform:

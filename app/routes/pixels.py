@@ -1,0 +1,39 @@
+"""Pixels: an impression or a click reported by the browser itself. The token is the credential; nothing redirects."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from abtest.events import EventKind
+from app.errors import Problem, documented
+from app.platform import PlatformDep
+from app.services.traffic import invalid_reason
+from app.tokens import TokenError
+
+router = APIRouter(tags=["events"])
+
+GIF = (  # one transparent pixel, 43 bytes
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+
+
+@router.head("/pixel/{kind}", include_in_schema=False)
+@router.get(
+    "/pixel/{kind}",
+    response_class=Response,
+    responses={**documented(), 200: {"description": "One transparent pixel, never cached.", "content": {"image/gif": {}}}},
+)
+async def pixel(
+    request: Request,
+    kind: Literal["impression", "click"],
+    token: Annotated[str, Query(max_length=400, description="The token that came with the served text.")],
+    platform: PlatformDep,
+) -> Response:
+    """Record an impression or a click of a served text, now. Repeats are harmless; prefetches and bots are stored but flagged."""
+    try:
+        await platform.ingest.pixel(EventKind(kind), token, invalid_reason(request.method, request.headers))
+    except TokenError as error:
+        raise Problem(422, error.reason, str(error), field="token", value=token) from error
+    return Response(GIF, media_type="image/gif", headers={"Cache-Control": "no-store, max-age=0"})
