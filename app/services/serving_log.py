@@ -30,6 +30,7 @@ class ServingLog:
         self._rows: deque[ServingRow] = deque()
         self._batch: list[ServingRow] = []  # taken, not known to be committed: tried again as it is
         self._known: OrderedDict[tuple[int, bytes], None] = OrderedDict()
+        self._flushing = asyncio.Lock()  # the timer, an erasure and the stop may all ask for it
         self._task: asyncio.Task[None] | None = None
 
     def add(self, row: ServingRow) -> None:
@@ -56,6 +57,10 @@ class ServingLog:
 
     async def flush(self) -> None:
         """Write everything that waits now. With the database down the rows stay for the next time."""
+        async with self._flushing:
+            await self._write()
+
+    async def _write(self) -> None:
         while self._batch or self._rows:
             self._batch = self._batch or [self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]
             new = self._new_units(self._batch)
