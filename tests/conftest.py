@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.secrets import Secrets
 from app.security import SCOPES, digest_of, new_key
-from app.services import keys
+from app.services.keys import create
 from app.settings import Settings
 from app.store.migrate import migrate
 
@@ -90,7 +90,7 @@ def bearer(app: FastAPI) -> Callable[..., Awaitable[dict[str, str]]]:
     async def make(*scopes: str, **more: Any) -> dict[str, str]:
         platform = app.state.platform
         async with platform.database.begin() as connection:
-            made = await keys.create(connection, name="a test", scopes=scopes, actor="test", **more)
+            made = await create(connection, name="a test", scopes=scopes, actor="test", **more)
         await platform.live.refresh()
         return {"Authorization": f"Bearer {made.key}"}
 
