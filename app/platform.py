@@ -41,6 +41,7 @@ class Platform:
     gate: Gate
     writers: Writers
     serving: Serving
+    serving_log: ServingLog
     prefilling: Prefilling
     ingest: Ingest
     folding: Folding
@@ -82,7 +83,7 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         ingest, folding = Ingest(settings, database, live, sealer), Folding(settings, database)
         await started(folding)
         gate = Gate(settings, secrets, live)
-        yield Platform(settings, secrets, database, live, sealer, gate, writers, serving, prefilling, ingest, folding)
+        yield Platform(settings, secrets, database, live, sealer, gate, writers, serving, log, prefilling, ingest, folding)
 
 
 async def current(request: Request) -> Platform:

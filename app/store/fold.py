@@ -111,6 +111,11 @@ async def rebuild(connection: AsyncConnection, elsewhere: timedelta) -> None:
     await connection.execute(_ALL_UNIT_DAYS)
 
 
+async def hold_off(connection: AsyncConnection) -> None:
+    """Keep every fold waiting until this transaction ends: for those who delete what a fold reads."""
+    await _locked(connection, wait=True)
+
+
 async def _locked(connection: AsyncConnection, *, wait: bool) -> bool:
     if wait:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
