@@ -11,7 +11,7 @@ from app import errors
 from app.asgi import edge
 from app.pages import frame, session
 from app.platform import running
-from app.routes import events, generate, keys, pixels, pool
+from app.routes import events, experiments, generate, keys, pixels, pool
 from app.settings import Settings
 
 
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(pool.router)
     app.include_router(events.router)
     app.include_router(pixels.router)
+    app.include_router(experiments.router)
     app.include_router(keys.router)
     app.include_router(session.router)
     app.mount("/static", frame.static)

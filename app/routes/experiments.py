@@ -1,0 +1,202 @@
+"""`/experiments`: create, start, ramp, reweigh, stop. Reading needs scope `report`, changing `ops`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.contract import Slug
+from app.errors import documented
+from app.platform import Platform, PlatformDep
+from app.security import actor, require
+from app.services import experiments
+from app.services.experiments import ArmWish, AuditRecord, ExperimentRecord
+from app.store.database import AsyncConnection
+from app.store.registry import Key
+
+router = APIRouter(prefix="/experiments", tags=["experiments"])
+
+Reader = Annotated[Key, Depends(require("report", "ops"))]
+Operator = Annotated[Key, Depends(require("ops"))]
+Name = Annotated[Slug, Path(description="The experiment's name.")]
+Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, description="Relative to the other arms': 1 and 1 are half each.")]
+Percent = Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False, description="Share of the layer's units that take part.")]
+
+
+class ArmBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Slug
+    policy: Annotated[str, Field(min_length=1, max_length=128, description="A policy version, or an alias as it stands now.")]
+    weight: Weight = 1.0
+
+
+class ExperimentBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Slug
+    layer: Slug = Field(default="default", description="Experiments of one layer exclude each other.")
+    arms: Annotated[list[ArmBody], Field(min_length=2, max_length=8, description="Control first.")]
+    coverage_percent: Percent = 100.0
+    low: int | None = Field(default=None, ge=0, lt=10_000, description="First bucket of the layer; absent: where there is room.")
+    high: int | None = Field(default=None, gt=0, le=10_000, description="With low: one past the last bucket, in place of coverage_percent.")
+    window_hours: int = Field(default=168, ge=1, le=90 * 24, description="Attribution window: a later conversion does not count.")
+    planned_units: int = Field(
+        default=100_000, ge=2, le=10**12, description="Units all arms together should reach: tunes the always-valid interval."
+    )
+    salt: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(default=None, description="Absent: a random one.")
+
+    @model_validator(mode="after")
+    def _range(self) -> ExperimentBody:
+        if self.high is not None and (self.low is None or self.low >= self.high):
+            raise ValueError(f"high {self.high} needs a low below it: the range is [low, high)")
+        return self
+
+    @property
+    def coverage(self) -> int:
+        """In buckets of 10,000."""
+        return self.high - self.low if self.high is not None and self.low is not None else _buckets(self.coverage_percent)
+
+
+class RampBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    coverage_percent: Percent
+
+
+class WeightsBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    weights: Annotated[list[Weight], Field(min_length=2, max_length=8, description="One each arm, in the arms' order.")]
+
+
+class ArmAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    policy: str
+    weight: int = Field(description="Of 10,000.")
+
+
+class PhaseAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    salt: str
+    arms: list[ArmAnswer]
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class ExperimentAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    layer: str
+    state: Literal["draft", "running", "stopped"]
+    low: int = Field(description="It holds buckets [low, high) of its layer's 10,000.")
+    high: int
+    window_hours: int
+    planned_units: int
+    created_at: datetime
+    started_at: datetime | None
+    stopped_at: datetime | None
+    phases: list[PhaseAnswer]
+
+
+class ExperimentPage(BaseModel):
+    experiments: list[ExperimentAnswer]
+    next: int | None = Field(description="Send it as `after` for the next page; null: this is the last.")
+
+
+class AuditAnswer(BaseModel):
+    at: datetime
+    actor: str
+    action: str
+    detail: dict[str, Any]
+
+
+class ExperimentDetail(ExperimentAnswer):
+    audit: list[AuditAnswer] = Field(description="Every change, latest first.")
+
+    @classmethod
+    def of(cls, record: ExperimentRecord, audit: list[AuditRecord]) -> ExperimentDetail:
+        entries = [AuditAnswer(at=one.at, actor=one.actor, action=one.action, detail=dict(one.detail)) for one in audit]
+        return cls(**ExperimentAnswer.model_validate(record).model_dump(), audit=entries)
+
+
+@router.post("", status_code=201, responses=documented(404, 409))
+async def create(body: ExperimentBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+    """Write a draft experiment. Nobody sees it before its start."""
+    arms = [ArmWish(arm.name, arm.policy, arm.weight) for arm in body.arms]
+    return await _change(
+        platform,
+        lambda connection: experiments.create(
+            connection, name=body.name, arms=arms, layer=body.layer, coverage=body.coverage, low=body.low, window_hours=body.window_hours,
+            planned_units=body.planned_units, salt=body.salt, actor=actor(key),
+        ),
+    )  # fmt: skip
+
+
+@router.get("", responses=documented())
+async def list_all(
+    platform: PlatformDep,
+    _: Reader,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ExperimentPage:
+    """Every experiment, oldest first."""
+    async with platform.database.begin() as connection:
+        found = await experiments.listed(connection, after=after, limit=limit + 1)
+    shown = found[:limit]
+    return ExperimentPage(
+        experiments=[ExperimentAnswer.model_validate(one) for one in shown], next=shown[-1].id if len(found) > limit else None
+    )  # fmt: skip
+
+
+@router.get("/{name}", responses=documented(404))
+async def read(name: Name, platform: PlatformDep, _: Reader) -> ExperimentDetail:
+    """One experiment with its phases and everyone who changed it."""
+    async with platform.database.begin() as connection:
+        return ExperimentDetail.of(await experiments.find(connection, name), await experiments.history(connection, name))
+
+
+@router.post("/{name}/start", responses=documented(404, 409))
+async def start(name: Name, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+    """Let a draft run. 409 when a running experiment of its layer holds some of its buckets."""
+    return await _change(platform, lambda connection: experiments.start(connection, name, actor=actor(key)))
+
+
+@router.post("/{name}/ramp", responses=documented(404, 409))
+async def ramp(name: Name, body: RampBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+    """Widen its range. Nobody who takes part is moved."""
+    coverage = _buckets(body.coverage_percent)
+    return await _change(platform, lambda connection: experiments.ramp(connection, name, coverage=coverage, actor=actor(key)))
+
+
+@router.post("/{name}/weights", responses=documented(404, 409))
+async def reweigh(name: Name, body: WeightsBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+    """Open a new phase with other weights. Units are dealt anew, and the new phase has a report of its own."""
+    return await _change(platform, lambda connection: experiments.reweigh(connection, name, weights=body.weights, actor=actor(key)))
+
+
+@router.post("/{name}/stop", responses=documented(404, 409))
+async def stop(name: Name, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+    """End it for good. Its report stays, and events of what it served still count."""
+    return await _change(platform, lambda connection: experiments.stop(connection, name, actor=actor(key)))
+
+
+async def _change(platform: Platform, change: Callable[[AsyncConnection], Awaitable[ExperimentRecord]]) -> ExperimentAnswer:
+    async with platform.database.begin() as connection:
+        changed = await change(connection)
+    await platform.live.refresh()  # so that the next call to this replica already sees it
+    return ExperimentAnswer.model_validate(changed)
+
+
+def _buckets(percent: float) -> int:
+    return max(1, round(percent * 100))
