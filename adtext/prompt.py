@@ -1,7 +1,7 @@
 """Brief → prompt, completion → ad text. One template, in the brief's language, for live writing, training and evaluation alike.
 
-The brief is untrusted. It stands in the prompt as data after every instruction, chat-control tokens in it are defused, and the answer's form
-is fixed: two labelled lines (three where the platform shows a second description). Anything else does not parse.
+The brief is untrusted. It stands in the prompt as data after every instruction, chat-control tokens in it are defused, and the answer's
+form is fixed: two labelled lines (three where the platform shows a second description). Anything else does not parse.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ _WORDINGS = {"en": _EN, "zh": _ZH, "ja": _JA}
 _EXAMPLES = (
     (
         "Search: bike repair near me\nKeywords: bike repair; bicycle service\nAdvertiser: Spoke & Chain\n"
-        "Business: Neighbourhood bicycle workshop\nSelling points: Same-day puncture repair; Open on Sundays; Loan bikes while yours is in the workshop",
+        "Business: Neighbourhood bicycle workshop\n"
+        "Selling points: Same-day puncture repair; Open on Sundays; Loan bikes while yours is in the workshop",
         AdText(
             title="Bike Repair at Spoke & Chain",
             description="Same-day puncture repair, and loan bikes while yours is in the workshop. Open on Sundays.",
@@ -85,7 +86,8 @@ _EXAMPLES = (
     ),
     (
         "Search: linen curtains\nKeywords: linen curtains; made to measure curtains\nAdvertiser: Hollin Home\n"
-        "Business: Curtains made to measure\nSelling points: Stonewashed linen in 14 colours; Cut to your window; Fabric samples by post",
+        "Business: Curtains made to measure\n"
+        "Selling points: Stonewashed linen in 14 colours; Cut to your window; Fabric samples by post",
         AdText(
             title="Linen Curtains Made to Measure",
             description="Stonewashed linen in 14 colours, cut to your window. Order fabric samples by post first.",

@@ -31,7 +31,8 @@ class ServingRow:
 
 
 _COLUMNS = (
-    "id", "at", "request_id", "unit", "phase_id", "arm", "text_id", "policy_id", "source", "position", "query", "locale", "platform", "latency_ms",
+    "id", "at", "request_id", "unit", "phase_id", "arm", "text_id", "policy_id", "source", "position", "query", "locale",
+    "platform", "latency_ms",
 )  # fmt: skip
 _COPY = f"COPY servings ({', '.join(_COLUMNS)}) FROM STDIN".encode()
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})

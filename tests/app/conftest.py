@@ -1,0 +1,44 @@
+"""What the service's tests share: a policy server that stands in for vLLM, and requests as an ad system sends them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fakes import FakePolicyServer
+from service import GOOD, Generate, a_request
+
+from app.settings import Settings
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FakePolicyServer]:
+    async with FakePolicyServer(answer=lambda body: GOOD[: body["n"]]).running() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(settings: Settings, upstream: FakePolicyServer) -> Settings:
+    return settings.model_copy(update={"policy_url": upstream.url})
+
+
+@pytest.fixture
+def generate(client: httpx.AsyncClient, keys: dict[str, dict[str, str]]) -> Generate:
+    """POST /generate as an ad system; returns the answer's body after checking that it is a 200."""
+
+    async def call(body: dict[str, Any] | None = None, **over: Any) -> dict[str, Any]:
+        answer = await client.post("/generate", json=body or a_request(**over), headers=keys["generate"])
+        assert answer.status_code == 200, answer.text
+        parsed: dict[str, Any] = answer.json()
+        return parsed
+
+    return call
+
+
+@pytest.fixture
+def database(settings: Settings, keys: object) -> psycopg.Connection[tuple[Any, ...]]:
+    """A plain connection beside the service's own, autocommitting."""
+    return psycopg.connect(settings.database_url, autocommit=True)

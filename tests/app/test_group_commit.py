@@ -1,0 +1,82 @@
+"""Writers that arrive together share a transaction, and each hears of its own commit only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import psycopg
+import pytest
+
+from app.store.database import AsyncConnection, Database
+from app.store.group_commit import GroupCommit
+
+
+class Ledger:
+    """Stands in for a database: notes what each transaction committed, and can be taken down."""
+
+    def __init__(self) -> None:
+        self.committed: list[list[int]] = []
+        self.down = False
+        self.pending: list[int] = []
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Ledger]:
+        if self.down:
+            raise psycopg.OperationalError("connection refused")
+        self.pending = []
+        await asyncio.sleep(0)
+        yield self
+        self.committed.append(self.pending)
+
+
+async def double(connection: AsyncConnection, items: list[int]) -> list[int]:
+    ledger = cast(Ledger, connection)
+    if 13 in items:
+        raise ValueError("thirteen cannot be written")
+    ledger.pending.extend(items)
+    return [2 * item for item in items]
+
+
+def committing(ledger: Ledger) -> GroupCommit[int, int]:
+    return GroupCommit(cast(Database, ledger), double, most=50)
+
+
+async def test_concurrent_items_share_transactions_and_keep_their_results() -> None:
+    ledger = Ledger()
+    commits = committing(ledger)
+    results = await asyncio.gather(*(commits.submit(number) for number in range(12)))
+    assert results == [2 * number for number in range(12)]
+    assert len(ledger.committed) <= 2
+    assert sorted(number for group in ledger.committed for number in group) == list(range(12))
+
+
+async def test_a_bad_item_fails_alone() -> None:
+    ledger = Ledger()
+    commits = committing(ledger)
+    results: list[Any] = await asyncio.gather(*(commits.submit(number) for number in (12, 13, 14)), return_exceptions=True)
+    assert (results[0], results[2]) == (24, 28)
+    assert isinstance(results[1], ValueError)
+
+
+async def test_with_the_database_down_everyone_hears_and_nothing_is_committed() -> None:
+    ledger = Ledger()
+    ledger.down = True
+    commits = committing(ledger)
+    results = await asyncio.gather(*(commits.submit(number) for number in range(3)), return_exceptions=True)
+    assert all(isinstance(result, psycopg.OperationalError) for result in results)
+    ledger.down = False
+    assert await commits.submit(4) == 8
+    assert ledger.committed == [[4]]
+
+
+async def test_a_caller_that_gives_up_loses_nothing_of_the_others() -> None:
+    commits = committing(Ledger())
+    leaver, stayer = asyncio.create_task(commits.submit(1)), asyncio.create_task(commits.submit(2))
+    await asyncio.sleep(0)
+    leaver.cancel()
+    assert await stayer == 4
+    with pytest.raises(asyncio.CancelledError):
+        await leaver

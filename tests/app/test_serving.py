@@ -1,0 +1,246 @@
+"""POST /generate: who is served what, from where, and what never leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fakes import FakePolicyServer
+from fastapi import FastAPI
+from service import GOOD, KAFFEE, Generate, a_request, start_experiment
+
+from app.tokens import Sealer
+
+BAD = "Title: The Best Boots Ever\nDescription: Guaranteed the cheapest boots in the world, 90% off today only."
+Database = psycopg.Connection[tuple[Any, ...]]
+
+
+def policy(database: Database, kind: str) -> str:
+    row = database.execute("SELECT version FROM policies WHERE kind = %s", (kind,)).fetchone()
+    assert row is not None
+    version: str = row[0]
+    return version
+
+
+async def test_a_first_request_is_written_for_and_the_second_is_served_from_the_pool(
+    generate: Generate, upstream: FakePolicyServer
+) -> None:
+    body = a_request(n=2)
+    first, second = await generate(body), await generate(body)
+    assert [text["source"] for text in first["texts"]] == ["fresh", "fresh"]
+    assert [text["source"] for text in second["texts"]] == ["pool", "pool"]
+    assert first["reason"] is None and len(upstream.bodies) == 1
+
+
+async def test_a_served_text_has_its_provenance_committed(generate: Generate, database: Database) -> None:
+    [text] = (await generate())["texts"]
+    row = database.execute(
+        "SELECT origin, state, prompt_hash, seed, findings, spec_version, rules_version FROM texts WHERE id = %s", (text["text_id"],)
+    ).fetchone()
+    assert row is not None
+    assert row[:2] == ("model", "approved") and all(value is not None for value in row[2:])
+
+
+async def test_a_token_stands_for_what_was_served_and_shows_nothing_of_it(generate: Generate, app: FastAPI, database: Database) -> None:
+    start_experiment(database, "boots", [policy(database, "vllm"), policy(database, "nlg")])
+    await app.state.platform.live.refresh()
+    answer = await generate()
+    [text] = answer["texts"]
+    served = app.state.platform.sealer.open(text["token"])
+    assert served.text_id.hex() == text["text_id"].replace("-", "")
+    assert served.unit == app.state.platform.secrets.unit_digest("u-1")
+    assert answer["arm"] == f"arm{served.arm}" and served.phase_id > 0
+    assert isinstance(app.state.platform.sealer, Sealer) and answer["arm"] not in text["token"]
+
+
+async def test_every_unit_stays_in_its_arm_and_both_arms_are_served_by_their_policy(
+    generate: Generate, app: FastAPI, database: Database
+) -> None:
+    arms = [policy(database, "vllm"), policy(database, "nlg")]
+    start_experiment(database, "boots", arms)
+    await app.state.platform.live.refresh()
+    body = a_request()
+    answers = [await generate(body | {"unit_id": f"用户{number}"}) for number in range(40)]
+    again = [await generate(body | {"unit_id": f"用户{number}"}) for number in range(40)]
+    assert [one["arm"] for one in answers] == [one["arm"] for one in again]
+    assert {(one["arm"], one["texts"][0]["policy"]) for one in answers} == {("arm0", arms[0]), ("arm1", arms[1])}
+
+
+@pytest.mark.parametrize(
+    ("state", "high", "named", "counted", "noted"),
+    [
+        ("running", 10_000, None, True, False),
+        ("running", 10_000, "boots", True, False),
+        ("running", 0, "boots", False, False),  # nobody is covered yet
+        ("running", 0, None, False, False),
+        ("stopped", 10_000, "boots", False, True),
+        ("draft", 10_000, "boots", False, True),
+        ("stopped", 10_000, None, False, False),
+    ],
+)
+async def test_whether_an_answer_counts(
+    generate: Generate, app: FastAPI, database: Database, state: str, high: int, named: str | None, counted: bool, noted: bool
+) -> None:
+    start_experiment(database, "boots", [policy(database, "nlg"), policy(database, "nlg")], high=high, state=state)
+    await app.state.platform.live.refresh()
+    answer = await generate(experiment=named)
+    assert (answer["experiment"] == "boots", answer["note"] is not None) == (counted, noted)
+    assert answer["texts"]
+
+
+async def test_an_unknown_experiment_is_named(client: httpx.AsyncClient, keys: dict[str, dict[str, str]]) -> None:
+    answer = await client.post("/generate", json=a_request(experiment="no-such"), headers=keys["generate"])
+    assert (answer.status_code, answer.json()["rule"], answer.json()["errors"][0]["field"]) == (404, "unknown_experiment", "experiment")
+
+
+async def test_a_late_model_costs_this_caller_its_text_and_the_next_one_nothing(generate: Generate, upstream: FakePolicyServer) -> None:
+    upstream.delay = 0.4
+    body = a_request(deadline_ms=100)
+    late = await generate(body)
+    assert (late["reason"], late["texts"][0]["source"], late["texts"][0]["machine_generated"]) == ("deadline", "advertiser", False)
+    async with asyncio.timeout(5):
+        while (answer := await generate(body))["texts"][0]["source"] != "pool":
+            await asyncio.sleep(0.05)
+    assert answer["reason"] is None and len(upstream.bodies) == 1
+
+
+async def test_a_refusing_model_is_replaced_by_the_advertisers_text(generate: Generate, upstream: FakePolicyServer) -> None:
+    upstream.status = 503
+    answer = await generate()
+    assert (answer["reason"], answer["texts"][0]["source"]) == ("policy_unavailable", "advertiser")
+
+
+@pytest.mark.parametrize(
+    ("approved", "source"),
+    [
+        ([{"title": "Fell & Moor Walking Boots", "description": "Leather boots, resoled in our own workshop in Keswick."}], "advertiser"),
+        (
+            [{"title": "The Best Boots In The World", "description": "Guaranteed cheapest boots, 90% off today only for everyone."}],
+            "template",
+        ),
+        ([], "template"),
+    ],
+)
+async def test_the_fallback_chain_holds_its_order_and_is_checked_too(
+    generate: Generate, upstream: FakePolicyServer, approved: list[dict[str, str]], source: str
+) -> None:
+    upstream.answer = lambda body: [BAD] * body["n"]
+    answer = await generate(ad={"approved": approved})
+    assert (answer["reason"], answer["texts"][0]["source"]) == ("no_compliant_text", source)
+    assert "Best" not in answer["texts"][0]["title"]
+
+
+async def test_nothing_allowed_is_an_empty_answer_with_its_reason(
+    generate: Generate, upstream: FakePolicyServer, database: Database, app: FastAPI
+) -> None:
+    upstream.answer = lambda body: [BAD, "no template at all", ""]
+    hopeless = {"approved": [], "selling_points": ["The best boots in the world, guaranteed"], "business": "100% guaranteed cheapest boots"}
+    answer = await generate(ad=hopeless)
+    assert answer["texts"] == [] and answer["reason"] == "no_compliant_text_and_no_fallback"
+    assert database.execute("SELECT candidates, compliant FROM candidate_counts").fetchall() == [(3, 0)]
+
+
+async def test_what_the_rules_cannot_decide_and_what_is_regulated_waits_for_a_person(
+    generate: Generate, upstream: FakePolicyServer, database: Database
+) -> None:
+    answer = await generate(ad={"industry": "health"})
+    assert (answer["reason"], answer["texts"][0]["source"]) == ("review_required", "advertiser")
+    async with asyncio.timeout(5):
+        while not (states := database.execute("SELECT state FROM texts WHERE origin = 'model'").fetchall()):
+            await asyncio.sleep(0.05)
+    assert {state for (state,) in states} == {"review"}
+
+
+async def test_a_chinese_brief_goes_down_the_fallback_chain_and_says_so(generate: Generate, upstream: FakePolicyServer) -> None:
+    answer = await generate({"brief": KAFFEE, "platform": "baidu_search", "unit_id": "用户一", "deadline_ms": 1000})
+    assert (answer["reason"], answer["texts"][0]["source"]) == ("policy_does_not_write_locale", "advertiser")
+    assert upstream.bodies == []
+
+
+async def test_the_template_policy_writes_in_every_locale(generate: Generate, database: Database, app: FastAPI) -> None:
+    start_experiment(database, "all-nlg", [policy(database, "nlg"), policy(database, "nlg")])
+    await app.state.platform.live.refresh()
+    answer = await generate({"brief": KAFFEE, "platform": "baidu_search", "unit_id": "用户一", "deadline_ms": 5000})
+    assert (answer["reason"], answer["texts"][0]["source"], answer["texts"][0]["machine_generated"]) == (None, "fresh", True)
+
+
+async def test_a_unit_sees_every_text_before_it_sees_one_again(generate: Generate) -> None:
+    body = a_request()
+    await generate(body | {"unit_id": "somebody else"})
+    shown = [(await generate(body))["texts"][0]["text_id"] for _ in range(8)]
+    assert len(set(shown[:4])) == 4 and shown[4:] == shown[:4]
+
+
+async def test_texts_the_caller_says_were_seen_come_last(generate: Generate) -> None:
+    body = a_request()
+    seen = [text["text_id"] for text in (await generate(body | {"n": 3}))["texts"]]
+    assert (await generate(body | {"seen": seen}))["texts"][0]["text_id"] not in seen
+
+
+@pytest.mark.parametrize("first_leaves", [False, True])
+async def test_a_thousand_callers_of_one_key_share_one_upstream_call(
+    app: FastAPI, keys: dict[str, dict[str, str]], upstream: FakePolicyServer, first_leaves: bool
+) -> None:
+    upstream.release = asyncio.Event()
+    body = a_request(deadline_ms=60_000)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test", timeout=60) as client:
+        calls = [
+            asyncio.create_task(client.post("/generate", json=body | {"unit_id": f"u-{n}"}, headers=keys["generate"])) for n in range(1000)
+        ]
+        async with asyncio.timeout(30):
+            while not upstream.bodies:
+                await asyncio.sleep(0.01)
+        if first_leaves:
+            calls.pop(0).cancel()
+        upstream.release.set()
+        answers = await asyncio.gather(*calls)
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.json()["texts"][0]["title"] for answer in answers)
+    assert len(upstream.bodies) == 1
+
+
+async def test_without_a_pool_a_call_nobody_waits_for_is_cancelled_upstream(
+    app: FastAPI, upstream: FakePolicyServer, generate: Generate
+) -> None:
+    upstream.release = asyncio.Event()
+    app.state.platform.serving._writing._pool = False
+    assert (await generate(deadline_ms=100))["reason"] == "deadline"
+    async with asyncio.timeout(5):
+        while not upstream.hung_up:
+            await asyncio.sleep(0.01)
+    assert app.state.platform.serving._writing.under_way == 0
+
+
+async def test_a_replica_that_cannot_confirm_its_rules_serves_the_fallback_only(generate: Generate, app: FastAPI) -> None:
+    body = a_request()
+    await generate(body)
+    app.state.platform.live._confirmed_at = float("-inf")
+    answer = await generate(body)
+    assert (answer["reason"], answer["texts"][0]["source"]) == ("rules_unconfirmed", "advertiser")
+
+
+async def test_concurrent_samples_with_the_same_words_are_one_text(
+    generate: Generate, upstream: FakePolicyServer, database: Database
+) -> None:
+    upstream.answer = lambda body: [GOOD[0], GOOD[0].replace("Boots From", "boots  from"), GOOD[0] + "\n", GOOD[1]]
+    answer = await generate(n=8)
+    assert len(answer["texts"]) == 2
+
+
+async def test_the_serving_log_holds_no_unit_id_and_every_request(
+    generate: Generate, app: FastAPI, database: Database, upstream: FakePolicyServer
+) -> None:
+    await generate(unit_id="alice@example.com", n=2)
+    upstream.answer = lambda body: [BAD]
+    await generate(
+        unit_id="bob@example.com",
+        ad={"approved": [], "selling_points": ["Guaranteed best"], "business": "guaranteed best boots"},
+        brief={"bidwords": []},
+    )
+    await app.state.platform.serving._log.flush()
+    rows = database.execute("SELECT unit, text_id IS NULL, source, query FROM servings ORDER BY at").fetchall()
+    assert [row[1:] for row in rows] == [(False, 2, "walking boots"), (False, 2, "walking boots"), (True, 0, "walking boots")]
+    assert {row[0] for row in rows} == {app.state.platform.secrets.unit_digest(unit) for unit in ("alice@example.com", "bob@example.com")}

@@ -1,0 +1,51 @@
+"""Who gets the next upstream call."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.services.writing import BACKGROUND, LIVE, PREFILL, Gate
+
+
+async def test_a_free_slot_goes_to_whoever_has_a_user_waiting() -> None:
+    gate, order = Gate(1), []
+
+    async def call(priority: int, name: str) -> None:
+        async with gate.slot(priority):
+            order.append(name)
+            await asyncio.sleep(0)
+
+    async with gate.slot(LIVE):
+        waiting = [
+            asyncio.create_task(call(*one)) for one in ((PREFILL, "prefill"), (BACKGROUND, "refill"), (LIVE, "user 1"), (LIVE, "user 2"))
+        ]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert order == ["user 1", "user 2", "refill", "prefill"]
+
+
+@pytest.mark.parametrize("failure", [ValueError, asyncio.CancelledError])
+async def test_a_call_that_fails_gives_its_slot_back(failure: type[BaseException]) -> None:
+    gate = Gate(1)
+    with pytest.raises(failure):
+        async with gate.slot(LIVE):
+            raise failure
+    assert gate.slots == 1
+
+
+async def test_a_waiter_that_gives_up_leaves_the_queue() -> None:
+    gate = Gate(1)
+
+    async def wait() -> None:
+        async with gate.slot(LIVE):
+            await asyncio.sleep(0)
+
+    async with gate.slot(LIVE):
+        first, second = asyncio.create_task(wait()), asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+    await second
+    assert gate.slots == 1
