@@ -33,7 +33,7 @@ CRITICAL = float(ndtri(1 - ALPHA / 2))
 CELLS = [(conversions, effect) for conversions in (5, 10, 20, 50, 400) for effect in (1.0, 2.75, 4.0)]
 UNITS = {5: 250, 10: 250, 20: 250, 50: 500, 400: 2000}  # units an arm, by conversions an arm
 STATED_POWERS = (0.8, 0.9)  # the lifts are those at which the oracle has this power
-DAYS, DAILY_UNITS, DAILY_RATE = 20, 1000, 0.1
+DAYS, STAY, DAILY_UNITS, DAILY_RATE = 20, 5, 1000, 0.1  # days looked at, days a unit keeps coming, units an arm in all, p
 CHUNK = 2_000_000  # units drawn at once
 
 
@@ -129,12 +129,13 @@ def daily_looks(rng: np.random.Generator, runs: int, progress: Progress, task: A
 
 
 def _cumulative(market: Market, rng: np.random.Generator, runs: int) -> Iterator[list[UnitSums]]:
-    """Day by day: every unit's impressions and conversions so far, summed. A unit keeps its propensity and its appetite."""
+    """Day by day: every unit's impressions and conversions so far, summed. New units come every day and return for some days."""
     propensity = market.propensities(rng, runs)
-    appetite = rng.gamma(1.0, IMPRESSIONS / DAYS, propensity.shape)  # impressions a day
+    appetite = rng.gamma(1.0, IMPRESSIONS / STAY, propensity.shape)  # impressions a day, while it stays
+    first_day = rng.integers(0, DAYS, propensity.shape)
     x, y = np.zeros(propensity.shape, dtype=np.int64), np.zeros(propensity.shape, dtype=np.int64)
-    for _ in range(DAYS):
-        today = rng.poisson(appetite)
+    for day in range(DAYS):
+        today = rng.poisson(np.where((first_day <= day) & (day < first_day + STAY), appetite, 0.0))
         x += today
         y += rng.binomial(today, propensity)
         yield list(unit_sums(x, y))
