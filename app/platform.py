@@ -19,6 +19,7 @@ from app.services.ingest import Ingest
 from app.services.loading import Loading
 from app.services.pool import Heads
 from app.services.prefill import Prefilling
+from app.services.readiness import Readiness
 from app.services.recheck import Recheck
 from app.services.serving import Serving
 from app.services.serving_log import ServingLog
@@ -42,6 +43,7 @@ class Platform:
     writers: Writers
     serving: Serving
     serving_log: ServingLog
+    readiness: Readiness
     prefilling: Prefilling
     ingest: Ingest
     folding: Folding
@@ -82,8 +84,8 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         await started(Recheck(database, live))
         ingest, folding = Ingest(settings, database, live, sealer), Folding(settings, database)
         await started(folding)
-        gate = Gate(settings, secrets, live)
-        yield Platform(settings, secrets, database, live, sealer, gate, writers, serving, log, prefilling, ingest, folding)
+        gate, readiness = Gate(settings, secrets, live), Readiness(database, live, writers)
+        yield Platform(settings, secrets, database, live, sealer, gate, writers, serving, log, readiness, prefilling, ingest, folding)
 
 
 async def current(request: Request) -> Platform:

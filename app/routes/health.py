@@ -1,0 +1,58 @@
+"""`/healthz`, `/readyz`, `/metrics`: for whatever keeps the service running."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.errors import documented
+from app.platform import PlatformDep
+from app.security import require
+from app.services.readiness import State
+from app.store.registry import Key
+
+router = APIRouter(tags=["operation"])
+
+
+class Alive(BaseModel):
+    status: str = "alive"
+
+
+class PartAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    state: State
+    detail: str
+
+
+class ReadyAnswer(BaseModel):
+    ready: bool = Field(description="False (with status 503): send this replica no traffic.")
+    parts: list[PartAnswer] = Field(description="What it stands on; `degraded` still serves.")
+
+
+@router.get("/healthz")
+async def healthz() -> Alive:
+    """The process lives and its event loop turns. Says nothing of what it depends on: a restart would not mend that."""
+    return Alive()
+
+
+@router.get("/readyz", responses={503: {"model": ReadyAnswer, "description": "Not ready; the parts say why."}})
+async def readyz(platform: PlatformDep, response: Response) -> ReadyAnswer:
+    """Whether this replica should get traffic, part by part."""
+    parts = [PartAnswer.model_validate(part) for part in await platform.readiness.parts()]
+    ready = all(part.state != "not_ready" for part in parts)
+    response.status_code = 200 if ready else 503
+    return ReadyAnswer(ready=ready, parts=parts)
+
+
+_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+@router.get("/metrics", response_class=Response, responses=documented() | _TEXT)
+async def metrics(_: Annotated[Key, Depends(require("ops"))]) -> Response:
+    """Metrics of this process in Prometheus' text format. Give the scraper a key with scope `ops`."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,166 @@
+"""`/policies`: versions that write, and the aliases that say which of them serves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from adtext.brief import Locale
+from app.errors import documented
+from app.platform import PlatformDep
+from app.security import actor, require
+from app.services import promotion
+from app.store import policies as store
+from app.store.registry import Key
+from trainer.registry import Decoding
+
+router = APIRouter(prefix="/policies", tags=["policies"])
+
+Reader = Annotated[Key, Depends(require("report", "ops"))]
+Operator = Annotated[Key, Depends(require("ops"))]
+_LAST = 2**63 - 1
+
+
+def _endpoint(value: str) -> str:
+    """A base URL: http(s), a host, no credentials, no query. Private addresses are where policy servers live; link-local ones are not."""
+    try:
+        url = urlsplit(value)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        raise ValueError(f"is no URL ({error}): send one such as http://vllm-1:8000") from None
+    if url.scheme not in ("http", "https") or not host or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be an http or https URL with a host, such as http://vllm-1:8000")
+    if url.username is not None or url.password is not None or url.query or url.fragment or "?" in value or "#" in value:
+        raise ValueError("must hold no user, password, query or fragment: send the server's base URL only")
+    if _reserved(host):
+        raise ValueError(f"{host} is a link-local, multicast or unspecified address: no policy server can live there")
+    return value.rstrip("/")
+
+
+def _reserved(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False  # a name
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified
+
+
+class DecodingBody(BaseModel):
+    """How the model is asked; part of the policy's identity."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    template: Literal["two-field"] = "two-field"
+    examples: int = Field(default=0, ge=0, le=2, description="Worked examples in the prompt.")
+    temperature: float = Field(default=1.0, ge=0, le=2, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
+    max_tokens: int = Field(default=96, ge=16, le=1024)
+    structured: bool = Field(default=False, description="Constrain the output to the template.")
+
+
+class PolicyBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9]{0,30}$", description="What the version's name begins with, such as relate.")
+    kind: Literal["vllm", "nlg"]
+    locales: Annotated[list[Locale], Field(min_length=1, max_length=16, description="What it can write; other briefs use the fallback.")]
+    endpoint: Annotated[str, Field(max_length=400), AfterValidator(_endpoint)] | None = Field(
+        default=None, description="Base URL of an OpenAI-compatible server; absent: the deployment's own."
+    )
+    model: Annotated[str, Field(pattern=r"^[\w./:@-]{1,200}$")] | None = Field(default=None, description="What that server calls it.")
+    decoding: DecodingBody = DecodingBody()
+
+    @model_validator(mode="after")
+    def _complete(self) -> PolicyBody:
+        if self.kind == "vllm" and self.model is None:
+            raise ValueError("a vllm policy needs its model: the name that the server answers to")
+        if self.kind == "nlg" and (self.model is not None or self.endpoint is not None):
+            raise ValueError("an nlg policy writes in this process: leave model and endpoint out")
+        return self
+
+
+class PolicyAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    version: str
+    kind: str
+    locales: list[str]
+    endpoint: str | None
+    model: str | None
+    decoding: dict[str, object]
+    created_at: datetime
+    aliases: list[str] = Field(default=[], description="Which of champion, challenger, previous it is now.")
+
+
+class PolicyPage(BaseModel):
+    policies: list[PolicyAnswer]
+    next: int | None = Field(description="Send it as `before` for the next page; null: this is the last.")
+
+
+class PromoteBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["promote"]
+    version: str = Field(min_length=1, max_length=80)
+
+
+class RollBackBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["rollback"]
+
+
+class AliasesAnswer(BaseModel):
+    aliases: dict[str, str] = Field(description="Version by alias, after the change.")
+
+
+@router.get("", responses=documented())
+async def list_all(
+    platform: PlatformDep,
+    _: Reader,
+    before: Annotated[int, Query(ge=1, le=_LAST)] = _LAST,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> PolicyPage:
+    """Every policy version, newest first."""
+    async with platform.database.begin() as connection:
+        rows = await store.list_policies(connection, before, limit + 1)
+        held = await store.aliases(connection)
+    shown = [PolicyAnswer.model_validate(row) for row in rows[:limit]]
+    for policy in shown:
+        policy.aliases = sorted(alias for alias, version in held.items() if version == policy.version)
+    return PolicyPage(policies=shown, next=shown[-1].id if len(rows) > limit else None)
+
+
+@router.post("", status_code=201, responses=documented(409))
+async def register(body: PolicyBody, platform: PlatformDep, key: Operator) -> PolicyAnswer:
+    """Register a policy version. It is immutable, and serves nobody until it is promoted or an experiment names it."""
+    given = body.model_dump()
+    given["decoding"] = Decoding(**given["decoding"])
+    async with platform.database.begin() as connection:
+        row = await promotion.register(connection, **given, actor=actor(key))
+    await platform.live.refresh()
+    return PolicyAnswer.model_validate(row)
+
+
+@router.post("/{alias}", responses=documented(409))
+async def move(
+    alias: promotion.Movable,
+    body: Annotated[PromoteBody | RollBackBody, Field(discriminator="action")],
+    platform: PlatformDep,
+    key: Operator,
+) -> AliasesAnswer:
+    """Promote a version to champion or challenger, or roll the champion back to the previous one. Takes effect at once, everywhere."""
+    async with platform.database.begin() as connection:
+        if isinstance(body, PromoteBody):
+            after = await promotion.promote(connection, alias, body.version, actor=actor(key))
+        else:
+            after = await promotion.roll_back(connection, alias, actor=actor(key))
+    await platform.live.refresh()
+    return AliasesAnswer(aliases=after)
