@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Identity, Index, SmallInteger, func, text
+from sqlalchemy import Date, ForeignKey, Identity, Index, SmallInteger, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -84,6 +84,20 @@ class AssignedUnit(Base):
     unit: Mapped[bytes] = mapped_column(primary_key=True)
     arm: Mapped[int] = mapped_column(SmallInteger)
     first_at: Mapped[datetime]
+
+
+class RequestDay(Base):
+    """Requests of one UTC day by arm, source of the first text and latency, counted as the serving log is written: guardrails cost the same
+    however long the log is, and outlive its retention."""
+
+    __tablename__ = "request_days"
+
+    phase_id: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    arm: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    source: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    latency: Mapped[int] = mapped_column(SmallInteger, primary_key=True)  # a step of 5 %: app.store.requests
+    requests: Mapped[int]
 
 
 class Prefill(Base):

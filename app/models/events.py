@@ -44,7 +44,11 @@ class Exposure(Base):
     """One token: the earliest time of each kind (abtest.attribution)."""
 
     __tablename__ = "exposures"
-    __table_args__ = (Index("ix_exposures_phase_impression", "phase_id", "impression_at"), Index("ix_exposures_unit", "unit"))
+    __table_args__ = (
+        Index("ix_exposures_phase_impression", "phase_id", "impression_at"),
+        Index("ix_exposures_unit", "unit"),
+        Index("ix_exposures_text", "text_id"),
+    )
 
     serve_id: Mapped[UUID] = mapped_column(primary_key=True)
     unit: Mapped[bytes]

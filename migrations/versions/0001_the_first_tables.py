@@ -114,6 +114,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("serve_id", name=op.f("pk_exposures")),
     )
     op.create_index("ix_exposures_phase_impression", "exposures", ["phase_id", "impression_at"], unique=False)
+    op.create_index("ix_exposures_text", "exposures", ["text_id"], unique=False)
     op.create_index("ix_exposures_unit", "exposures", ["unit"], unique=False)
     op.create_table(
         "policies",
@@ -134,6 +135,16 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_prefills")),
+    )
+    op.create_table(
+        "request_days",
+        sa.Column("phase_id", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("arm", sa.SmallInteger(), nullable=False),
+        sa.Column("source", sa.SmallInteger(), nullable=False),
+        sa.Column("latency", sa.SmallInteger(), nullable=False),
+        sa.Column("requests", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("phase_id", "day", "arm", "source", "latency", name=op.f("pk_request_days")),
     )
     op.create_table(
         "revisions",
