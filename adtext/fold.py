@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-import regex  # type: ignore[import-untyped]
+import regex
 from opencc import OpenCC
 
 

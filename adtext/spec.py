@@ -30,6 +30,7 @@ class FieldSpec:
     max: int
     mode: Mode
     required: bool = True
+    max_exclamations: int = 1
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

@@ -1,0 +1,194 @@
+"""The one definition of a compliant ad text: every reason why it may not be shown, with its place in the text.
+
+The live filter rejects on a finding, the reward charges the tokens that wrote it, evaluation counts its absence, and a reviewer
+sees it underlined.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from adtext.brief import AdBrief, AdText
+from adtext.editorial import editorial, language
+from adtext.fold import Span, Views, views
+from adtext.grounding import CANARY, Facts, facts, ungrounded
+from adtext.lexicon import Hit, Severity
+from adtext.rules import RULES, Kind, Rules
+from adtext.spec import FieldSpec, TextSpec, measure
+
+__all__ = ["RULES", "Finding", "Kind", "Severity", "Span", "check", "is_compliant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule broken at one place."""
+
+    rule: str  # a name in RULES
+    field: str  # title, description or description_2
+    span: Span  # half-open code points of the raw value
+    quote: str  # value[span.start : span.end]
+    severity: Severity  # block: never shown; review: shown to a person first; warn: noted
+    reason: str
+    source: str  # the law or policy
+
+
+def check(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Finding]:
+    """Every finding of a text written for `brief` on the platform `spec`, in reading order; of nested ones of one rule, the longest.
+
+    Pure and fast: the brief's facts are read once and kept, the rest takes a fraction of a millisecond.
+    """
+    known = facts(brief, rules.lexicon)
+    fields = [(name, views(value)) for name, value in text.fields()]
+    findings = [*_absent(spec, {name for name, _ in fields}), *_repeated(fields), *_not_japanese(fields, brief)]
+    for name, view in fields:
+        limits = spec.fields.get(name)
+        found = [*_length(name, view.raw, limits), *_risk(name, view, brief, known, rules)]
+        claims = [finding.span for finding in found if RULES[finding.rule] in ("risk", "grounding")]
+        spans = [
+            *editorial(view, known, max_exclamations=limits.max_exclamations if limits else 1),
+            *language(view, known, brief.locale),
+            *ungrounded(view, known, claims),
+        ]
+        findings += _outermost([*found, *(_finding(rule, name, view.raw, span) for rule, span in spans)])
+    order = {name: number for number, (name, _) in enumerate(fields)}
+    return sorted(findings, key=lambda finding: (order.get(finding.field, len(order)), finding.span, finding.rule))
+
+
+def is_compliant(findings: Iterable[Finding]) -> bool:
+    """True when nothing blocks: the only meaning of "compliant", in serving, training and evaluation."""
+    return all(finding.severity != "block" for finding in findings)
+
+
+# ---- sections
+
+
+def _absent(spec: TextSpec, present: set[str]) -> Iterator[Finding]:
+    for name, limits in spec.fields.items():
+        if limits.required and name not in present:
+            yield _finding("missing_field", name, "", Span(0, 0))
+
+
+def _length(name: str, value: str, limits: FieldSpec | None) -> Iterator[Finding]:
+    everything = Span(0, len(value))
+    if limits is None:
+        yield _finding("extra_field", name, value, everything)
+        return
+    if not value.strip():
+        yield _finding("missing_field", name, value, everything)
+        return
+    length = measure(value, limits.mode)
+    if length < limits.min:
+        yield _finding("too_short", name, value, everything, f"{length} of at least {limits.min} ({limits.mode})")
+    if length > limits.max:
+        fits = bisect_right(range(len(value) + 1), limits.max, key=lambda end: measure(value[:end], limits.mode)) - 1
+        yield _finding("too_long", name, value, Span(fits, len(value)), f"{length} of at most {limits.max} ({limits.mode})")
+
+
+def _repeated(fields: Sequence[tuple[str, Views]]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for name, view in fields:
+        squeezed = view.squeezed.text
+        if squeezed in seen:
+            yield _finding("repeated_field", name, view.raw, Span(0, len(view.raw)))
+        if squeezed:
+            seen.add(squeezed)
+
+
+def _not_japanese(fields: Sequence[tuple[str, Views]], brief: AdBrief) -> Iterator[Finding]:
+    """Chinese characters without any kana over a whole text are Chinese: a Japanese title may do without kana, a sentence cannot."""
+    written = "".join(view.raw for _, view in fields)
+    if brief.language != "ja" or any("\u3041" <= char <= "\u30ff" for char in written):
+        return
+    if sum("\u3400" <= char <= "\u9fff" for char in written) >= _LONG_FOR_KANJI_ALONE:
+        name, view = fields[-1]
+        yield _finding("wrong_language", name, view.raw, Span(0, len(view.raw)))
+
+
+_LONG_FOR_KANJI_ALONE = 14  # characters
+
+
+def _risk(name: str, text: Views, brief: AdBrief, known: Facts, rules: Rules) -> Iterator[Finding]:
+    """Entries of the packs that apply to this brief: offers and brands it does not name, claims outside its own names."""
+    for match in CANARY.finditer(text.folded.text):
+        yield _finding("canary", name, text.raw, text.folded.raw_span(*match.span()))
+    hits = [hit for hit in rules.lexicon.find(text) if _applies(hit, brief)]
+    if not hits:
+        return
+    own = list(_names_in(text, known))
+    for entry, span in hits:
+        in_brief = entry.concept in known.concepts if RULES[entry.rule] == "grounding" else any(mark.holds(span) for mark in own)
+        if not in_brief:
+            yield Finding(entry.rule, name, span, text.raw[span.start : span.end], entry.severity, entry.reason, entry.source)
+
+
+def _applies(hit: Hit, brief: AdBrief) -> bool:
+    entry = hit.entry
+    return (not entry.languages or brief.language in entry.languages) and (not entry.industries or brief.ad.industry in entry.industries)
+
+
+def _names_in(text: Views, known: Facts) -> Iterator[Span]:
+    folded = text.folded.text
+    for name in known.names:
+        start = folded.find(name)
+        while start >= 0:
+            yield text.folded.raw_span(start, start + len(name))
+            start = folded.find(name, start + len(name))
+
+
+def _outermost(findings: Sequence[Finding]) -> list[Finding]:
+    """Of findings with the same rule, those inside no other; of equals, the first."""
+    kept: list[Finding] = []
+    for finding in sorted(findings, key=lambda finding: finding.span.start - finding.span.end):
+        if not any(longer.rule == finding.rule and longer.span.holds(finding.span) for longer in kept):
+            kept.append(finding)
+    return kept
+
+
+# ---- rules that are code: the packs carry their own words
+
+
+class _Words(NamedTuple):
+    reason: str
+    source: str
+    severity: Severity = "block"
+
+
+_GOOGLE = "Google Ads policies, Editorial"
+_BRIEF = "The brief: a text states nothing that its advertiser did not"
+_SPEC = "The platform's text specification"
+_TEMPLATE = "RELATE's two-field template"
+_CODED = {
+    "too_short": _Words("shorter than the platform accepts", _SPEC),
+    "too_long": _Words("longer than the platform accepts", _SPEC),
+    "missing_field": _Words("empty, but the platform requires it", _SPEC),
+    "extra_field": _Words("the platform has no such field", _SPEC),
+    "control_character": _Words("a control, line-break or invisible character", _TEMPLATE),
+    "repeated_punctuation": _Words("repeated punctuation", f"{_GOOGLE}: punctuation and symbols"),
+    "too_many_exclamations": _Words("more exclamation marks than the platform accepts", f"{_GOOGLE}: punctuation and symbols"),
+    "repeated_words": _Words("the same words again and again", f"{_GOOGLE}: repetition"),
+    "repeated_field": _Words("says the same as a field before it", f"{_GOOGLE}: repetition"),
+    "emoji": _Words("an emoji", f"{_GOOGLE}: punctuation and symbols"),
+    "gimmicky_symbol": _Words("a symbol used for attention", f"{_GOOGLE}: punctuation and symbols"),
+    "half_width_katakana": _Words("half-width katakana", f"{_GOOGLE}: half-width characters (Japanese)"),
+    "shouting": _Words("capitals or spacing used for attention", f"{_GOOGLE}: capitalization, spacing"),
+    "phone_number": _Words("a phone number in the text", f"{_GOOGLE}: phone number in ad text"),
+    "placeholder": _Words("a placeholder that was not filled in", _TEMPLATE),
+    "markup": _Words("left-over markup", _TEMPLATE),
+    "label_left_over": _Words("a label of the template inside the text", _TEMPLATE),
+    "wrong_language": _Words("not in the brief's language", "The brief's locale"),
+    "wrong_script": _Words("traditional and simplified characters mixed up", "The brief's locale", "review"),
+    "ungrounded_number": _Words("a number that the brief does not hold", _BRIEF),
+    "ungrounded_percentage": _Words("a percentage that the brief does not hold", _BRIEF),
+    "ungrounded_price": _Words("a price that the brief does not hold", _BRIEF),
+    "ungrounded_contact": _Words("a contact or address that the brief does not hold", _BRIEF),
+    "canary": _Words("the prompt's planted marker came out", "RELATE: nothing of the prompt may leave the service"),
+}
+
+
+def _finding(rule: str, field: str, value: str, span: Span, detail: str = "") -> Finding:
+    words = _CODED[rule]
+    reason = f"{words.reason}: {detail}" if detail else words.reason
+    return Finding(rule, field, span, value[span.start : span.end], words.severity, reason, words.source)

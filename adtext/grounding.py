@@ -1,0 +1,91 @@
+"""What a text states must stand in its brief: numbers, percentages, prices, quantities, contacts, offers and brand names.
+
+Both sides are read from the folded view and compared by value. A brief's facts are read once. The brief is untrusted, but a number in it is
+the advertiser's own: where it stands does not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from adtext.amounts import Amount, amounts
+from adtext.brief import AdBrief
+from adtext.fold import Span, Views, fold, squeeze, views
+from adtext.lexicon import Lexicon
+
+CANARY = re.compile(r"relate-canary-[0-9a-f]{8}")  # planted in a prompt as untrusted data: it must never come out
+
+_FACTS_KEPT = 1024  # briefs; their facts hold little more than their own text
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a brief lets a text state."""
+
+    text: str  # everything, folded
+    numbers: frozenset[str]  # every value, whatever it counts
+    amounts: frozenset[tuple[str, str, str]]  # (kind, value, unit)
+    concepts: frozenset[str]  # offers and brands that the brief names, in any of their wordings
+    own: str  # everything but the landing page, folded
+    names: tuple[str, ...]  # advertiser and brands, folded
+    capitals: frozenset[str]  # words the advertiser writes in capitals
+
+
+@lru_cache(maxsize=_FACTS_KEPT)
+def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
+    """The facts of a brief, read once for all the texts written for it."""
+    folded = fold("\n".join(brief.facts())).text
+    found = list(amounts(folded, every=True))
+    ad = brief.ad
+    names = (ad.advertiser, *ad.brands)
+    own = "\n".join((*names, ad.business, *ad.selling_points, brief.query, *brief.bidwords))
+    return Facts(
+        text=folded,
+        numbers=frozenset(amount.value for amount in found),
+        amounts=frozenset((amount.kind, amount.value, amount.unit) for amount in found),
+        concepts=frozenset(hit.entry.concept for value in brief.facts() if value for hit in lexicon.find(views(value))),
+        own=fold(own).text,
+        names=tuple(name for name in (fold(name).text for name in names) if len(squeeze(name)) > 1),
+        capitals=frozenset(_CAPITALS.findall(own)) | frozenset(_LONE_CAPITALS.findall(ad.landing_page)),
+    )
+
+
+def ungrounded(text: Views, known: Facts, claims: Sequence[Span]) -> Iterator[tuple[str, Span]]:
+    """(rule, raw span) of every amount and contact that the brief does not hold.
+
+    Numbers inside `claims` (24/7, No. 1) are judged with their claim.
+    """
+    contacts = [match.span() for match in _CONTACT.finditer(text.folded.text)] if _CONTACT_SIGN.search(text.folded.text) else []
+    for start, end in contacts:
+        if text.folded.text[start:end].rstrip("./") not in known.text:
+            yield "ungrounded_contact", text.folded.raw_span(start, end)
+    for amount in amounts(text.folded.text, every=False):
+        span = text.folded.raw_span(amount.start, amount.end)
+        if any(start <= amount.start and amount.end <= end for start, end in contacts) or any(claim.holds(span) for claim in claims):
+            continue
+        if not _is_known(amount, known):
+            yield f"ungrounded_{'number' if amount.kind == 'quantity' else amount.kind}", span
+
+
+def _is_known(amount: Amount, known: Facts) -> bool:
+    if amount.kind == "number":
+        return amount.value in known.numbers
+    return (amount.kind, amount.value, amount.unit) in known.amounts
+
+
+_CAPITALS = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
+_LONE_CAPITALS = re.compile(r"(?<![A-Z] )(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])(?! [A-Z]{2})")  # a page that shouts is no model
+
+# ---- contacts (phone numbers are a matter of format: no platform shows them in a text)
+
+_CONTACT_SIGN = re.compile(r"[@.]")
+_DOMAINS = "com|net|org|edu|gov|cn|hk|tw|jp|uk|us|eu|de|fr|io|ai|co|me|tv|cc|app|dev|shop|store|online|site|info|biz|top|xyz|vip|club|ltd"
+_CONTACT = re.compile(
+    r"[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+"
+    r"|(?:https?://|www\.)[a-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+"
+    rf"|(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})(?![a-z0-9-])(?:/[a-z0-9._~/?#=&%-]*)?"
+    r"|(?<![a-z0-9])@[a-z0-9_]{3,}"
+)
