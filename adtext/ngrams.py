@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from itertools import combinations, pairwise, repeat
@@ -16,7 +17,7 @@ from statistics import fmean
 from typing import TypedDict
 
 from adtext.brief import AdBrief, AdText
-from adtext.fold import Span, fold
+from adtext.fold import Span, View, fold
 
 MIN_N, MAX_N = 2, 10  # RELATE §3.3.2
 WINDOW = 288  # distinct briefs: one step of 1,440 texts in groups of 5 (RELATE §4.1)
@@ -27,7 +28,7 @@ NEAR_DUPLICATE = 0.8  # Jaccard similarity of the units and 2-grams of two texts
 Ngram = tuple[str, ...]
 
 _CJK = r"\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_UNIT = re.compile(rf"[{_CJK}]|\d+(?:[.,]\d+)+|(?:(?![{_CJK}])[^\W_])+(?:['’](?:(?![{_CJK}])[^\W_])+)*")
+_UNIT = re.compile(rf"[{_CJK}]|\d+(?:[.,]\d+)+|(?:(?![{_CJK}])[^\W_])+(?:'(?:(?![{_CJK}])[^\W_])+)*")
 
 
 class NgramState(TypedDict):
@@ -42,7 +43,7 @@ class FrequentNgrams:
 
     df(g) = number of the latest `window` distinct briefs with g in any of their texts.
     g enters at df ≥ 5 % of them and ≥ 3 briefs, and leaves below 3 %.
-    Entry and exit are settled when a hit is next asked for: a batch observed first and asked about afterwards counts as a whole, in any order.
+    Entry and exit are settled when a hit is next asked for: a batch observed first and asked about afterwards counts as a whole.
     A part of a frequent n-gram is as frequent as the whole, so the set is closed under taking parts: it is grown from the 2-grams up.
     """
 
@@ -183,13 +184,18 @@ def copy_rate(text: AdText, brief: AdBrief) -> float:
 
 @lru_cache(maxsize=8192)
 def _words(value: str) -> Ngram:
-    return tuple(_UNIT.findall(fold(value).text))
+    return tuple(_UNIT.findall(_folded(value).text))
 
 
 def _word_spans(value: str) -> list[Span]:
     """Where each unit stands in the raw value."""
-    view = fold(value)
+    view = _folded(value)
     return [view.raw_span(unit.start(), unit.end()) for unit in _UNIT.finditer(view.text)]
+
+
+def _folded(value: str) -> View:
+    view = fold(value)
+    return replace(view, text=view.text.replace("’", "'")) if "’" in view.text else view
 
 
 def _ngrams(words: Ngram, n: int) -> Iterator[Ngram]:
@@ -238,9 +244,9 @@ def _names(brief: AdBrief) -> frozenset[Ngram]:
 
 @lru_cache(maxsize=1024)
 def _numbers(brief: AdBrief) -> frozenset[str]:
-    return frozenset(word for fact in brief.facts() for word in _UNIT.findall(fold(fact).text) if word[0].isdigit())
+    return frozenset(word for fact in brief.facts() for word in _UNIT.findall(_folded(fact).text) if word[0].isdigit())
 
 
 @lru_cache(maxsize=1024)
 def _brief_ngrams(brief: AdBrief) -> frozenset[Ngram]:
-    return frozenset(gram for fact in brief.facts() for gram in _ngrams(tuple(_UNIT.findall(fold(fact).text)), COPY_N))
+    return frozenset(gram for fact in brief.facts() for gram in _ngrams(tuple(_UNIT.findall(_folded(fact).text)), COPY_N))
