@@ -14,6 +14,7 @@ from psycopg.errors import UniqueViolation
 
 from app.metrics import SERVINGS_LOST
 from app.store.database import Database, Unavailable
+from app.store.requests import count_requests
 from app.store.servings import ServingRow, write_assigned, write_servings
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class ServingLog:
             try:
                 async with self._database.begin() as connection:
                     await write_servings(connection, self._batch)
+                    await count_requests(connection, self._batch)
                     await write_assigned(
                         connection, [(phase, unit, arm, datetime.fromtimestamp(at / 1000, UTC)) for (phase, unit), (arm, at) in new.items()]
                     )
