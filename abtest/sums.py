@@ -34,7 +34,7 @@ class _Sums:
         first: names of the sums Σx; second: name of Σxy → names of Σx and Σy. A second moment may be NaN: the source did not keep it.
         """
         value = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.n < 0 or self.n != int(self.n):
+        if not 0 <= self.n < math.inf or self.n != int(self.n):
             raise ValueError(f"n {self.n} must be a whole number of units, 0 or more")
         for name in (*first, *second):
             missing_allowed = name in second and math.isnan(value[name])

@@ -72,7 +72,8 @@ def test_what_sums_cannot_say_is_none(sums, ratio, variance):
 
 
 @pytest.mark.parametrize(("change", "named"), [
-    ({"n": -1}, "n -1"), ({"n": 2.5}, "n 2.5"), ({"sum_x": -1}, "sum_x"), ({"sum_y": -3}, "sum_y"), ({"sum_y": math.nan}, "sum_y"),
+    ({"n": -1}, "n -1"), ({"n": 2.5}, "n 2.5"), ({"n": math.nan}, "n nan"), ({"n": math.inf}, "n inf"),
+    ({"sum_x": -1}, "sum_x"), ({"sum_y": -3}, "sum_y"), ({"sum_y": math.nan}, "sum_y"),
     ({"sum_x": math.inf}, "sum_x"), ({"sum_xy": -1}, "sum_xy"), ({"sum_xx": 5}, "sum_xx"), ({"sum_yy": 0.1}, "sum_yy"),
     ({"sum_xy": 1000}, "sum_xy"), ({"n": 0}, "no units"),
 ])  # fmt: skip
