@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     @cached_property
     def secrets_path(self) -> Path:
         return self.secrets_file or self.data_dir / "secrets.json"
+
+    def replaced(self, **changes: Any) -> Settings:
+        """The same settings but for these, validated again."""
+        return Settings(**dict(self) | changes)
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -1,0 +1,33 @@
+"""The `relate` command. Each group is a file; what a command needs is imported when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from app.cli import serve, up
+from app.cli.errors import sentence
+
+cli = typer.Typer(
+    name="relate",
+    help="RELATE writes ad copy with a language model, serves it under A/B test, and learns from what people do with it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+cli.command()(up.up)
+cli.command()(serve.serve)
+
+
+def main() -> None:
+    """Run a command; an error the caller can act on is one line on stderr and status 1."""
+    try:
+        cli()
+    except Exception as error:
+        said = sentence(error)
+        if said is None:
+            raise
+        print(f"relate: {said}", file=sys.stderr)
+        sys.exit(1)

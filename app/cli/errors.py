@@ -1,0 +1,25 @@
+"""What a command says when it cannot do what was asked: one line with the way out, never a traceback."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """A command's own reason to stop."""
+
+
+def sentence(error: Exception) -> str | None:
+    """The one line for an error the caller can act on; None for a defect of ours, whose traceback is worth having."""
+    from pydantic import ValidationError
+
+    from app.errors import Problem
+    from app.secrets import SecretsError
+    from app.store.database import Unavailable
+    from app.up.child import UpError
+
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors()[:3])
+    if isinstance(error, Refusal | UpError | SecretsError | Problem):
+        return str(error)
+    if isinstance(error, Unavailable):
+        return f"the database does not answer ({str(error).splitlines()[0]}): check DATABASE_URL, or start the platform with `relate up`"
+    return None

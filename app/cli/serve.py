@@ -1,0 +1,40 @@
+"""`relate serve`: the API alone, for a machine where PostgreSQL and vLLM run elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default RELATE_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default RELATE_PORT, else 8080.", min=1, max=65535)] = None,
+) -> None:
+    """Run the API over DATABASE_URL and RELATE_POLICY_URL; `relate migrate` comes first. Logs are JSON lines on stderr.
+
+    Behind a load balancer run one process per core, each with the same secrets file.
+    """
+    import uvicorn
+
+    from app.cli.errors import Refusal
+    from app.logs import configure
+    from app.settings import Settings
+
+    settings = Settings()
+    if not settings.database_url:
+        raise Refusal("DATABASE_URL is not set: name a PostgreSQL, or let `relate up` start one")
+    configure(settings.log_level)
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,  # app.logs writes its own, without queries in it
+        log_config=None,
+        backlog=4096,
+        timeout_graceful_shutdown=10,
+    )

@@ -1,0 +1,35 @@
+"""A database for commands that work without a running service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.settings import Settings
+from app.up.child import UpError
+from app.up.hold import holding
+from app.up.postgres import embedded_postgres, running_url
+
+_START_S = 60.0
+
+
+@contextmanager
+def reachable(settings: Settings) -> Iterator[Settings]:
+    """Settings whose database answers: as DATABASE_URL names it, of the platform that runs over data_dir, or started for this block."""
+    if settings.database_url:
+        yield settings
+    elif url := running_url(settings.data_dir):
+        yield settings.replaced(database_url=url)
+    elif not (settings.data_dir / "pg").exists():
+        raise UpError(f"there is no database: set DATABASE_URL, or run `relate up` once over {settings.data_dir.resolve()}")
+    else:
+        data_dir = settings.data_dir.resolve()
+        with holding(data_dir):
+            child, url = embedded_postgres(data_dir, os.environ)
+            child.start()
+            try:
+                child.wait_ready(_START_S)
+                yield settings.replaced(database_url=url)
+            finally:
+                child.stop()

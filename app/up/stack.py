@@ -1,0 +1,163 @@
+"""The whole platform on one machine: PostgreSQL, vLLM and the API over one data directory. `relate up`, tests and benchmarks start it.
+
+with Stack(Settings(data_dir=tmp_path, port=0)) as stack:
+    httpx.post(f"{stack.url}/generate", headers={"Authorization": f"Bearer {stack.keys['generate']}"}, json=…)
+    stack.vllm.pause()
+    stack.api.kill()
+    stack.api.start()
+    stack.api.wait_ready(30)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from pydantic import SecretStr
+
+from app.secrets import Secrets
+from app.settings import Settings
+from app.store.migrate import migrate
+from app.up import model as packaged
+from app.up.child import Child, UpError
+from app.up.hold import holding
+from app.up.keys import role_keys
+from app.up.postgres import embedded_postgres
+
+START_S = 60.0
+Report = Callable[[str], None]  # told what begins now
+
+
+class Stack:
+    """Starts what the settings do not name, and the API. Start it from a thread that lives as long as the platform should.
+
+    An empty `database_url` or `policy_url` means a child of ours; port 0 means any free one.
+    `model=False`: no vLLM, the fallback chain serves.
+    """
+
+    def __init__(self, settings: Settings, *, model: bool = True) -> None:
+        self.settings = settings.replaced(data_dir=settings.data_dir.expanduser().resolve())
+        self.postgres: Child | None = None  # None: database_url names one
+        self.vllm: Child | None = None  # None: policy_url names one, or no model was wanted
+        self.api = Child("the API", [], self.settings.data_dir, {}, ready=lambda: False)
+        self.keys: dict[str, str] = {}  # by scope
+        self.new_keys = False  # made by this start
+        self._model = model
+        self._held = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches the API."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.settings.host, self.settings.host)
+        return f"http://{host}:{self.settings.port}"
+
+    @property
+    def children(self) -> list[Child]:
+        """In the order they started."""
+        return [child for child in (self.postgres, self.vllm, self.api) if child is not None]
+
+    def start(self, report: Report = lambda step: None) -> None:
+        """Everything, ready to serve. UpError says why not; what had started by then is stopped."""
+        self._held.enter_context(holding(self.settings.data_dir))
+        try:
+            self._start(report)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, report: Report) -> None:
+        self.settings = self.settings.replaced(port=free_port(self.settings.host, self.settings.port))
+        if not self.settings.secrets_path.exists():
+            Secrets.generate().save(self.settings.secrets_path)
+        wants_model = self._model and not self.settings.policy_url
+        preparing = packaged.prepare(self.settings.data_dir, self.environment()) if wants_model else None
+        with ExitStack() as running:
+            if preparing is not None:
+                preparing.start()
+                running.callback(preparing.stop)
+            self._start_database(report)
+            if preparing is not None:
+                report("preparing the packaged model (once, about a minute)")
+                preparing.wait()
+        if wants_model:
+            self._start_vllm()
+        report("starting the API")
+        self.api = self._make_api()
+        self.api.start()
+        self.api.wait_ready(START_S)
+        if self.vllm is not None:
+            report("loading the model into vLLM (a minute or two on CPU)")
+            self.vllm.wait_ready(packaged.LOAD_S)
+
+    def stop(self) -> None:
+        """Stop every child, last started first, each in bounded time. Data stays."""
+        for child in reversed(self.children):
+            child.stop()
+        self._held.close()
+
+    def check(self) -> None:
+        """UpError if any child has ended."""
+        for child in self.children:
+            child.check()
+
+    def environment(self) -> dict[str, str]:
+        """What a child process needs to read the same settings."""
+        return os.environ | {f"RELATE_{name.upper()}": _spelt(value) for name, value in self.settings if value is not None}
+
+    def _start_database(self, report: Report) -> None:
+        if not self.settings.database_url:
+            report("starting PostgreSQL")
+            self.postgres, url = embedded_postgres(self.settings.data_dir, os.environ)
+            self.settings = self.settings.replaced(database_url=url)
+            self.postgres.start()
+            self.postgres.wait_ready(START_S)
+        report("applying migrations")
+        migrate(self.settings)
+        self.keys, self.new_keys = role_keys(self.settings)
+
+    def _start_vllm(self) -> None:
+        port = free_port("127.0.0.1", 0)
+        self.settings = self.settings.replaced(policy_url=f"http://127.0.0.1:{port}")
+        self.vllm = packaged.server(self.settings.data_dir, name=self.settings.policy_model, port=port, environment=os.environ)
+        self.vllm.start()
+
+    def _make_api(self) -> Child:
+        return Child(
+            name="the API",
+            command=[sys.executable, "-m", "app.cli", "serve"],
+            log=self.settings.data_dir / "logs" / "api.log",
+            environment=self.environment(),
+            ready=lambda: packaged.answers(f"{self.url}/healthz"),
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def free_port(host: str, port: int) -> int:
+    """The port if it is free on host, any free one for 0."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            chosen: int = probe.getsockname()[1]
+            return chosen
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UpError(f"port {port} of {host} is taken: stop what uses it, or choose another with --port") from None
+        raise UpError(f"cannot listen on {host} port {port} ({error.strerror}): choose others with --host and --port") from None
+
+
+def _spelt(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

