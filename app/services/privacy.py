@@ -31,14 +31,15 @@ async def erase(database: Database, secrets: Secrets, log: ServingLog, unit_id: 
 async def retain(settings: Settings, database: Database, now: datetime | None = None) -> dict[str, int]:
     """Delete what is older than its retention, `BATCH` rows a transaction; returns how many rows went. Safe to stop and to repeat.
 
-    servings, briefs            retention_servings_days: they hold queries. `texts_retired` counts texts that left the pool with their brief
-    exposures, events           retention_events_days after a token's last event; unit totals follow at the next fold
-    assigned_units              retention_events_days after the unit was first assigned
+    servings, briefs, prefill items     retention_servings_days: they hold queries. `texts_retired` left the pool with their brief
+    exposures, events                   retention_events_days after a token's last event; unit totals follow at the next fold
+    assigned_units                      retention_events_days after the unit was first assigned
     """
     at = now or datetime.now(UTC)
     queries, events = at - timedelta(days=settings.retention_servings_days), at - timedelta(days=settings.retention_events_days)
     steps = (
-        (store.old_servings, queries), (store.old_briefs, queries), (store.old_exposures, events), (store.old_assigned_units, events),
+        (store.old_servings, queries), (store.old_briefs, queries), (store.old_prefill_items, queries),
+        (store.old_exposures, events), (store.old_assigned_units, events),
     )  # fmt: skip
     total: Counter[str] = Counter()
     for delete, before in steps:

@@ -38,6 +38,13 @@ _OLD_BRIEFS = text("""
     )
     SELECT (SELECT count(*) FROM gone) AS briefs, (SELECT count(*) FROM retired) AS texts_retired
     FROM (SELECT count(*) FROM told) each_is_sent""")
+_OLD_PREFILL_ITEMS = text("""
+    WITH gone AS (
+        DELETE FROM prefill_items WHERE id IN (
+            SELECT prefill_items.id FROM prefill_items JOIN prefills ON prefills.id = prefill_id WHERE prefills.created_at < :before LIMIT :limit
+        ) RETURNING 1
+    )
+    SELECT count(*) AS prefill_items FROM gone""")
 _OLD_EXPOSURES = text("""
     WITH gone AS (
         DELETE FROM exposures WHERE serve_id IN (
@@ -76,6 +83,10 @@ async def old_servings(connection: AsyncConnection, before: datetime, limit: int
 async def old_briefs(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
     """Delete briefs. A pooled text whose brief is gone cannot be checked again, so it is retired, and every replica's pool told."""
     return dict((await connection.execute(_OLD_BRIEFS, {"before": before, "limit": limit, "channel": CHANNEL})).mappings().one())
+
+
+async def old_prefill_items(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
+    return dict((await connection.execute(_OLD_PREFILL_ITEMS, {"before": before, "limit": limit})).mappings().one())
 
 
 async def old_exposures(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:

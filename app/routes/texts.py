@@ -1,0 +1,83 @@
+"""`/texts/{id}`: where a text came from, and a reviewer's word on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from adtext.brief import Line
+from app.errors import Problem, documented
+from app.platform import PlatformDep
+from app.security import actor, require
+from app.services.review import Decision, review
+from app.store.provenance import provenance
+from app.store.registry import Key
+
+router = APIRouter(prefix="/texts", tags=["texts"])
+
+
+class Provenance(BaseModel):
+    """All that is known of how a text came to be."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    title: str
+    description: str
+    description_2: str | None
+    origin: str = Field(description="model, template or advertiser.")
+    machine_generated: bool
+    state: str = Field(description="approved, review, rejected, or retired: its brief is past retention.")
+    policy: str = Field(description="The policy version that wrote it, or stood in for the advertiser.")
+    prompt_hash: str | None = Field(description="Of the prompt as the model got it.")
+    seed: int | None
+    score: float
+    findings: list[dict[str, Any]]
+    advertiser: str
+    ad_id: str
+    industry: str
+    locale: str
+    platform: str
+    spec_version: str
+    rules_version: str = Field(description="The rules it was last checked by.")
+    created_at: datetime
+    reviewed_by: str | None
+    reviewed_at: datetime | None
+
+
+class ReviewBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Decision
+    note: Annotated[Line, Field(max_length=400, description="Why, for the audit log.")] = ""
+
+
+class ReviewAnswer(BaseModel):
+    id: UUID
+    state: str
+
+
+@router.get("/{text_id}/provenance", responses=documented(404))
+async def text_provenance(
+    text_id: UUID, platform: PlatformDep, _: Annotated[Key, Depends(require("report", "generate", "review"))]
+) -> Provenance:
+    """Policy version, prompt hash, seed, rules and spec version, findings, score, and whether a machine wrote it."""
+    async with platform.database.begin() as connection:
+        row = await provenance(connection, text_id)
+    if row is None:
+        raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
+    return Provenance.model_validate({**row._mapping, "machine_generated": row.origin != "advertiser"})
+
+
+@router.post("/{text_id}/review", responses=documented(404, 409))
+async def review_text(
+    text_id: UUID, body: ReviewBody, platform: PlatformDep, key: Annotated[Key, Depends(require("review"))]
+) -> ReviewAnswer:
+    """Approve or reject a text. What a rule blocks cannot be approved; a rejected text leaves the pool at once."""
+    async with platform.database.begin() as connection:
+        state = await review(connection, text_id, body.decision, body.note, platform.live.rules, actor=actor(key))
+    return ReviewAnswer(id=text_id, state=state)
