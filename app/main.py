@@ -25,7 +25,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.platform = platform
             yield
 
-    app = FastAPI(title="RELATE", version="0.1.0", lifespan=lifespan, summary="Ad copy by a learned policy, served under A/B test.")
+    app = FastAPI(
+        title="RELATE",
+        version="0.1.0",
+        summary="Ad copy by a learned policy, served under A/B test.",
+        lifespan=lifespan,
+        docs_url=None,  # they would load their scripts from elsewhere: docs/api.md and /openapi.json say it all
+        redoc_url=None,
+    )
     app.add_middleware(edge, settings=chosen)
     errors.install(app)
     app.include_router(generate.router)

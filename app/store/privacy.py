@@ -41,7 +41,8 @@ _OLD_BRIEFS = text("""
 _OLD_PREFILL_ITEMS = text("""
     WITH gone AS (
         DELETE FROM prefill_items WHERE id IN (
-            SELECT prefill_items.id FROM prefill_items JOIN prefills ON prefills.id = prefill_id WHERE prefills.created_at < :before LIMIT :limit
+            SELECT prefill_items.id FROM prefill_items JOIN prefills ON prefills.id = prefill_id
+            WHERE prefills.created_at < :before LIMIT :limit
         ) RETURNING 1
     )
     SELECT count(*) AS prefill_items FROM gone""")
