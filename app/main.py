@@ -11,7 +11,7 @@ from app import errors
 from app.asgi import edge
 from app.pages import frame, session
 from app.platform import running
-from app.routes import check, events, experiments, generate, health, keys, pixels, policies, pool, texts, units
+from app.routes import check, events, experiments, generate, health, keys, pixels, policies, pool, reports, texts, units
 from app.settings import Settings
 
 
@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(events.router)
     app.include_router(pixels.router)
     app.include_router(experiments.router)
+    app.include_router(reports.router)
     app.include_router(check.router)
     app.include_router(texts.router)
     app.include_router(policies.router)

@@ -1,0 +1,107 @@
+"""`/experiments/{name}/report`: as JSON, CSV or Parquet, and broken down by a property of the texts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from abtest.events import Instant
+from abtest.report import Breakdown, Report
+from app.errors import Problem, documented
+from app.platform import Platform, PlatformDep
+from app.routes.experiments import Name, Reader
+from app.services import reporting
+from app.store.sums import Dimension, View
+
+router = APIRouter(prefix="/experiments", tags=["reports"])
+
+
+class Asked:
+    """The query parameters every form of the report takes."""
+
+    def __init__(
+        self,
+        as_of: Annotated[Instant | None, Query(description="RFC 3339 with offset; absent: now. May lie ahead.")] = None,
+        tz: Annotated[str, Query(max_length=64, description="IANA name of the zone that times are shown in; days are UTC days.")] = "UTC",
+        phase: Annotated[int | None, Query(ge=1, le=10_000, description="Absent: the latest. Phases are never summed.")] = None,
+        view: Annotated[View, Query(description="valid leaves out bots, prefetches and what was reported invalid.")] = "valid",
+    ) -> None:
+        self.as_of, self.phase, self.view = as_of, phase, view
+        try:
+            self.zone = ZoneInfo(tz)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise Problem(422, "unknown_zone", f"{tz!r} is no IANA time zone: send one such as Asia/Tokyo", field="tz", value=tz) from error
+
+
+AskedDep = Annotated[Asked, Depends(Asked)]
+
+
+@router.get("/{name}/report", responses=documented(404))
+async def report(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) -> Report:
+    """The report of one phase, with all that has been reported so far. Only mature impressions count; the rest is shown beside."""
+    return await _report(platform, name, asked)
+
+
+@router.get(
+    "/{name}/report.csv",
+    response_class=Response,
+    responses={**documented(404), 200: {"description": "One row a treatment and metric.", "content": {"text/csv": {}}}},
+)
+async def report_csv(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) -> Response:
+    """The report's metric rows as CSV in UTF-8."""
+    return _csv(await _report(platform, name, asked))
+
+
+@router.get(
+    "/{name}/report.parquet",
+    response_class=Response,
+    responses={
+        **documented(404),
+        200: {"description": "One row a treatment and metric.", "content": {"application/vnd.apache.parquet": {}}},
+    },
+)
+async def report_parquet(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) -> Response:
+    """The report's metric rows as a Parquet file."""
+    return _parquet(await _report(platform, name, asked))
+
+
+@router.get("/{name}/breakdowns/{dimension}", responses=documented(404))
+async def breakdown(name: Name, dimension: Dimension, platform: PlatformDep, _: Reader, asked: AskedDep) -> Breakdown:
+    """CTCVR by locale, industry, platform or source. Costs a pass over the phase's exposures."""
+    await platform.folding.catch_up()
+    async with platform.database.begin() as connection:
+        question = await reporting.ask(connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone)
+        return await reporting.breakdown(connection, question, dimension)
+
+
+async def _report(platform: Platform, name: str, asked: Asked) -> Report:
+    await platform.folding.catch_up()
+    async with platform.database.begin() as connection:
+        question = await reporting.ask(connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone)
+        return await reporting.report(connection, question)
+
+
+def _csv(found: Report) -> Response:
+    rows = found.rows()
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=_attached(found, "csv"))
+
+
+def _parquet(found: Report) -> Response:
+    import pyarrow as pa  # not with the module: half of the service's start would be this import
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(found.rows()), out)
+    return Response(out.getvalue(), media_type="application/vnd.apache.parquet", headers=_attached(found, "parquet"))
+
+
+def _attached(found: Report, suffix: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{found.experiment}-phase-{found.phase}.{suffix}"'}
