@@ -65,7 +65,6 @@ class Generator:
     """A compiled generator, by its path."""
 
     program: Path
-    cpu: int | None = None  # run on this CPU only
 
     def closed(
         self,
@@ -98,17 +97,14 @@ class Generator:
 
     def _run(self, requests: Path, port: int, connections: int, limit_ms: float, drain_s: float, *bounds: str) -> Load:
         common = ("--port", str(port), "--connections", str(connections), "--limit-ms", str(limit_ms), "--drain", str(drain_s))
-        process = subprocess.Popen([self.program, *common, *bounds, requests], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if self.cpu is not None:
-            os.sched_setaffinity(process.pid, {self.cpu})
-        out, said = process.communicate()
-        if process.returncode != 0:
-            raise LoadError(said.strip() or f"the load generator ended with status {process.returncode}")
-        figures = json.loads(out)
+        ended = subprocess.run([self.program, *common, *bounds, requests], capture_output=True, text=True)
+        if ended.returncode != 0:
+            raise LoadError(ended.stderr.strip() or f"the load generator ended with status {ended.returncode}")
+        figures = json.loads(ended.stdout)
         return Load(**figures | {name: Percentiles(**figures[name]) for name in ("latency_ms", "lag_ms")})
 
 
-def build(folder: Path, *, cpu: int | None = None) -> Generator:
+def build(folder: Path) -> Generator:
     """Compile the generator into `folder` with the system's C compiler, named by CC or `cc`."""
     program, compiler = folder / "load", os.environ.get("CC", "cc")
     try:
@@ -117,7 +113,7 @@ def build(folder: Path, *, cpu: int | None = None) -> Generator:
         raise LoadError(f"there is no C compiler {compiler!r}: install gcc or clang, or name one in CC") from error
     if made.returncode != 0:
         raise LoadError(f"{compiler} refused {SOURCE.name}: {made.stderr.strip()}")
-    return Generator(program, cpu)
+    return Generator(program)
 
 
 def write_requests(path: Path, requests: Iterable[bytes]) -> Path:
