@@ -1,0 +1,75 @@
+"""Logs: JSON lines that hold what happened and nothing that was sent."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+
+from app import logs
+
+
+@pytest.fixture
+def stream() -> Any:
+    target = io.StringIO()
+    logs.configure("info", target)
+    yield target
+    logs.access.open(None)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_record_is_one_line_of_json_with_its_extras(stream):
+    logging.getLogger("app.pool").info("refilled %d texts\nin two lines", 3, extra={"key": "跑鞋", "id": object})
+    (line,) = lines(stream)
+    assert line["at"].endswith("+00:00")
+    assert (line["level"], line["logger"], line["message"], line["key"]) == ("info", "app.pool", "refilled 3 texts\nin two lines", "跑鞋")
+
+
+def test_a_traceback_says_where_and_what_kind_never_what_was_sent(stream):
+    try:
+        try:
+            {}["rk_secret 查询"]
+        except KeyError as error:
+            raise ValueError("landing page: 机密") from error
+    except ValueError:
+        logging.getLogger("app").exception("refill failed")
+    (line,) = lines(stream)
+    places = line["exception"]
+    assert [place for place in places if not place.startswith(" ")] == ["builtins.KeyError", "builtins.ValueError"]
+    assert __file__ in places[1]
+    assert "rk_secret" not in stream.getvalue()
+    assert "机密" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("chatty", ["httpx", "uvicorn.access"])
+def test_those_who_would_log_whole_addresses_are_quiet(stream, chatty):
+    logging.getLogger(chatty).info("GET http://policy/?query=跑鞋")
+    assert stream.getvalue() == ""
+
+
+def test_below_the_chosen_level_nothing_is_written():
+    target = io.StringIO()
+    logs.configure("warning", target)
+    logging.getLogger("app").info("not this")
+    logs.access.add("GET", "/generate", 200, 0.001, "r")
+    assert target.getvalue() == ""
+    logs.configure("info", sys.stderr)
+    logs.access.open(None)
+
+
+async def test_access_lines_are_written_together_and_any_request_id_is_quoted(stream):
+    logs.access.add("GET", "/generate", 200, 0.00123, 'a"b\\')
+    logs.access.add("POST", "/events", 503, 1.5, "r-2")
+    assert stream.getvalue() == ""
+    logs.access.flush()
+    assert [(line["route"], line["status"], line["ms"], line["request_id"]) for line in lines(stream)] == [
+        ("/generate", 200, 1.23, 'a"b\\'),
+        ("/events", 503, 1500.0, "r-2"),
+    ]
