@@ -32,9 +32,15 @@ def run(settings: Settings, *, model: bool, once: bool) -> None:
     with _stoppable():
         try:
             with _progress(console) as progress:
-                step = progress.add_task("looking around")
-                stack.start(lambda text: progress.update(step, description=text))
-                progress.update(step, description="asking for a first ad")
+                task = progress.add_task("looking around")
+
+                def report(step: str) -> None:
+                    progress.update(task, description=step)
+                    if not console.is_terminal:
+                        console.print(step)
+
+                stack.start(report)
+                report("asking for a first ad")
                 ad = served_ad(stack.url, stack.keys["generate"], patient=stack.vllm is not None)
             _introduce(console, stack)
             console.print(ad)
@@ -58,14 +64,14 @@ def _watch(stack: Stack) -> None:
 def _introduce(console: Console, stack: Stack) -> None:
     settings = stack.settings
     keys_file = file_of(settings.data_dir)
-    console.print(f"\n[bold]RELATE[/] runs at [link={stack.url}]{stack.url}[/], its API is described at {stack.url}/docs")
-    console.print(f"data, logs and keys: {settings.data_dir}")
+    console.print(f"\n[bold]RELATE[/] runs at [link={stack.url}]{stack.url}[/], its API is described at {stack.url}/docs", soft_wrap=True)
+    console.print(f"data, logs and keys: {settings.data_dir}", soft_wrap=True)
     if stack.new_keys:
-        console.print(f"\none key per role, shown this once and kept in {keys_file}:")
+        console.print(f"\none key per role, shown this once and kept in {keys_file}:", soft_wrap=True)
         for scope, key in stack.keys.items():
             console.print(f"  {scope:<9} {key}", highlight=False, soft_wrap=True)
     else:
-        console.print(f"one key per role: {keys_file}")
+        console.print(f"one key per role: {keys_file}", soft_wrap=True)
     read_key = f"""sed -n 's/.*"generate": "\\([^"]*\\)".*/\\1/p' {shlex.quote(str(keys_file))}"""
     console.print("\nask for an ad:\n")
     console.print(

@@ -1,0 +1,45 @@
+# `make run` and `make test` are all a fresh machine needs: Python 3.11 or 3.12, and what pip is told by its own environment variables.
+# The environment is made anew only when its lock file changes.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV   ?= .venv
+BUILD  ?= $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
+LOCK    = requirements/$(BUILD).lock
+STAMP   = $(VENV)/.installed-$(BUILD)
+BIN     = $(VENV)/bin
+CODE    = adtext abtest trainer app migrations
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock clean env
+
+help: ## Say what each target does
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
+
+run: env ## Start the platform: PostgreSQL, vLLM, the API (RUN="--port 9000" passes options)
+	$(BIN)/relate up $(RUN)
+
+test: check ## Everything that must hold: style, types, import rules, tests
+	$(BIN)/python -m pytest $(TESTS)
+
+check: env ## Style, types and import rules only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+env: ## Make or refresh the environment in .venv
+	@sum=$$(cat $(LOCK) pyproject.toml | sha256sum); \
+	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$sum" ]; then \
+	  set -e; \
+	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	  $(BIN)/python -m pip install --no-deps -r $(LOCK); \
+	  $(BIN)/python -m pip install --no-deps --no-build-isolation -e .; \
+	  rm -f $(VENV)/.installed-*; \
+	  echo "$$sum" > $(STAMP); \
+	fi
+
+lock: ## Write requirements/cpu.lock and train.lock from .venv (after a change of pyproject.toml: pip install what is new, then this)
+	$(BIN)/python requirements/make_lock.py
+
+clean: ## Remove the environment and caches; the data in .relate stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
