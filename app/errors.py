@@ -90,12 +90,12 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [_field_problem(item) for item in error.errors()[:20]]
+    problems = [field_problem(item) for item in error.errors()[:20]]
     first = problems[0]
     return problem_response(422, "invalid_request", f"{first.field}: {first.detail}", request_id=_request_id(request), errors=problems)
 
 
-def _field_problem(item: Mapping[str, Any]) -> FieldProblem:
+def field_problem(item: Mapping[str, Any]) -> FieldProblem:
     location = [str(part) for part in item["loc"] if part not in ("body", "query", "path")]
     message = str(item["msg"]).removeprefix("Value error, ")
     return FieldProblem(field=".".join(location) or "body", value=_shown(item.get("input")), rule=str(item["type"]), detail=message)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app import errors
 from app.asgi import edge
-from app.pages import frame, session
+from app.pages import assets, frame, planner, session
 from app.platform import running
 from app.routes import check, events, experiments, generate, health, keys, pixels, policies, pool, reports, texts, units
 from app.settings import Settings
@@ -48,5 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(units.router)
     app.include_router(health.router)
     app.include_router(session.router)
+    app.include_router(planner.router)
+    app.include_router(assets.router)
     app.mount("/static", frame.static)
     return app

@@ -1,25 +1,44 @@
-"""The frame every page shares: who looks at it, the navigation they may use, and how a template becomes an answer."""
+"""The frame every page shares: who looks at it, the navigation they may use, how a template becomes an answer, and a refusal a page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import jinja2
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from app.errors import FieldProblem, Problem, field_problem
+from app.pages import formats, shapes
 from app.security import COOKIE, Gate, Require, Scope, require
+from app.store.database import Unavailable
 from app.store.registry import Key
 
 _HERE = Path(__file__).parent
 HOME = "/pages/experiments"
-NAVIGATION = (("Experiments", HOME, "report"),)  # label, address, scope
+ANALYSTS: tuple[Scope, ...] = ("report", "ops")
+NAVIGATION = (("Experiments", HOME, ANALYSTS), ("Planner", "/pages/planner", ANALYSTS))  # label, address, scopes: any of them
 
-templates = Jinja2Templates(directory=_HERE / "templates")
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE / "templates"),
+    autoescape=True,  # names, notes and sentences may hold what a caller sent
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= formats.FILTERS
+_environment.globals |= {"axis_around": shapes.Axis.around, "spark": shapes.spark}
+
+templates = Jinja2Templates(env=_environment)
 static = StaticFiles(directory=_HERE / "static")
 
 
@@ -30,8 +49,15 @@ class Viewer:
     key: Key
     csrf: str
 
-    def may(self, scope: str) -> bool:
-        return not self.key.scopes.isdisjoint({scope, "admin"})
+    def may(self, *scopes: str) -> bool:
+        return not self.key.scopes.isdisjoint({*scopes, "admin"})
+
+
+def signed_in(request: Request) -> Viewer | None:
+    gate: Gate = request.app.state.platform.gate
+    cookie = request.cookies.get(COOKIE, "")
+    key = gate.holder(cookie)
+    return Viewer(key, gate.csrf(cookie)) if key else None
 
 
 class Viewing:
@@ -41,12 +67,14 @@ class Viewing:
         self._required = required
 
     async def __call__(self, request: Request) -> Viewer:
-        gate: Gate = request.app.state.platform.gate
-        cookie = request.cookies.get(COOKIE, "")
-        if gate.holder(cookie) is None:
+        who = signed_in(request)
+        if who is None:
             asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            if request.method != "GET":  # a form's address answers to POST alone
+                asked = HOME
             raise HTTPException(303, "sign in first", headers={"Location": f"/signin?next={quote(asked, safe='')}"})
-        return Viewer(await self._required(request), gate.csrf(cookie))
+        await self._required(request)
+        return who
 
 
 def viewer(*scopes: Scope) -> Viewing:
@@ -56,5 +84,39 @@ def viewer(*scopes: Scope) -> Viewing:
 
 def page(request: Request, template: str, who: Viewer | None, *, status: int = 200, **context: object) -> Response:
     """Render a template that extends base.html. `who` None: the page shows no navigation."""
-    links = [(label, href) for label, href, scope in NAVIGATION if who and who.may(scope)]
+    links = [(label, href) for label, href, scopes in NAVIGATION if who and who.may(*scopes)]
     return templates.TemplateResponse(request, template, {"who": who, "links": links, **context}, status_code=status)
+
+
+class PageRoute(APIRoute):
+    """`APIRouter(route_class=PageRoute)`: what the API would refuse with a problem document, a person reads as a page."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def answer_or_say_why(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except Problem as problem:
+                return _refusal(request, problem.status, problem.detail, problem.headers)
+            except RequestValidationError as error:
+                fields = [field_problem(item) for item in error.errors()[:20]]
+                return _refusal(request, 422, "The page was asked for with something it cannot read.", fields=fields)
+            except Unavailable:
+                return _refusal(
+                    request, 503, "The database is not reachable. Nothing was changed: try again in a moment.", {"Retry-After": "1"}
+                )
+
+        return answer_or_say_why
+
+
+_TITLES = {403: "Not with this key", 404: "Not found", 409: "That does not go now", 422: "That cannot be", 429: "Too fast", 503: "Not now"}
+
+
+def _refusal(
+    request: Request, status: int, detail: str, headers: Any = None, fields: list[FieldProblem] | None = None
+) -> Response:  # fmt: skip
+    title = _TITLES.get(status, "Refused")
+    response = page(request, "refusal.html", signed_in(request), status=status, title=title, detail=detail, fields=fields or [])
+    response.headers.update(headers or {})
+    return response
