@@ -129,7 +129,7 @@ def _is_idiom(written: str, unit: str | None, amount: Amount) -> bool:
     """一天, 百年, 千元, 十分: number characters that count nothing, or nothing in particular."""
     if amount.kind == "percentage":
         return False
-    whole = amount.value == "1" and amount.unit in {"day", "week", "year", "¥"}
+    whole = amount.value == "1" and amount.unit not in {"minute", "hour", "month"}
     return not unit or unit in {"分", "日"} or whole or set(written) <= {"百", "千"}
 
 

@@ -45,14 +45,16 @@ def check(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Fi
     findings = [*_absent(spec, {name for name, _ in fields}), *_repeated(fields), *_not_japanese(fields, brief)]
     for name, view in fields:
         limits = spec.fields.get(name)
-        found = [*_length(name, view.raw, limits), *_risk(name, view, brief, known, rules)]
-        claims = [finding.span for finding in found if RULES[finding.rule] in ("risk", "grounding")]
-        spans = [
-            *editorial(view, known, max_exclamations=limits.max_exclamations if limits else 1),
-            *language(view, known, brief.locale),
-            *ungrounded(view, known, claims),
+        hits = [hit for hit in rules.lexicon.find(view) if _applies(hit, brief)]
+        form = list(editorial(view, known, max_exclamations=limits.max_exclamations if limits else 1))
+        judged = [hit.span for hit in hits] + [span for rule, span in form if rule == "phone_number"]
+        coded = [*form, *language(view, known, brief.locale), *_canaries(view), *ungrounded(view, known, judged)]
+        found = [
+            *_length(name, view.raw, limits),
+            *_risk(name, view, hits, known),
+            *(_finding(rule, name, view.raw, span) for rule, span in coded),
         ]
-        findings += _outermost([*found, *(_finding(rule, name, view.raw, span) for rule, span in spans)])
+        findings += _outermost(found)
     order = {name: number for number, (name, _) in enumerate(fields)}
     return sorted(findings, key=lambda finding: (order.get(finding.field, len(order)), finding.span, finding.rule))
 
@@ -110,11 +112,13 @@ def _not_japanese(fields: Sequence[tuple[str, Views]], brief: AdBrief) -> Iterat
 _LONG_FOR_KANJI_ALONE = 14  # characters
 
 
-def _risk(name: str, text: Views, brief: AdBrief, known: Facts, rules: Rules) -> Iterator[Finding]:
-    """Entries of the packs that apply to this brief: offers and brands it does not name, claims outside its own names."""
+def _canaries(text: Views) -> Iterator[tuple[str, Span]]:
     for match in CANARY.finditer(text.folded.text):
-        yield _finding("canary", name, text.raw, text.folded.raw_span(*match.span()))
-    hits = [hit for hit in rules.lexicon.find(text) if _applies(hit, brief)]
+        yield "canary", text.folded.raw_span(*match.span())
+
+
+def _risk(name: str, text: Views, hits: Sequence[Hit], known: Facts) -> Iterator[Finding]:
+    """Entries that nothing excuses: offers and brands that the brief does not name, claims outside the advertiser's own names."""
     if not hits:
         return
     own = list(_names_in(text, known))

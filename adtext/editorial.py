@@ -50,6 +50,10 @@ def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
         strange = [word for word in _LATIN_WORD.findall(text.folded.text) if word not in known.own]
         if len(strange) > 1:
             yield "wrong_language", Span(0, len(text.raw))
+    if spoken == "ja":
+        for at, char in enumerate(text.raw):
+            if char >= "\u3400" and not _in_japanese(char) and char not in known.own:
+                yield "wrong_language", Span(at, at + 1)
     if spoken == "zh":
         changed = [at for at, char in enumerate(text.raw) if char >= "\u3400" and _other_script(char, locale) and char not in known.own]
         if len(changed) > 1:  # one alone may be a name
@@ -60,7 +64,7 @@ def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
 
 _RAW: list[tuple[str, re.Pattern[str]]] = [
     ("control_character", re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")),
-    ("repeated_punctuation", re.compile(r"[!?！？]{2,}|([,，。;；:：、~～*#$%&=+^|<>@_·])\1+|(?<!\.)\.\.(?!\.)|\.{4,}|…{3,}|[—-]{3,}")),
+    ("repeated_punctuation", re.compile(r"[!?！？]{2,}|([,，。;；:：、~～#$%&=+^|<>@·])\1+|(?<!\.)\.\.(?!\.)|\.{4,}|…{3,}|[—-]{3,}")),
     (
         "placeholder",
         re.compile(
@@ -130,11 +134,20 @@ def _shouting(raw: str, known: Facts) -> Iterator[Match]:
 
 _FOREIGN = {  # letters that the language does not write; one Greek letter (α, µ) and a decorative の are common property
     "en": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}ªº]]+|\p{Greek}{2,}"),
-    "zh": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}|[\u3041-\u30fa]{2,}"),
+    "zh": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}|[\u3041-\u30ff]{2,}"),
     "ja": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}"),
 }
 _EAST_ASIAN = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f\U00020000-\U0003ffff]")
 _LATIN_WORD = re.compile(r"[a-z]{2,}")
+
+
+@cache
+def _in_japanese(char: str) -> bool:
+    """False for a character that Japanese does not write, such as 们: one outside Windows-31J."""
+    try:
+        return bool(char.encode("cp932"))
+    except UnicodeEncodeError:
+        return not _EAST_ASIAN.match(char)
 
 
 @cache

@@ -53,10 +53,10 @@ def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
     )
 
 
-def ungrounded(text: Views, known: Facts, claims: Sequence[Span]) -> Iterator[tuple[str, Span]]:
+def ungrounded(text: Views, known: Facts, judged: Sequence[Span]) -> Iterator[tuple[str, Span]]:
     """(rule, raw span) of every amount and contact that the brief does not hold.
 
-    Numbers inside `claims` (24/7, No. 1) are judged with their claim.
+    Numbers inside `judged` spans (24/7, No. 1, a phone number) belong to a finding of their own.
     """
     contacts = [match.span() for match in _CONTACT.finditer(text.folded.text)] if _CONTACT_SIGN.search(text.folded.text) else []
     for start, end in contacts:
@@ -64,7 +64,7 @@ def ungrounded(text: Views, known: Facts, claims: Sequence[Span]) -> Iterator[tu
             yield "ungrounded_contact", text.folded.raw_span(start, end)
     for amount in amounts(text.folded.text, every=False):
         span = text.folded.raw_span(amount.start, amount.end)
-        if any(start <= amount.start and amount.end <= end for start, end in contacts) or any(claim.holds(span) for claim in claims):
+        if any(start <= amount.start and amount.end <= end for start, end in contacts) or any(claim.holds(span) for claim in judged):
             continue
         if not _is_known(amount, known):
             yield f"ungrounded_{'number' if amount.kind == 'quantity' else amount.kind}", span

@@ -86,9 +86,10 @@ class Lexicon:
                 span = text.squeezed.raw_span(start, end)
                 if _is_disguise(text.raw, span, self.entries[row.number].term):
                     yield row, span
-        for pattern, number in self._patterns:
-            for match in pattern.finditer(text.folded.text):
-                yield _Row(match.group(), number, False), text.folded.raw_span(*match.span())
+        for view in (text.folded,) if text.confusables is text.folded else (text.folded, text.confusables):
+            for pattern, number in self._patterns:
+                for match in pattern.finditer(view.text):
+                    yield _Row(match.group(), number, False), view.raw_span(*match.span())
 
     def _at_borders(self, automaton: _Automaton, view: View) -> Iterator[tuple[_Row, Span]]:
         for row, start, end in automaton.matches(view.text):
