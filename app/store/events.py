@@ -31,7 +31,7 @@ class NewEvent:
 _COLUMNS = (
     "event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at, value, order_id, invalid_reason"
 )
-_STAGE = text("CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events) ON COMMIT DELETE ROWS")
+_STAGE = text("CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
 _COPY = f"COPY staged_events ({_COLUMNS}) FROM STDIN".encode()
 _STORE = text(f"""
     WITH new AS (

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from counting import AdSystem
 from fakes import FakePolicyServer
+from fastapi import FastAPI
 from service import GOOD, Generate, a_request
 
 from app.settings import Settings
@@ -41,4 +43,9 @@ def generate(client: httpx.AsyncClient, keys: dict[str, dict[str, str]]) -> Gene
 @pytest.fixture
 def database(settings: Settings, keys: object) -> psycopg.Connection[tuple[Any, ...]]:
     """A plain connection beside the service's own, autocommitting."""
-    return psycopg.connect(settings.database_url, autocommit=True)
+    return psycopg.connect(settings.database_url, autocommit=True, application_name="test")
+
+
+@pytest.fixture
+def ad_system(app: FastAPI, client: httpx.AsyncClient, keys: dict[str, dict[str, str]]) -> AdSystem:
+    return AdSystem(app, client, keys)
