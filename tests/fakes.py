@@ -21,6 +21,7 @@ class FakePolicyServer:
     hung_up: int = 0  # callers that disconnected before their answer
     release: asyncio.Event | None = None  # when set, answers wait for it
     url: str = ""
+    _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FakePolicyServer]:
@@ -30,9 +31,14 @@ class FakePolicyServer:
             yield self
         finally:
             server.close()
-            server.close_clients()
+            for connection in list(self._open):
+                connection.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._open.add(connection)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
@@ -50,6 +56,7 @@ class FakePolicyServer:
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
+            self._open.discard(connection)
             writer.close()
 
     async def _wait(self, reader: asyncio.StreamReader) -> None:

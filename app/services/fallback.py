@@ -5,43 +5,62 @@ Both are checked like any other text, and committed with their provenance before
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import islice
 
-from adtext.rules import Rules
-
 from adtext.brief import AdBrief
+from adtext.rules import Rules
 from adtext.spec import TextSpec
+from app.live import Live
 from app.policies.nlg import compose
-from app.services.pool import Head, Heads, PooledText, brief_digest, fallback_key
+from app.services.pool import Head, Heads, PooledText, brief_digest
 from app.services.vetting import Candidate, identity, judge
-from app.store.database import Database
+from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, save_batches
-from trainer.registry import PolicyVersion
+
+log = logging.getLogger(__name__)
 
 TEMPLATES = 8  # template texts looked at for one ad
 
 
 class Fallback:
-    def __init__(self, database: Database, capacity: int) -> None:
+    def __init__(self, database: Database, live: Live, capacity: int) -> None:
+        self._live = live
         self._heads = Heads(capacity)
         self._commits = GroupCommit(database, save_batches)
+        self._making: dict[bytes, asyncio.Task[Sequence[PooledText]]] = {}
 
-    def held(self, brief: AdBrief, spec: TextSpec, rules: Rules) -> tuple[bytes, Sequence[PooledText] | None]:
-        """The ad's fallback key, and its texts where memory has them under the rules in force."""
-        key = fallback_key(spec, brief)
-        head = self._heads.get(key)
-        current = head is not None and all(one.rules_version == rules.version for one in head.texts)
-        return key, head.texts if head is not None and current else None
+    def prepare(self, key: bytes, brief: AdBrief, spec: TextSpec) -> asyncio.Future[Sequence[PooledText]]:
+        """The ad's fallback texts, at once where memory has them under the rules in force, else as soon as they are checked and committed.
 
-    async def make(self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules, nlg: PolicyVersion | None) -> Sequence[PooledText]:
-        """Check, commit and keep the ad's fallback texts. Empty where nothing is allowed. Raises Unavailable with the database down.
-
-        The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user typed.
+        A caller that starts this when it begins to wait for the model loses nothing when the model is late. One making a key, however many
+        ask; it goes on when they give up. Empty where nothing is allowed. Raises Unavailable with the database down.
         """
+        rules = self._live.rules
+        head = self._heads.get(key)
+        if head is not None and all(one.rules_version == rules.version for one in head.texts):
+            ready: asyncio.Future[Sequence[PooledText]] = asyncio.get_running_loop().create_future()
+            ready.set_result(head.texts)
+            return ready
+        task = self._making.get(key)
+        if task is None:
+            task = self._making[key] = asyncio.create_task(self._make(key, brief, spec, rules), name="fallback")
+            task.add_done_callback(lambda done: self._made(key, done))
+        return task
+
+    def _made(self, key: bytes, task: asyncio.Task[Sequence[PooledText]]) -> None:
+        del self._making[key]
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Unavailable):
+            log.error("fallback failed", exc_info=error)
+
+    async def _make(self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules) -> Sequence[PooledText]:
+        """The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user typed."""
+        nlg = next((policy for policy in self._live.registry.policies.values() if policy.kind == "nlg"), None)
         own = brief.model_copy(update={"query": brief.bidwords[0] if brief.bidwords else brief.ad.advertiser})
         chosen = _advertiser(own, spec, rules)
         origin, policy = "advertiser", "advertiser"
@@ -49,9 +68,8 @@ class Fallback:
             chosen, origin, policy = _templates(own, spec, rules), "template", nlg.version
         policy_id = nlg.id if nlg is not None else 0
         texts = [NewText(_identity(key, one), one.text, origin, "approved", one.score, one.findings) for one in chosen]
-        batch = Batch(key, own, brief_digest(own), spec.name, spec.version, rules.version, policy_id, texts)
         if texts:
-            await self._commits.submit(batch)
+            await self._commits.submit(Batch(key, own, brief_digest(own), spec.name, spec.version, rules.version, policy_id, texts))
         pooled = [PooledText(new.id, new.text, policy_id, policy, origin, rules.version) for new in texts]
         self._heads.put(key, Head(pooled, born=time.time()))
         return pooled

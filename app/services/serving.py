@@ -24,7 +24,7 @@ from app.policies.base import Writer, WriterUnavailable
 from app.secrets import Secrets
 from app.services.fallback import Fallback
 from app.services.loading import Loading
-from app.services.pool import Head, Heads, PooledText, Rotation, pool_key
+from app.services.pool import Head, Heads, PooledText, Rotation, fallback_key, pool_key
 from app.services.serving_log import ServingLog
 from app.services.vetting import judge
 from app.services.writing import Order, Overloaded, Writing
@@ -130,6 +130,7 @@ class Serving:
             raise _NoText("review_required")
         if head is not None and time.monotonic() - head.attempted < RETRY_S:
             raise _NoText("no_compliant_text")
+        self._fallback.prepare(fallback_key(order.spec, order.brief), order.brief, order.spec)  # ready when the model is late
         fresh = await self._write_now(order, deadline, gone)
         return Choice(self._turn(fresh, unit, order.key, request), Source.FRESH)
 
@@ -167,21 +168,18 @@ class Serving:
 
     async def _from_fallback(self, request: GenerateRequest, spec: TextSpec, unit: bytes, deadline: float, reason: str) -> Choice:
         """The advertiser's approved text, else the template; else nothing, and why."""
-        rules = self._live.rules
-        key, texts = self._fallback.held(request.brief, spec, rules)
-        if texts is None:
-            making = asyncio.ensure_future(self._fallback.make(key, request.brief, spec, rules, self._template_policy()))
-            # what the policy did not use of the deadline, and never less than the margin: this is the last chance to answer with a text
-            budget = max(deadline - time.perf_counter(), 0) + self._settings.deadline_margin_ms / 1000 * 0.6
-            try:
-                texts = await asyncio.wait_for(asyncio.shield(making), budget)
-            except TimeoutError:
-                making.add_done_callback(_observe)
-                return Choice((), Source.NONE, reason)
-            except Unavailable:
-                return Choice((), Source.NONE, "store_unavailable")
+        key = fallback_key(spec, request.brief)
+        preparing = self._fallback.prepare(key, request.brief, spec)
+        try:
+            # what the policy left of the deadline, and part of the margin: this is the last chance to answer with a text
+            left = max(deadline - time.perf_counter(), 0) + self._settings.deadline_margin_ms / 1000 * 0.6
+            texts = preparing.result() if preparing.done() else await asyncio.wait_for(asyncio.shield(preparing), left)
+        except TimeoutError:
+            return Choice((), Source.NONE, f"{reason}_and_no_time_for_the_fallback")
+        except Unavailable:
+            return Choice((), Source.NONE, "store_unavailable")
         if not texts:
-            return Choice((), Source.NONE, reason if reason == "review_required" else f"{reason}_and_no_fallback")
+            return Choice((), Source.NONE, f"{reason}_and_no_fallback")
         source = Source.ADVERTISER if texts[0].origin == "advertiser" else Source.TEMPLATE
         return Choice(self._turn(texts, unit, key, request), source, reason)
 
@@ -211,9 +209,6 @@ class Serving:
         if head is not None:
             head.attempted = time.monotonic()
         self._writing.refill_behind(order, self._writers(order.policy))
-
-    def _template_policy(self) -> PolicyVersion | None:
-        return next((policy for policy in self._live.registry.policies.values() if policy.kind == "nlg"), None)
 
     def _answer(
         self, request: GenerateRequest, request_id: str, placement: Placement, unit: bytes, choice: Choice, started: float
@@ -272,12 +267,6 @@ class _NoText(Exception):
         self.reason = reason
 
 
-def _observe(task: asyncio.Future[Sequence[PooledText]]) -> None:
-    """A late fallback is kept for the next caller; its failure was already answered for."""
-    if not task.cancelled():
-        task.exception()
-
-
 def place(request: GenerateRequest, registry: Registry) -> Placement:
     """The unit's arm and policy (DESIGN §3.2). Outside every experiment: the champion, not counted."""
     if request.experiment is None:
@@ -288,10 +277,8 @@ def place(request: GenerateRequest, registry: Registry) -> Placement:
     named = registry.experiments.get(request.experiment)
     if named is None:
         known = ", ".join(sorted(registry.experiments)[:10]) or "none yet"
-        raise Problem(
-            404, "unknown_experiment", f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer.",
-            field="experiment", value=request.experiment,
-        )  # fmt: skip
+        detail = f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer."
+        raise Problem(404, "unknown_experiment", detail, field="experiment", value=request.experiment)
     if named.state != "running":
         return Placement(registry.champion, note=f"experiment {named.name} is {named.state}: the champion was served, not counted")
     return _in(named, request.unit_id, registry.policies) or Placement(registry.champion)
