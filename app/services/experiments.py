@@ -87,6 +87,7 @@ async def create(
     actor: str,
 ) -> ExperimentRecord:
     """Write a draft. It holds `coverage` buckets from `low`, or where the layer has room; the room is claimed at its start."""
+    chosen = await _arms(connection, arms)
     others = await store.lock_layer(connection, layer)
     held = (low, low + coverage) if low is not None else _room(coverage, others)
     if held[1] > BUCKETS:
