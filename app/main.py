@@ -9,7 +9,9 @@ from fastapi import FastAPI
 
 from app import errors
 from app.asgi import edge
-from app.pages import assets, frame, planner, session
+from app.pages import assets, frame, operate, planner, session
+from app.pages import experiments as experiment_pages
+from app.pages import report as report_page
 from app.platform import running
 from app.routes import check, events, experiments, generate, health, keys, pixels, policies, pool, reports, texts, units
 from app.settings import Settings
@@ -48,6 +50,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(units.router)
     app.include_router(health.router)
     app.include_router(session.router)
+    app.include_router(experiment_pages.router)
+    app.include_router(report_page.router)
+    app.include_router(operate.router)
     app.include_router(planner.router)
     app.include_router(assets.router)
     app.mount("/static", frame.static)

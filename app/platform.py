@@ -15,6 +15,7 @@ from app.secrets import Secrets
 from app.security import Gate
 from app.services.fallback import Fallback
 from app.services.folding import Folding
+from app.services.glances import Glances
 from app.services.ingest import Ingest
 from app.services.loading import Loading
 from app.services.pool import Heads
@@ -47,6 +48,7 @@ class Platform:
     prefilling: Prefilling
     ingest: Ingest
     folding: Folding
+    glances: Glances
 
 
 class _Part(Protocol):
@@ -84,8 +86,11 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         await started(Recheck(database, live))
         ingest, folding = Ingest(settings, database, live, sealer), Folding(settings, database)
         await started(folding)
+        glances = Glances(database)
         gate, readiness = Gate(settings, secrets, live), Readiness(database, live, writers)
-        yield Platform(settings, secrets, database, live, sealer, gate, writers, serving, log, readiness, prefilling, ingest, folding)
+        yield Platform(
+            settings, secrets, database, live, sealer, gate, writers, serving, log, readiness, prefilling, ingest, folding, glances
+        )
 
 
 async def current(request: Request) -> Platform:

@@ -1,0 +1,78 @@
+"""The start page: what runs and how it does, what is drafted, what is finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from abtest.report import MetricAnswer, Report, VerdictAnswer
+from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, page, viewer
+from app.platform import PlatformDep
+from app.services import experiments
+from app.services.experiments import ExperimentRecord
+from app.services.glances import Progress, progress
+from app.store.database import AsyncConnection
+
+router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
+
+_BATCH = 200
+_FINISHED = 20  # the latest ones are shown with their result, the others by name
+
+TONES = {"better": "good", "worse": "bad"}  # decided: everything else stays grey
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One treatment of an experiment in the list."""
+
+    verdict: VerdictAnswer
+    ctcvr: MetricAnswer
+    course: list[float | None]
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    experiment: ExperimentRecord
+    report: Report
+    progress: Progress
+    lines: list[Line]
+
+
+@router.get("")
+async def listing(request: Request, platform: PlatformDep, who: Annotated[Viewer, Depends(viewer(*ANALYSTS))]) -> Response:
+    async with platform.database.begin() as connection:
+        found = await _all(connection)
+    by_state: dict[str, list[ExperimentRecord]] = {"running": [], "draft": [], "stopped": []}
+    for one in reversed(found):
+        by_state[one.state].append(one)
+    finished = sorted(by_state["stopped"], key=lambda one: one.stopped_at or one.created_at, reverse=True)
+    context: dict[str, Any] = {
+        "running": [_entry(one, await platform.glances.of(one)) for one in by_state["running"]],
+        "drafts": by_state["draft"],
+        "finished": [_entry(one, await platform.glances.of(one)) for one in finished[:_FINISHED]],
+        "older": finished[_FINISHED:],
+        "now": datetime.now(UTC),
+    }
+    return page(request, "experiments.html", who, **context)
+
+
+async def _all(connection: AsyncConnection) -> list[ExperimentRecord]:
+    found: list[ExperimentRecord] = []
+    while batch := await experiments.listed(connection, after=found[-1].id if found else 0, limit=_BATCH):
+        found += batch
+    return found
+
+
+def _entry(experiment: ExperimentRecord, report: Report) -> Entry:
+    ctcvr = {metric.arm: metric for metric in report.metrics if metric.metric == "ctcvr"}
+    lines = [
+        Line(one, ctcvr[one.arm], [point.value for point in report.daily if point.arm == one.arm], TONES.get(one.status, ""))
+        for one in report.verdicts
+    ]
+    phase = experiment.phases[-1]
+    return Entry(experiment, report, progress(report, phase.started_at, phase.ended_at), lines)
