@@ -14,7 +14,7 @@ from app.store.database import AsyncConnection
 
 BATCH = 50_000  # rows of the queue folded in one transaction
 FASTEST_CLICK = timedelta(milliseconds=500)  # after the impression: no person reads and clicks faster
-_LOCK = 0x52454C41  # advisory: one folder at a time, over all replicas
+LOCK = 0x52454C41  # advisory: one folder at a time, over all replicas
 
 _EXPOSURES = """
     INSERT INTO exposures (serve_id, unit, phase_id, arm, text_id, policy_id, source, impression_at, click_at, conversion_at, value,
@@ -118,6 +118,6 @@ async def hold_off(connection: AsyncConnection) -> None:
 
 async def _locked(connection: AsyncConnection, *, wait: bool) -> bool:
     if wait:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         return True
-    return bool(await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}))
+    return bool(await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": LOCK}))

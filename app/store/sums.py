@@ -89,8 +89,9 @@ _DAYS = f"""
 _CUTOFF_DAY = f"""
     SELECT arm, first_day, day, {_INCREMENTS}
     FROM (
-        SELECT arm, unit, count(*) AS i_all, count(*) FILTER (WHERE {{counted}}) AS i, count(*) FILTER (WHERE clicked AND {{counted}}) AS c,
-               count(*) FILTER (WHERE converted AND {{counted}}) AS v
+        SELECT arm, unit, CAST(count(*) AS integer) AS i_all, CAST(count(*) FILTER (WHERE {{counted}}) AS integer) AS i,
+               CAST(count(*) FILTER (WHERE clicked AND {{counted}}) AS integer) AS c,
+               CAST(count(*) FILTER (WHERE converted AND {{counted}}) AS integer) AS v
         FROM exposures WHERE phase_id = :phase AND impression_at >= :midnight AND impression_at < :cutoff GROUP BY arm, unit
     ) shown
     JOIN (
