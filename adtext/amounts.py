@@ -85,11 +85,11 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 _SCALE_AND_UNIT = rf"(?:[ -]?(?P<scale>{_any_of(_SCALES)}))?(?:[ -]?(?P<unit>{_any_of([*_UNIT_OF, *_CURRENCY_OF, *_PERCENT, '折'])}))?"
-_SIGN = rf"(?:(?P<sign>{_any_of(_CURRENCIES)}|(?<![a-z])(?:usd|eur|gbp|cny|rmb|jpy|hkd|twd)) ?)?"
+# What may stand before the digits. Matched backwards from them: a pattern that begins with digits is many times faster to search for.
+_BEFORE = re.compile(rf"(?:(?P<percent>百分之)|(?:(?P<sign>{_any_of(_CURRENCIES)}|(?<![a-z])(?:usd|eur|gbp|cny|rmb|jpy|hkd|twd)) ?))$")
+_LONGEST_BEFORE = 5  # characters
 _HAN = "".join([*_HAN_DIGITS, *_HAN_SCALES])
-_IN_DIGITS = re.compile(
-    rf"{_SIGN}(?P<percent>百分之)?(?P<value>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?){_SCALE_AND_UNIT}"
-)
+_IN_DIGITS = re.compile(rf"(?P<value>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?){_SCALE_AND_UNIT}")
 _IN_HAN = re.compile(rf"(?P<nth>第)?(?P<percent>百分之)?(?P<value>[{_HAN}]+){_SCALE_AND_UNIT}(?!级|岁)")
 _IN_ENGLISH = re.compile(rf"\b(?P<value>(?:{'|'.join(_ENGLISH)})(?:[ -](?:{'|'.join(_ENGLISH)}))*)\b{_SCALE_AND_UNIT}")
 _ANY_DIGIT = re.compile("[0-9]")
@@ -101,27 +101,29 @@ def amounts(folded: str, *, every: bool) -> Iterator[Amount]:
     if _ANY_DIGIT.search(folded):
         for match in _IN_DIGITS.finditer(folded):
             if every or _token_around(folded, *match.span("value")) not in _NAMES:
-                yield _amount(match, Decimal(match["value"].replace(",", "")), match["sign"], match["percent"])
+                before = _BEFORE.search(folded, max(match.start() - _LONGEST_BEFORE, 0), match.start())
+                yield _amount(match, Decimal(match["value"].replace(",", "")), before)
     if _ANY_HAN.search(folded):
         for match in _IN_HAN.finditer(folded):
-            amount = _amount(match, _from_han(match["value"]), None, match["percent"])
+            amount = _amount(match, _from_han(match["value"]), match)
             if every or (match["nth"] is None and not _is_idiom(match["value"], match["unit"], amount)):
                 yield amount
     for match in _IN_ENGLISH.finditer(folded):
         if every or (match["unit"] and match["value"] != "one"):
-            yield _amount(match, _from_english(match["value"]), None, None)
+            yield _amount(match, _from_english(match["value"]), None)
 
 
-def _amount(match: re.Match[str], value: Decimal, sign: str | None, percent_of: str | None) -> Amount:
+def _amount(match: re.Match[str], value: Decimal, before: re.Match[str] | None) -> Amount:
     unit = match["unit"] or ""
     scaled = value * _SCALES.get(match["scale"] or "", 1)
-    start, end = match.span()
-    if unit in _PERCENT or percent_of:
+    start, end = min(match.start(), before.start() if before else match.start()), match.end()
+    ahead = before.groupdict() if before else {}
+    if unit in _PERCENT or ahead.get("percent"):
         return Amount("percentage", _plain(scaled), "", start, end)
     if unit == "折":  # 8折 and 八五折 say what is still paid: 20 % and 15 % off
         return Amount("percentage", _plain(100 - (scaled * 10 if scaled < 10 else scaled)), "", start, end)
-    if sign or unit in _CURRENCY_OF:
-        return Amount("price", _plain(scaled), _CURRENCY_OF[sign or unit], start, end)
+    if currency := ahead.get("sign") or (unit if unit in _CURRENCY_OF else None):
+        return Amount("price", _plain(scaled), _CURRENCY_OF[currency], start, end)
     return Amount("quantity" if unit else "number", _plain(scaled), _UNIT_OF.get(unit, ""), start, end)
 
 

@@ -101,8 +101,10 @@ def _repeated(fields: Sequence[tuple[str, Views]]) -> Iterator[Finding]:
 
 def _not_japanese(fields: Sequence[tuple[str, Views]], brief: AdBrief) -> Iterator[Finding]:
     """Chinese characters without any kana over a whole text are Chinese: a Japanese title may do without kana, a sentence cannot."""
+    if brief.language != "ja":
+        return
     written = "".join(view.raw for _, view in fields)
-    if brief.language != "ja" or any("\u3041" <= char <= "\u30ff" for char in written):
+    if any("\u3041" <= char <= "\u30ff" for char in written):
         return
     if sum("\u3400" <= char <= "\u9fff" for char in written) >= _LONG_FOR_KANJI_ALONE:
         name, view = fields[-1]

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 import regex
 from opencc import OpenCC
@@ -17,21 +18,29 @@ from adtext.grounding import Facts
 Match = tuple[str, Span]  # (rule, raw span)
 
 
+class _Form(NamedTuple):
+    """A rule and its pattern. Every match holds the hint, which one fast scan finds: most texts stop there."""
+
+    rule: str
+    hint: re.Pattern[str]
+    pattern: re.Pattern[str] | regex.Pattern[str]
+
+
 def editorial(text: Views, known: Facts, *, max_exclamations: int) -> Iterator[Match]:
     """Findings of one field that do not depend on its language."""
-    raw = text.raw
-    for rule, pattern in _RAW:
-        for match in pattern.finditer(raw):
-            yield rule, Span(*match.span())
-    if not raw.isascii():
-        for rule, sign in _SIGNS:
-            for found in sign.finditer(raw):
-                yield rule, Span(*found.span())
-    for match in _REPEATED_WORDS.finditer(text.folded.text):
-        yield "repeated_words", text.folded.raw_span(*match.span())
-    if _DIGIT.search(text.folded.text):
-        for match in _PHONE.finditer(text.folded.text):
-            yield "phone_number", text.folded.raw_span(*match.span())
+    raw, folded = text.raw, text.folded
+    for rule, hint, pattern in _RAW_FORMS:
+        if hint.search(raw):
+            for match in pattern.finditer(raw):
+                yield rule, Span(*match.span())
+    for rule, hint, pattern in _FOLDED_FORMS:
+        if hint.search(folded.text):
+            for match in pattern.finditer(folded.text):
+                yield rule, folded.raw_span(*match.span())
+    words = folded.text.replace(",", " ").split()
+    if len(words) > len(set(words)) + 1:
+        for repeated in _REPEATED_WORDS.finditer(folded.text):
+            yield "repeated_words", folded.raw_span(*repeated.span())
     exclamations = [Span(*match.span()) for match in _EXCLAMATION.finditer(raw)]
     for span in exclamations[max_exclamations:]:
         yield "too_many_exclamations", span
@@ -43,7 +52,7 @@ def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
     spoken = locale[:2]
     if text.raw.isascii() and spoken == "en":
         return
-    for foreign in _FOREIGN[spoken].finditer(text.raw):
+    for foreign in _FOREIGN[spoken].finditer(text.raw) if _UNUSUAL[spoken].search(text.raw) else ():
         if foreign.group().casefold() not in known.own:
             yield "wrong_language", Span(*foreign.span())
     if spoken != "en" and not _EAST_ASIAN.search(text.raw):
@@ -54,7 +63,7 @@ def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
         for at, char in enumerate(text.raw):
             if char >= "\u3400" and not _in_japanese(char) and char not in known.own:
                 yield "wrong_language", Span(at, at + 1)
-    if spoken == "zh":
+    if spoken == "zh" and (locale == "zh-TW" or text.folded.text != text.raw):  # what folding left alone holds nothing traditional
         changed = [at for at, char in enumerate(text.raw) if char >= "\u3400" and _other_script(char, locale) and char not in known.own]
         if len(changed) > 1:  # one alone may be a name
             yield "wrong_script", Span(changed[0], changed[-1] + 1)
@@ -62,46 +71,67 @@ def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
 
 # ---- patterns over the raw text
 
-_RAW: list[tuple[str, re.Pattern[str]]] = [
-    ("control_character", re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")),
-    ("repeated_punctuation", re.compile(r"[!?！？]{2,}|([,，。;；:：、~～#$%&=+^|<>@·])\1+|(?<!\.)\.\.(?!\.)|\.{4,}|…{3,}|[—-]{3,}")),
-    (
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_RAW_FORMS = [
+    _Form("control_character", _INVISIBLE, _INVISIBLE),
+    _Form(
+        "repeated_punctuation",
+        re.compile(r"[^\w\s]{2}"),
+        re.compile(r"[!?！？]{2,}|([,，。;；:：、~～#$%&=+^|<>@·])\1+|(?<!\.)\.\.(?!\.)|\.{4,}|…{3,}|[—-]{3,}"),
+    ),
+    _Form(
         "placeholder",
+        re.compile(r"[{\[%某○〇×]|[xX]{2}"),
         re.compile(
-            r"\{[^{}]{0,40}\}|\[(?:your|insert|brand|company|product|city|name|keyword|price|number|link|url|advertiser|business|x+"
-            r"|品牌|公司|产品|商品|城市|名称|价格|关键词|会社|店名|ブランド)[^\[\]]{0,30}\]"
-            r"|(?<![a-z])x{2,}(?![a-z]|[ -](?:large|small))|某某|[○〇×]{2,}"
-            r"|lorem ipsum|your [a-z]+ here\b|insert [a-z ]{1,20} here\b|\b(?:tbd|undefined|placeholder)\b|%[sd]\b",
+            r"\{[^{}]{0,40}\}|某某|[○〇×]{2,}|%[sd]\b|(?<![a-z])x{2,}(?![a-z]|[ -](?:large|small))"
+            r"|\[(?:your|insert|brand|company|product|city|name|keyword|price|number|link|url|advertiser|business|x+"
+            r"|品牌|公司|产品|商品|城市|名称|价格|关键词|会社|店名|ブランド)[^\[\]]{0,30}\]",
             re.IGNORECASE,
         ),
     ),
-    ("markup", re.compile(r"\*\*|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]")),
-    (
+    _Form(
+        "markup",
+        re.compile(r"[*_`\]#•>&<\\]|^\s*-"),
+        re.compile(r"\*\*|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]"),
+    ),
+    _Form(
         "label_left_over",
+        re.compile(r"[:：]"),
         re.compile(
             r"(?:^|[\s|.。!！])(?:title|headline|description(?: ?[0-9])?|ad copy|标题|描述[0-9一二]?|广告语|タイトル|説明文[0-9]?) ?[:：]",
             re.IGNORECASE,
         ),
     ),
+    _Form(
+        "emoji",
+        _NOT_ASCII,
+        regex.compile(r"(?V1)[[\p{Emoji_Presentation}\p{Extended_Pictographic}]--[©®™‼⁉〰〽㊗㊙★☆↔-↙↩↪]]|\p{Regional_Indicator}"),
+    ),
+    _Form("gimmicky_symbol", _NOT_ASCII, re.compile(r"[★☆♥♡♪♫◆◇■□●◎▲△▼▽←-⇿✓✗✘‼⁉]+")),
+    _Form("half_width_katakana", _NOT_ASCII, re.compile(r"[\uff66-\uff9f]+")),
 ]
-_SIGNS: list[tuple[str, regex.Pattern[str]]] = [
-    ("emoji", regex.compile(r"(?V1)[[\p{Emoji_Presentation}\p{Extended_Pictographic}]--[©®™‼⁉〰〽㊗㊙★☆↔-↙↩↪]]|\p{Regional_Indicator}")),
-    ("gimmicky_symbol", regex.compile(r"[★☆♥♡♪♫◆◇■□●◎▲△▼▽←-⇿✓✗✘‼⁉]+")),
-    ("half_width_katakana", regex.compile(r"[\uff66-\uff9f]+")),
+_FOLDED_FORMS = [
+    _Form(
+        "repeated_words",
+        re.compile(r"[\u3041-\u9fff]"),
+        re.compile(r"([\u3041-\u30fe\u4e00-\u9fff]{2,4})\1{2,}|([\u3041-\u3096\u4e00-\u9fff])\2{3,}"),
+    ),
+    _Form(
+        "phone_number",
+        re.compile(r"[0-9][0-9 ().-]{5}"),
+        re.compile(
+            r"(?<![0-9.,])(?:\+[0-9]{1,3}[ -]?)?(?:"
+            r"1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}"  # China, mobile
+            r"|\(?0[0-9]{1,3}\)?[ -]?[0-9]{3,4}[ -]?[0-9]{4}|0[0-9]{3}-[0-9]{3}-[0-9]{3}"  # China, Japan, United Kingdom
+            r"|[48]00[ -]?[0-9]{3,4}[ -]?[0-9]{3,4}"  # service numbers
+            r"|(?:1[ -])?\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}|1[ -]8[0-9]{2}[ -][a-z]{4,8}"  # North America
+            r")(?![0-9])"
+        ),
+    ),
 ]
-_REPEATED_WORDS = re.compile(
-    r"\b([a-z]{2,}+)(?:[ ,]+\1\b){2,}|([\u3041-\u30fe\u4e00-\u9fff]{2,4})\2{2,}|([\u3041-\u3096\u4e00-\u9fff])\3{3,}"
-)
+_REPEATED_WORDS = re.compile(r"\b([a-z]{2,}+)(?:[ ,]+\1\b){2,}")
 _EXCLAMATION = re.compile(r"[!！]")
-_DIGIT = re.compile(r"[0-9]")
-_PHONE = re.compile(
-    r"(?<![0-9.,])(?:\+[0-9]{1,3}[ -]?)?(?:"
-    r"1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}"  # China, mobile
-    r"|\(?0[0-9]{1,3}\)?[ -]?[0-9]{3,4}[ -]?[0-9]{4}|0[0-9]{3}-[0-9]{3}-[0-9]{3}"  # China, Japan, United Kingdom
-    r"|[48]00[ -]?[0-9]{3,4}[ -]?[0-9]{3,4}"  # service numbers
-    r"|(?:1[ -])?\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}|1[ -]8[0-9]{2}[ -][a-z]{4,8}"  # North America
-    r")(?![0-9])"
-)
 
 # ---- capitals
 
@@ -109,6 +139,7 @@ _RUN_OF_CAPITALS = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2,}(?:[ ,&'-]+[A-Z]+(?![A-
 _SPELLED_OUT = re.compile(
     r"(?<![A-Za-z])(?:(?:[A-Za-z][.\-_* ]){3,}[A-Za-z](?![A-Za-z])|(?:[A-Z][a-z]){3,}[A-Z](?![A-Za-z]))"
 )  # S.A.L.E, FlOwErS
+_TWO_CAPITALS = re.compile(r"[A-Z]{2}")
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}")
 _SHORT_WORDS = frozenset(
     ["ACT", "ALL", "AND", "ANY", "BIG", "BUY", "CUT", "DAY", "FOR", "GET", "HOT", "LOW", "NEW", "NOW", "OFF", "ON", "ONE", "OUR"]
@@ -121,7 +152,7 @@ _ACRONYMS = frozenset(tomllib.loads(resources.files("adtext").joinpath("acronyms
 
 def _shouting(raw: str, known: Facts) -> Iterator[Match]:
     """Words in capitals that are neither acronyms nor the advertiser's own spelling; two short ones in a row count like a long one."""
-    for match in _RUN_OF_CAPITALS.finditer(raw):
+    for match in _RUN_OF_CAPITALS.finditer(raw) if _TWO_CAPITALS.search(raw) else ():
         loud = [word for word in _CAPITAL_WORD.findall(match.group()) if word not in _ACRONYMS and word not in known.capitals]
         if any(len(word) > 3 for word in loud) or sum(word in _SHORT_WORDS for word in loud) > 1:
             yield "shouting", Span(*match.span())
@@ -136,6 +167,11 @@ _FOREIGN = {  # letters that the language does not write; one Greek letter (α, 
     "en": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}ªº]]+|\p{Greek}{2,}"),
     "zh": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}|[\u3041-\u30ff]{2,}"),
     "ja": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}"),
+}
+_UNUSUAL = {  # a fast scan for what the patterns above look for
+    "en": re.compile(r"[^\x00-\xff\u2000-\u206f]"),
+    "zh": re.compile(r"[^\x00-\xff\u2000-\u206f\u3000-\u3040\u4e00-\u9fff\uff00-\uff65]"),
+    "ja": re.compile(r"[^\x00-\xff\u2000-\u206f\u3000-\u30ff\u4e00-\u9fff\uff00-\uff65]"),
 }
 _EAST_ASIAN = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f\U00020000-\U0003ffff]")
 _LATIN_WORD = re.compile(r"[a-z]{2,}")

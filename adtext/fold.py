@@ -162,7 +162,7 @@ _LATIN: dict[int, str | int] = {**_ACCENTED, **_LOOK_ALIKES}
 _ACCENT = re.compile(r"[\u0300-\u036f]")  # left over where NFKC knows no composed letter
 _DIGITS = "013457@$!|"
 _DIGIT_LETTERS = str.maketrans(_DIGITS, "oieastasil")
-_ANY_DIGIT = re.compile(f"[{_DIGITS}]")
+_DIGIT_AND_LETTER = re.compile(rf"[a-z][{_DIGITS}]|[{_DIGITS}][a-z]")
 # A digit inside a word, or after two letters: fr33 and cl1ck, but not the model name A55.
 _SPELLED_WITH_DIGITS = re.compile(
     rf"(?<![a-z0-9])(?:[a-z]+[{_DIGITS}]+[a-z][a-z{_DIGITS}]*|[a-z]{{2,}}[{_DIGITS}]+|[{_DIGITS}][a-z]{{3,}})(?![a-z0-9])"
@@ -171,7 +171,7 @@ _SPELLED_WITH_DIGITS = re.compile(
 
 def _confusables(folded: View) -> View:
     text = folded.text if folded.text.isascii() else folded.text.translate(_LATIN)
-    if _ANY_DIGIT.search(text):
+    if _DIGIT_AND_LETTER.search(text):
         text = _SPELLED_WITH_DIGITS.sub(lambda word: word.group().translate(_DIGIT_LETTERS), text)
     if _ACCENT.search(text):
         kept = [position for position, char in enumerate(text) if not _ACCENT.match(char)]
