@@ -81,7 +81,11 @@ def verdict(comparison: Comparison, *, name: str, final: bool, alarm: bool) -> V
     if fixed_p is not None and fixed_p < ALPHA:
         sentence = f"{name} leans {'better' if up else 'worse'}, not safe to stop on yet: {change}.{tag}"
         return Verdict("leaning_better" if up else "leaning_worse", sentence, decided_by)
-    return Verdict("no_clear_difference", f"No clear difference{'' if final else ' yet'}, {interval(lift)}.{tag}", decided_by)
+    if lift.low is None and shown.low is not None:
+        range_ = f"{interval(shown)} at this one look; the always-valid interval has no limits yet"
+    else:
+        range_ = interval(lift)
+    return Verdict("no_clear_difference", f"No clear difference{'' if final else ' yet'}, {range_}.{tag}", decided_by)
 
 
 def interval(lift: Lift) -> str:

@@ -143,18 +143,18 @@ async def breakdown_sums(
     """Mature sums by a property of the text, (value, arm) → sums over units. A unit that saw two values is one unit in each."""
     joined = "" if dimension == "source" else "LEFT JOIN texts ON texts.id = text_id"
     statement = text(f"""
-        SELECT value, arm, count(*) AS n, sum(i) AS impressions, sum(c) AS clicks, sum(v) AS conversions, sum(i * i) AS sum_ii,
+        SELECT part, arm, count(*) AS n, sum(i) AS impressions, sum(c) AS clicks, sum(v) AS conversions, sum(i * i) AS sum_ii,
                sum(c * c) AS sum_cc, sum(v * v) AS sum_vv, sum(i * c) AS sum_ic, sum(i * v) AS sum_iv, sum(c * v) AS sum_cv
         FROM (
-            SELECT coalesce({_COLUMNS[dimension]}, 'unknown') AS value, arm, unit, count(*) AS i, count(*) FILTER (WHERE clicked) AS c,
+            SELECT coalesce({_COLUMNS[dimension]}, 'unknown') AS part, arm, unit, count(*) AS i, count(*) FILTER (WHERE clicked) AS c,
                    count(*) FILTER (WHERE converted) AS v
             FROM exposures {joined}
             WHERE phase_id = :phase AND impression_at < :cutoff {"AND NOT invalid" if view == "valid" else ""}
-            GROUP BY value, arm, unit
+            GROUP BY part, arm, unit
         ) units
-        GROUP BY value, arm ORDER BY value, arm""")
+        GROUP BY part, arm ORDER BY part, arm""")
     rows = await connection.execute(statement, {"phase": phase_id, "cutoff": cutoff})
-    return {(row.value, row.arm): FunnelSums(row.n, *(float(number) for number in row[3:])) for row in rows}
+    return {(row.part, row.arm): FunnelSums(row.n, *(float(number) for number in row[3:])) for row in rows}
 
 
 def cutoff_of(as_of: datetime, window: timedelta, lateness: timedelta) -> datetime:
