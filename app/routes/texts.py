@@ -32,7 +32,7 @@ class Provenance(BaseModel):
     origin: str = Field(description="model, template or advertiser.")
     machine_generated: bool
     state: str = Field(description="approved, review, rejected, or retired: its brief is past retention.")
-    policy: str = Field(description="The policy version that wrote it, or stood in for the advertiser.")
+    policy: str = Field(description="The policy version that wrote it, or 'advertiser'.")
     prompt_hash: str | None = Field(description="Of the prompt as the model got it.")
     seed: int | None
     score: float
@@ -70,7 +70,9 @@ async def text_provenance(
         row = await provenance(connection, text_id)
     if row is None:
         raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
-    return Provenance.model_validate({**row._mapping, "machine_generated": row.origin != "advertiser"})
+    by_advertiser = row.origin == "advertiser"  # kept under the version that stood ready, but not written by it
+    shown = {**row._mapping, "policy": "advertiser" if by_advertiser else row.policy, "machine_generated": not by_advertiser}
+    return Provenance.model_validate(shown)
 
 
 @router.post("/{text_id}/review", responses=documented(404, 409))
