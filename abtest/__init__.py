@@ -2,6 +2,7 @@
 
 from abtest.assignment import assign, bucket
 from abtest.attribution import attribute
+from abtest.report import report
 from abtest.stats import (
     FunnelSums,
     Lift,
@@ -18,5 +19,5 @@ from abtest.stats import (
 
 __all__ = [
     "FunnelSums", "Lift", "SampleRatio", "UnitSums", "always_valid_lift", "assign", "attribute", "benjamini_hochberg", "bucket", "holm",
-    "minimum_detectable_lift", "ratio_lift", "required_units", "sample_ratio",
+    "minimum_detectable_lift", "ratio_lift", "report", "required_units", "sample_ratio",
 ]  # fmt: skip

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from counting import DAY, HOUR, AdSystem, a_funnel, an_event
 
-import abtest.report as client_module
 from abtest.report import Report, report
 from abtest.stats import FunnelSums, always_valid_lift, ratio_lift
 
@@ -209,4 +208,4 @@ async def test_the_notebook_client_says_what_the_service_says(ad_system, monkeyp
     monkeypatch.setattr("httpx.get", lambda url, **_: answers[url.split("/")[-2]])
     assert report("http://relate.test/", "title-test", key=key).arms[0].arm == "control"
     with pytest.raises(ValueError, match="there is no experiment 'no'"):
-        client_module.report("http://relate.test", "no", key=key)
+        report("http://relate.test", "no", key=key)
