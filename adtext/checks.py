@@ -92,7 +92,7 @@ def _length(name: str, value: str, limits: FieldSpec | None) -> Iterator[Finding
 def _repeated(fields: Sequence[tuple[str, Views]]) -> Iterator[Finding]:
     seen: set[str] = set()
     for name, view in fields:
-        squeezed = view.squeezed.text
+        squeezed = view.squeezed_text
         if squeezed in seen:
             yield _finding("repeated_field", name, view.raw, Span(0, len(view.raw)))
         if squeezed:

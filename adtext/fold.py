@@ -62,19 +62,29 @@ class View:
 class Views:
     raw: str
     folded: View
-    squeezed: View  # the folded view itself where nothing was squeezed out
     confusables: View  # the folded view itself where nothing looked like something else
+    squeezed_text: str  # without its map, which few texts need
+
+    @property
+    def squeezed(self) -> View:
+        """The squeezed view, its map made when asked for."""
+        kept = [position for position, char in enumerate(self.folded.text) if char.isalnum()]
+        return self.folded.keep(kept, self.squeezed_text)
 
 
 def views(text: str) -> Views:
     """All four views of a text."""
     folded = fold(text)
-    return Views(text, folded, _squeezed(folded), _confusables(folded))
+    return Views(text, folded, _confusables(folded), _alphanumeric(folded.text))
 
 
 def squeeze(text: str) -> str:
     """The squeezed spelling: two texts with the same one differ in nothing a reader would call a difference."""
-    return _squeezed(fold(text)).text
+    return _alphanumeric(fold(text).text)
+
+
+def _alphanumeric(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 # ---- folded
@@ -135,17 +145,6 @@ def _t2s() -> OpenCC:
 def _simplified(char: str) -> str:
     """Character by character, without OpenCC's phrases: the map back stays one to one, and terms are folded the same way."""
     return str(_t2s().convert(char)) if char >= "\u3400" else char
-
-
-# ---- squeezed
-
-
-def _squeezed(folded: View) -> View:
-    text = folded.text
-    if text.isalnum():
-        return folded
-    kept = [position for position, char in enumerate(text) if char.isalnum()]
-    return folded.keep(kept, "".join([text[position] for position in kept]))
 
 
 # ---- confusables (Latin letters only: a table that touched Chinese characters would corrupt them)

@@ -81,9 +81,10 @@ class Lexicon:
         yield from self._at_borders(self._folded, text.folded)
         if text.confusables is not text.folded:
             yield from self._at_borders(self._confusables, text.confusables)
-        if text.squeezed is not text.folded:
-            for row, start, end in self._squeezed.matches(text.squeezed.text):
-                span = text.squeezed.raw_span(start, end)
+        if len(text.squeezed_text) < len(text.folded.text) and (matches := list(self._squeezed.matches(text.squeezed_text))):
+            squeezed = text.squeezed
+            for row, start, end in matches:
+                span = squeezed.raw_span(start, end)
                 if _is_disguise(text.raw, span, self.entries[row.number].term):
                     yield row, span
         for view in (text.folded,) if text.confusables is text.folded else (text.folded, text.confusables):

@@ -73,7 +73,7 @@ def measure(text: str, mode: Mode) -> int:
                 return len(text)
             if _ALL_WIDE.fullmatch(text):
                 return 2 * len(text)
-            return sum([2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text])
+            return len(text) + sum([unicodedata.east_asian_width(char) in "WF" for char in text if char > "\x7f"])
         case "gbk_bytes":
             return len(text) if text.isascii() else _gbk_bytes(text)
         case "codepoints":
