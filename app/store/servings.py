@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.store.database import AsyncConnection, driver
 
 
-@dataclass(frozen=True, slots=True)
-class ServingRow:
+class ServingRow(NamedTuple):
     """One served text, or an answer without one (text_id None). In the order of the table's columns."""
 
     serve_id: bytes
