@@ -6,8 +6,10 @@ import sys
 
 import typer
 
-from app.cli import serve, up
+from app.cli import backup, check, database, generate, serve, up
 from app.cli.errors import sentence
+from app.cli.experiments import experiments
+from app.cli.keys import keys
 
 cli = typer.Typer(
     name="relate",
@@ -17,8 +19,13 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-cli.command()(up.up)
-cli.command()(serve.serve)
+for command in (
+    up.up, serve.serve, generate.generate, generate.prefill, check.check,
+    database.migrate, database.upgrade, database.retention, backup.backup, backup.restore,
+):  # fmt: skip
+    cli.command()(command)
+cli.add_typer(experiments, name="experiments")
+cli.add_typer(keys, name="keys")
 
 
 def main() -> None:

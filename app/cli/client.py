@@ -1,0 +1,58 @@
+"""A running service, as commands call it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.errors import Refusal
+
+UrlOption = Annotated[str, typer.Option("--url", envvar="RELATE_URL", help="Where the service runs.")]
+KeyOption = Annotated[
+    str, typer.Option("--key", envvar="RELATE_KEY", help="An API key; default: the one `relate up` keeps in its data directory.")
+]
+URL = "http://127.0.0.1:8080"
+TIMEOUT_S = 120.0
+
+
+class Service:
+    """The HTTP API with a key. Every refusal becomes one sentence."""
+
+    def __init__(self, url: str, key: str, scope: str) -> None:
+        import httpx
+
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {key or _kept_key(scope)}"}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self._call("GET", path, params={name: value for name, value in params.items() if value is not None})
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._call("POST", path, json=body)
+
+    def _call(self, method: str, path: str, **content: Any) -> Any:
+        import httpx
+
+        try:
+            answer = self._http.request(method, path, **content)
+        except httpx.HTTPError as error:
+            raise Refusal(f"{self.url} does not answer ({error}): start it with `relate up`, or name another with --url") from error
+        if answer.is_success:
+            return answer.json()
+        problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        raise Refusal(f"{self.url} answered {answer.status_code}: {problem.get('detail', answer.reason_phrase)}")
+
+
+def _kept_key(scope: str) -> str:
+    """The key that `relate up` keeps for a role."""
+    from app.settings import Settings
+    from app.up.keys import file_of
+
+    path = file_of(Settings().data_dir)
+    try:
+        return str(json.loads(path.read_text())[scope])
+    except (OSError, KeyError, ValueError):
+        raise Refusal(f"this needs a key with scope {scope}: pass --key or set RELATE_KEY (there is none in {path})") from None

@@ -1,0 +1,169 @@
+"""`relate experiments`: A/B tests, over the API of a running service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.client import URL, KeyOption, Service, UrlOption
+from app.cli.errors import Refusal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from abtest.report import Rate, Report
+
+experiments = typer.Typer(no_args_is_help=True, help="Create, start, ramp, reweigh, stop, list and read A/B tests.")
+
+Name = Annotated[str, typer.Argument(help="The experiment's name.")]
+
+
+@experiments.command()
+def create(
+    name: Name,
+    arm: Annotated[list[str], typer.Option(help="NAME=POLICY or NAME=POLICY:WEIGHT, control first; POLICY is a version or an alias.")],
+    layer: Annotated[str, typer.Option(help="Experiments of one layer exclude each other.")] = "default",
+    coverage: Annotated[float, typer.Option(help="Percent of the layer's units that take part.", min=0.01, max=100)] = 100.0,
+    window_hours: Annotated[int, typer.Option(help="Attribution window: a later conversion does not count.")] = 168,
+    planned_units: Annotated[int, typer.Option(help="Units all arms together should reach.")] = 100_000,
+    start_now: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Write a draft; nobody sees it before its start. Window, planned units and layer are then fixed.
+
+    Example: relate experiments create titles --arm control=champion --arm new=relate-20261122-1f3a9c --coverage 10 --start
+    """
+    service = Service(url, key, "ops")
+    wanted = {
+        "name": name, "arms": [_arm(one) for one in arm], "layer": layer, "coverage_percent": coverage, "window_hours": window_hours,
+        "planned_units": planned_units,
+    }  # fmt: skip
+    made = service.post("/experiments", wanted)
+    _say(service.post(f"/experiments/{name}/start") if start_now else made)
+
+
+@experiments.command()
+def start(name: Name, url: UrlOption = URL, key: KeyOption = "") -> None:
+    """Let a draft run."""
+    _say(Service(url, key, "ops").post(f"/experiments/{name}/start"))
+
+
+@experiments.command()
+def ramp(
+    name: Name,
+    percent: Annotated[float, typer.Argument(help="New share of the layer's units, wider than before.", min=0.01, max=100)],
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Widen who takes part. Nobody who does is moved."""
+    _say(Service(url, key, "ops").post(f"/experiments/{name}/ramp", {"coverage_percent": percent}))
+
+
+@experiments.command()
+def weights(
+    name: Name,
+    weight: Annotated[list[float], typer.Argument(help="One each arm, in the arms' order: 1 1 are halves.")],
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Deal units anew with other weights: a new phase, with a report of its own."""
+    _say(Service(url, key, "ops").post(f"/experiments/{name}/weights", {"weights": weight}))
+
+
+@experiments.command()
+def stop(name: Name, url: UrlOption = URL, key: KeyOption = "") -> None:
+    """End it for good. Its report stays, and events of what it served still count."""
+    _say(Service(url, key, "ops").post(f"/experiments/{name}/stop"))
+
+
+@experiments.command("list")
+def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
+    """Show every experiment, oldest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "state", "layer", "buckets", "arms", "phases", box=None)
+    for one in _pages(Service(url, key, "report")):
+        arms = ", ".join(f"{arm['name']} {arm['weight'] / 100:g} %" for arm in one["phases"][-1]["arms"])
+        table.add_row(one["name"], one["state"], one["layer"], f"{one['low']}-{one['high']}", arms, str(len(one["phases"])))
+    Console().print(table)
+
+
+@experiments.command()
+def report(
+    name: Name,
+    tz: Annotated[str, typer.Option(help="IANA name of the zone that times are shown in.")] = "UTC",
+    phase: Annotated[int | None, typer.Option(help="Default: the latest. Phases are never summed.")] = None,
+    view: Annotated[str, typer.Option(help="valid leaves out bots and invalid traffic; all does not.")] = "valid",
+    as_of: Annotated[str | None, typer.Option(help="RFC 3339 with offset; default: now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Show what an experiment says so far: the verdict, then each metric with its interval."""
+    from rich.console import Console
+
+    from abtest.report import Report
+
+    answer = Service(url, key, "report").get(f"/experiments/{name}/report", tz=tz, phase=phase, view=view, as_of=as_of)
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False, indent=1))
+        return
+    found, console = Report.model_validate(answer), Console()
+    for banner in found.banners:
+        console.print(f"{banner.level}: {banner.sentence}", style="bold red" if banner.level == "alarm" else "yellow", markup=False)
+    console.print(found.headline, style="bold", markup=False)
+    console.print(_table(found))
+
+
+def _table(report: Report) -> Table:
+    from rich.table import Table
+
+    from abtest.lift import Lift
+    from abtest.verdict import interval, percent
+
+    table = Table("arm", "metric", "control", "treatment", "change", "interval", "p", box=None)
+    for one in report.metrics:
+        change = "–" if one.lift.value is None else percent(one.lift.value)
+        p = "–" if one.lift.p_value is None else f"{one.lift.p_value:.3g}"
+        between = interval(Lift(**one.lift.model_dump()))
+        table.add_row(one.arm, one.metric.upper(), _rate(one.control), _rate(one.treatment), change, between, p)
+    return table
+
+
+def _rate(rate: Rate) -> str:
+    value = "–" if rate.value is None else f"{rate.value:.3%}"
+    return f"{value}  {rate.numerator:,.0f}/{rate.denominator:,.0f}"
+
+
+def _arm(spelt: str) -> dict[str, Any]:
+    """NAME=POLICY[:WEIGHT]."""
+    name, equals, rest = spelt.partition("=")
+    policy, _, weight = rest.partition(":")
+    try:
+        if not (name and equals and policy):
+            raise ValueError
+        return {"name": name, "policy": policy, "weight": float(weight or 1)}
+    except ValueError:
+        raise Refusal(f"--arm {spelt!r} is not NAME=POLICY or NAME=POLICY:WEIGHT, such as control=champion or new=champion:2") from None
+
+
+def _pages(service: Service) -> Iterator[dict[str, Any]]:
+    after: int | None = None
+    while True:
+        page = service.get("/experiments", after=after)
+        yield from page["experiments"]
+        after = page["next"]
+        if after is None:
+            return
+
+
+def _say(experiment: dict[str, Any]) -> None:
+    latest = experiment["phases"][-1]
+    arms = ", ".join(f"{arm['name']} ({arm['policy']}) {arm['weight'] / 100:g} %" for arm in latest["arms"])
+    share = (experiment["high"] - experiment["low"]) / 100
+    print(f"{experiment['name']} is {experiment['state']}: {share:g} % of layer {experiment['layer']}, phase {latest['number']}, {arms}")

@@ -1,0 +1,98 @@
+"""`relate generate` and `relate prefill`: ask a running service for ads, now or ahead."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from time import sleep
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client import URL, KeyOption, Service, UrlOption
+from app.cli.errors import Refusal
+from app.cli.inputs import requests
+
+PlatformOption = Annotated[str | None, typer.Option(help="google_rsa, baidu_search or generic; default: the file's own, else google_rsa.")]
+_BATCH = 200  # briefs in one POST /pool/prefill
+_FOLLOW_S = 1.0
+
+
+def generate(
+    briefs: Annotated[Path, typer.Argument(help="A brief, a /generate body, or a JSON Lines file of either; - reads standard input.")],
+    platform: PlatformOption = None,
+    unit: Annotated[str, typer.Option(help="Who sees the ad: decides the arm.")] = "cli",
+    n: Annotated[int, typer.Option(help="Texts wanted.", min=1, max=8)] = 1,
+    deadline_ms: Annotated[int, typer.Option(help="How long to wait for a fresh text.", min=10, max=60_000)] = 20_000,
+    experiment: Annotated[str | None, typer.Option(help="An experiment by name; default: the one that covers the unit.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON lines.")] = False,
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Ask for the ads of one or many briefs and show them. Nothing is counted: only impressions reported to /events are."""
+    from rich.console import Console
+
+    from app.up.card import ad_card
+
+    service, console = Service(url, key, "generate"), Console()
+    for request in requests(briefs, platform):
+        body = request | {"unit_id": unit, "n": n, "deadline_ms": deadline_ms, "experiment": experiment}
+        answer = service.post("/generate", body)
+        if as_json:
+            print(json.dumps(answer, ensure_ascii=False))
+        else:
+            console.print(f"[dim]{request['brief']['query']}[/]")
+            console.print(ad_card(answer))
+
+
+def prefill(
+    briefs: Annotated[Path, typer.Argument(help="A JSON Lines file of briefs, as for `relate generate`.")],
+    platform: PlatformOption = None,
+    policy: Annotated[
+        str | None, typer.Option(help="A policy version; default: the champion and every arm of a running experiment.")
+    ] = None,
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Have texts written ahead, at low priority, and follow how far it is. Ctrl-C ends the following, not the writing."""
+    service = Service(url, key, "generate")
+    wanted = requests(briefs, platform)
+    started = [
+        service.post("/pool/prefill", {"briefs": wanted[at : at + _BATCH], "policy": policy})["id"] for at in range(0, len(wanted), _BATCH)
+    ]
+    progress = _follow(service, started)
+    print(f"{progress['done']} of {progress['total']} briefs have texts, {progress['texts']} in all; {progress['failed']} have none")
+    for reason, number in _reasons(service, started).items():
+        print(f"  {number} × {reason}")
+    if progress["total"] and not progress["done"]:
+        raise Refusal("nothing was written: /readyz of the service says what it lacks")
+
+
+def _follow(service: Service, started: list[str]) -> dict[str, int]:
+    """Show a bar until every brief is written or given up; returns the totals."""
+    from rich.progress import Progress
+
+    with Progress() as bar:
+        task = bar.add_task("writing ahead", total=None)
+        while True:
+            each = [service.get(f"/pool/prefill/{one}", after=2**31) for one in started]
+            totals = {name: sum(one[name] for one in each) for name in ("total", "done", "failed", "texts")}
+            ended = totals["done"] + totals["failed"]
+            bar.update(task, total=totals["total"], completed=ended)
+            if ended == totals["total"]:
+                return totals
+            sleep(_FOLLOW_S)
+
+
+def _reasons(service: Service, started: list[str]) -> dict[str, int]:
+    """Why briefs have no text, and how many each."""
+    reasons: dict[str, int] = {}
+    for one in started:
+        after: int | None = -1
+        while after is not None:
+            page: dict[str, Any] = service.get(f"/pool/prefill/{one}", after=after)
+            for item in page["items"]:
+                if item["state"] == "failed":
+                    reasons[item["reason"]] = reasons.get(item["reason"], 0) + 1
+            after = page["next"]
+    return reasons

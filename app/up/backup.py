@@ -1,0 +1,105 @@
+"""Everything one machine would miss, in one file: the database, the secrets that link units to their history, the keys, trained models.
+
+A backup is a tar: `database.dump` (pg_dump's custom format), `secrets.json`, `keys.json`, `artifacts/`. The packaged model is not in it:
+it is prepared anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.settings import Settings
+from app.up.child import UpError
+from app.up.database import reachable
+from app.up.hold import holding
+from app.up.keys import file_of
+from app.up.postgres import embedded_postgres, run_program
+
+DUMP = "database.dump"
+_START_S = 60.0
+
+
+def backup(settings: Settings, target: Path) -> None:
+    """Write `target` so that only its owner can read it, whole or not at all. The service may go on running: the dump is one snapshot."""
+    with reachable(settings) as ready, tempfile.TemporaryDirectory(dir=target.resolve().parent) as scratch:
+        dump, partial = Path(scratch, DUMP), Path(scratch, "backup.tar")
+        run_program(
+            "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={dump}", f"--dbname={_plain(ready.database_url)}"
+        )
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+            tar.add(dump, DUMP)
+            for name, path in _kept(settings):
+                if path.exists():
+                    tar.add(path, name)
+        partial.replace(target)
+
+
+def restore(settings: Settings, source: Path, *, force: bool = False) -> None:
+    """Put a backup's content into the data directory, and its database into DATABASE_URL's or a fresh embedded one.
+
+    UpError over data that is there already, unless `force`: then the old directory is set aside as <name>.before-restore.
+    """
+    data_dir = settings.data_dir.resolve()
+    if not tarfile.is_tarfile(source):
+        raise UpError(f"{source} is not a backup: name a file that `relate backup` wrote")
+    if settings.secrets_file is not None and settings.secrets_file.exists() and not force:
+        raise UpError(f"{settings.secrets_file} exists: pass --force to replace it, or set RELATE_SECRETS_FILE to another file")
+    _make_room(data_dir, force=force)
+    with holding(data_dir), tempfile.TemporaryDirectory() as scratch:
+        with tarfile.open(source) as tar:
+            tar.extractall(scratch, filter="data")
+        if not Path(scratch, DUMP).exists():
+            raise UpError(f"{source} holds no {DUMP}: name a file that `relate backup` wrote")
+        _fill(settings, Path(scratch, DUMP))
+        for name, path in _kept(settings):
+            if Path(scratch, name).exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(Path(scratch, name), path)
+
+
+def _kept(settings: Settings) -> Iterator[tuple[str, Path]]:
+    yield "secrets.json", settings.secrets_path
+    yield "keys.json", file_of(settings.data_dir)
+    yield "artifacts", settings.data_dir / "artifacts"
+
+
+def _make_room(data_dir: Path, *, force: bool) -> None:
+    if not data_dir.exists() or not any(data_dir.iterdir()):
+        return
+    if not force:
+        raise UpError(f"{data_dir} is not empty: restore into another --data-dir, or pass --force to set this one aside")
+    aside = data_dir.with_name(data_dir.name + ".before-restore")
+    if aside.exists():
+        raise UpError(f"{aside} is there from an earlier restore: move it away first")
+    with holding(data_dir):  # not under a running platform
+        data_dir.rename(aside)
+
+
+def _fill(settings: Settings, dump: Path) -> None:
+    """Load the dump: into the database that is named, in place of what it holds, or into a fresh embedded one."""
+    if settings.database_url:
+        _pg_restore(dump, settings.database_url)
+        return
+    child, url = embedded_postgres(settings.data_dir.resolve(), os.environ)
+    child.start()
+    try:
+        child.wait_ready(_START_S)
+        _pg_restore(dump, url)
+    finally:
+        child.stop()
+
+
+def _pg_restore(dump: Path, url: str) -> None:
+    options = ("--exit-on-error", "--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")
+    run_program("pg_restore", *options, f"--dbname={_plain(url)}", str(dump))
+
+
+def _plain(url: str) -> str:
+    """As libpq spells it: without SQLAlchemy's driver."""
+    return url.replace("+psycopg", "", 1)
