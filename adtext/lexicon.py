@@ -81,7 +81,7 @@ class Lexicon:
         yield from self._at_borders(self._folded, text.folded)
         if text.confusables is not text.folded:
             yield from self._at_borders(self._confusables, text.confusables)
-        if len(text.squeezed_text) < len(text.folded.text) and (matches := list(self._squeezed.matches(text.squeezed_text))):
+        if matches := list(self._squeezed.matches(text.squeezed_text)):
             squeezed = text.squeezed
             for row, start, end in matches:
                 span = squeezed.raw_span(start, end)
