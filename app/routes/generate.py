@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from app.contract import GenerateRequest, GenerateResponse
-from app.errors import Problem
+from app.errors import Problem, documented
 from app.platform import PlatformDep
 from app.security import require
 from app.services.serving import CallerGone
@@ -16,7 +16,7 @@ from app.store.registry import Key
 router = APIRouter(tags=["serving"])
 
 
-@router.post("/generate")
+@router.post("/generate", responses=documented(404))
 async def generate(
     request: Request, body: GenerateRequest, platform: PlatformDep, _: Annotated[Key, Depends(require("generate"))]
 ) -> GenerateResponse:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adtext.brief import AdBrief
 from app.contract import Platform
-from app.errors import Problem
+from app.errors import Problem, documented
 from app.platform import PlatformDep
 from app.security import actor, require
 from app.store import prefill as store
@@ -62,7 +62,7 @@ class PrefillProgress(BaseModel):
 PAGE = 200
 
 
-@router.post("/prefill", status_code=202)
+@router.post("/prefill", status_code=202, responses=documented())
 async def prefill(body: PrefillRequest, platform: PlatformDep, key: Annotated[Key, Depends(require("generate", "ops"))]) -> PrefillCreated:
     """Queue briefs to be written for. A brief is written once for each policy that may serve it."""
     registry = platform.live.registry
@@ -84,7 +84,7 @@ async def prefill(body: PrefillRequest, platform: PlatformDep, key: Annotated[Ke
     return PrefillCreated(id=prefill_id, items=len(items))
 
 
-@router.get("/prefill/{prefill_id}")
+@router.get("/prefill/{prefill_id}", responses=documented(404))
 async def prefill_progress(
     prefill_id: UUID,
     platform: PlatformDep,
