@@ -10,10 +10,10 @@ BIN     = $(VENV)/bin
 CODE    = adtext abtest trainer app migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean env
+.PHONY: help run test check env lock lock-gpu clean
 
 help: ## Say what each target does
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
 
 run: env ## Start the platform: PostgreSQL, vLLM, the API (RUN="--port 9000" passes options)
 	$(BIN)/relate up $(RUN)
@@ -40,6 +40,9 @@ env: ## Make or refresh the environment in .venv
 
 lock: ## Write requirements/cpu.lock and train.lock from .venv (after a change of pyproject.toml: pip install what is new, then this)
 	$(BIN)/python requirements/make_lock.py
+
+lock-gpu: ## Write requirements/gpu.lock as pip resolves it; no GPU is needed
+	$(BIN)/python requirements/make_lock.py gpu
 
 clean: ## Remove the environment and caches; the data in .relate stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
