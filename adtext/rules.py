@@ -63,6 +63,7 @@ RULES: Mapping[str, Kind] = MappingProxyType(
         "ungrounded_contact": "grounding",
         "ungrounded_offer": "grounding",
         "ungrounded_brand": "grounding",
+        "false_urgency": "grounding",  # false when the brief does not say so
         # risk
         "canary": "risk",
         "prompt_residue": "risk",
@@ -75,7 +76,6 @@ RULES: Mapping[str, Kind] = MappingProxyType(
         "guaranteed_result": "risk",
         "state_endorsement": "risk",
         "misleading_claim": "risk",
-        "false_urgency": "risk",
         "clickbait": "risk",
         "solicitation": "risk",
         "discrimination": "risk",
