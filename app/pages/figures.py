@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from math import ceil
 from typing import Any, Protocol
 
 from app.pages.formats import change, rate
@@ -11,6 +12,7 @@ from app.pages.formats import change, rate
 Figure = dict[str, Any]
 ACCENT, WASH, SOFT, LINE = "var(--accent)", "var(--accent-wash)", "var(--soft)", "var(--line)"
 _HEADROOM = 1.15
+_DAY_MS = 86_400_000
 _WIDEST = 2.0  # ±200 %: wider says nothing and flattens the rest
 
 
@@ -94,7 +96,7 @@ def _layout(points: Sequence[LiftPoint]) -> Figure:
     reach = min(max(edges, default=0.1) * _HEADROOM, _WIDEST)
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0, "line": {"color": SOFT, "width": 1}}
     return _frame() | {
-        "xaxis": _axis() | {"type": "date", "tickformat": "%b %d"},
+        "xaxis": _axis() | {"type": "date", "tickformat": "%b %d", "dtick": ceil(len(points) / 6) * _DAY_MS},
         "yaxis": _axis() | {"tickformat": "+.0%", "range": [-reach, reach]},
         "shapes": [zero],
     }

@@ -47,6 +47,11 @@ def count(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
+def plain(value: float) -> str:
+    """As people write it into a form: 50, 12.5."""
+    return f"{value:.10g}"
+
+
 def number(value: float | None, digits: int = 2) -> str:
     return UNKNOWN if value is None else f"{value:,.{digits}f}"
 
@@ -65,5 +70,6 @@ def days(hours: float) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "rate": rate, "change": change, "span": span, "p": p_value, "count": count, "number": number, "moment": moment, "duration": days,
+    "rate": rate, "change": change, "span": span, "p": p_value, "count": count, "number": number, "plain": plain,
+    "moment": moment, "duration": days,
 }  # fmt: skip

@@ -26,14 +26,15 @@ Operator = Annotated[Viewer, Depends(viewer("ops"))]
 NEW = "/pages/new-experiment"
 _ARM_ROWS = 4
 _FIRST = {"layer": "default", "coverage_percent": "100", "window_days": "7", "planned_units": "100000"}
-_ARMS = [{"name": "control", "policy": "champion", "weight": "50"}, {"name": "treatment", "policy": "", "weight": "50"}]
 _NO_ARM = {"name": "", "policy": "", "weight": ""}
 
 
 @router.get(NEW)
 async def form(request: Request, platform: PlatformDep, who: Operator) -> Response:
     given = {name: request.query_params[name] for name in ("planned_units", "layer") if name in request.query_params}
-    return _form(request, platform, who, {"name": "", **_FIRST, **given}, _ARMS)
+    challenger = "challenger" if "challenger" in platform.live.registry.aliases else "champion"
+    arms = [{"name": "control", "policy": "champion", "weight": "50"}, {"name": "treatment", "policy": challenger, "weight": "50"}]
+    return _form(request, platform, who, {"name": "", **_FIRST, **given}, arms)
 
 
 @router.post(NEW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,6 +27,8 @@ from app.store.sums import Dimension, View
 router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
 
 ZONES = ("UTC", "Asia/Shanghai", "Asia/Tokyo", "Asia/Kolkata", "Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles")
+
+_COURSE = 3  # days: fewer are no course, and stand in no plot
 
 
 class Asked:
@@ -105,6 +107,7 @@ async def report(
         "asked": asked,
         "progress": progress(found, question.phase.started_at, question.phase.ended_at),
         "comparisons": compared,
+        "counted": any(arm.units for arm in found.arms),
         "guardrails": guardrail_rows(found.guardrails),
         "breakdown": broken_down,
         "history": history,
@@ -130,10 +133,6 @@ def _comparison(found: Report, number: int, verdict: VerdictAnswer) -> Compariso
         metrics=[metric for metric in found.metrics if metric.arm == verdict.arm],
         daily=daily,
         cohorts=cohorts,
-        over_time=lift_over_time(_days(daily), daily) if len(daily) > 1 else None,
-        by_first_day=lift_by_first_day([point.first_day for point in cohorts], cohorts) if len(cohorts) > 1 else None,
+        over_time=lift_over_time([point.day for point in daily], daily) if len(daily) >= _COURSE else None,
+        by_first_day=lift_by_first_day([point.first_day for point in cohorts], cohorts) if len(cohorts) >= _COURSE else None,
     )
-
-
-def _days(points: Sequence[DayPoint]) -> list[date]:
-    return [point.day for point in points]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 HALF = 100.0  # an axis runs from -HALF to +HALF in the units of its drawing, zero in the middle
-_REACHES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_REACHES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+_EMPTY = 0.1  # of an axis with nothing on it
 SPARK_WIDTH, SPARK_HEIGHT = 96.0, 22.0
 
 
@@ -42,7 +43,7 @@ class Axis:
     def around(cls, intervals: Iterable[Interval]) -> Axis:
         """The first round reach that holds every edge; ±100 % at most, beyond which arrows say that an interval goes on."""
         edges = [abs(edge) for one in intervals for edge in (one.value, one.low, one.high) if edge is not None]
-        widest = max(edges, default=_REACHES[3])
+        widest = max(edges, default=_EMPTY)
         return cls(next((reach for reach in _REACHES if reach >= widest), _REACHES[-1]))
 
     def x(self, change: float) -> float:

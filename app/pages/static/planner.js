@@ -13,5 +13,5 @@ for (const number of document.querySelectorAll("input[data-slide-low]")) {
   slider.addEventListener("change", () => number.form.requestSubmit());
   number.addEventListener("input", follow);
   follow();
-  number.closest(".field").append(slider);
+  number.after(slider);
 }

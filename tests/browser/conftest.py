@@ -1,0 +1,107 @@
+"""A real server on a real database, and a real browser in front of it, both for the whole run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from trials import ArmOf, draft, run, stop
+from visits import Site, Visit, Visitor
+
+from app.main import create_app
+from app.secrets import Secrets
+from app.security import digest_of, new_key
+from app.settings import Settings
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+)  # fmt: skip
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The service under uvicorn with trials in every state."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE browser TEMPLATE template_relate")
+    settings = Settings(
+        database_url=postgres.replace("/postgres?", "/browser?"), data_dir=tmp_path_factory.mktemp("site"), policy_url="http://127.0.0.1:9"
+    )
+    Secrets.generate().save(settings.secrets_path)
+    key, prefix = new_key()
+    with psycopg.connect(settings.database_url) as connection:
+        row = ("Ana Lyst", prefix, digest_of(key), ["report", "ops"])
+        connection.execute("INSERT INTO api_keys (name, prefix, digest, scopes) VALUES (%s, %s, %s, %s)", row)
+        seed(connection)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()  # who comes before the server has started waits
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield Site(f"http://127.0.0.1:{listening.getsockname()[1]}", key)
+        server.should_exit = True
+        thread.join()
+
+
+def seed(connection: psycopg.Connection[Any]) -> None:
+    now = datetime.now(UTC)
+    run(
+        connection,
+        "title-relate-v3",
+        [ArmOf("nlg"), ArmOf("relate", ctr=0.092, cvr=0.29)],
+        days=16,
+        units_a_day=1500,
+        layer="search",
+        seed=1,
+    )
+    run(connection, "health-desc", [ArmOf("base"), ArmOf("relate", cvr=0.27), ArmOf("dpo", ctr=0.077)], days=12, units_a_day=900, seed=2)
+    run(connection, "咖啡-标题", [ArmOf("对照"), ArmOf("新文案")], days=5, units_a_day=60, layer="中文", seed=3)
+    run(connection, "lost-units", [ArmOf("control"), ArmOf("treatment", share=0.9)], days=10, units_a_day=800, seed=4)
+    run(connection, "old-desc", [ArmOf("nlg"), ArmOf("base", ctr=0.065)], days=20, units_a_day=700, seed=5, planned_units=12_000)
+    stop(connection, "old-desc", now - timedelta(days=5))
+    draft(connection, "weight-loss-v2", [ArmOf("control"), ArmOf("relate")])
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    found = os.environ.get("RELATE_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("needs Chromium: install it, or name it in RELATE_CHROMIUM")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
+    """`visitor(color_scheme="dark")`: a new visitor, signed in. At the end nothing may have gone wrong, nor left this machine."""
+    contexts: list[tuple[BrowserContext, Visit]] = []
+
+    def come(*, signed_in: bool = True, **options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        visit = Visit(context.new_page(), site)
+        visit.page.on("console", lambda message: visit.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        visit.page.on("request", lambda request: visit.hosts.add(request.url.split("/")[2] if "://" in request.url else "inline"))
+        contexts.append((context, visit))
+        if signed_in:
+            visit.sign_in()
+        return visit
+
+    yield come
+    for context, visit in contexts:
+        context.close()
+        assert visit.complaints == []
+        assert visit.hosts <= {site.url.removeprefix("http://"), "inline"}
