@@ -20,7 +20,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
 )
 for command in (
-    up.up, serve.serve, generate.generate, generate.prefill, check.check,
+    up.up, serve.serve, serve.secrets, generate.generate, generate.prefill, check.check,
     database.migrate, database.upgrade, database.retention, backup.backup, backup.restore,
 ):  # fmt: skip
     cli.command()(command)

@@ -1,4 +1,4 @@
-"""`relate serve`: the API alone, for a machine where PostgreSQL and vLLM run elsewhere."""
+"""`relate serve` and `relate secrets`: the API alone, where PostgreSQL and vLLM run elsewhere."""
 
 from __future__ import annotations
 
@@ -38,3 +38,20 @@ def serve(
         backlog=4096,
         timeout_graceful_shutdown=10,
     )
+
+
+def secrets() -> None:
+    """Make the deployment's secrets, once: RELATE_SECRETS_FILE, else secrets.json in the data directory. Existing ones are never touched.
+
+    Every replica needs this file, and so does the backup: without it no unit is linked to its history. `relate up` makes it by itself.
+    """
+    from app.secrets import Secrets
+    from app.settings import Settings
+
+    path = Settings().secrets_path
+    if path.exists():
+        Secrets.load(path)
+        print(f"{path} exists and is whole")
+    else:
+        Secrets.generate().save(path)
+        print(f"{path} is written: give it to every replica, and keep it in the backup")

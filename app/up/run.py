@@ -64,7 +64,9 @@ def _watch(stack: Stack) -> None:
 def _introduce(console: Console, stack: Stack) -> None:
     settings = stack.settings
     keys_file = file_of(settings.data_dir)
-    console.print(f"\n[bold]RELATE[/] runs at [link={stack.url}]{stack.url}[/], its API is described at {stack.url}/docs", soft_wrap=True)
+    console.print(
+        f"\n[bold]RELATE[/] runs at [link={stack.url}]{stack.url}[/], its API is described at {stack.url}/openapi.json", soft_wrap=True
+    )
     console.print(f"data, logs and keys: {settings.data_dir}", soft_wrap=True)
     if stack.new_keys:
         console.print(f"\none key per role, shown this once and kept in {keys_file}:", soft_wrap=True)
