@@ -108,7 +108,7 @@ class PromoteBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: Literal["promote"]
-    version: str = Field(min_length=1, max_length=80)
+    version: str = Field(pattern=r"^[\w.-]{1,80}$", description="As GET /policies lists it.")
 
 
 class RollBackBody(BaseModel):

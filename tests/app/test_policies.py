@@ -88,6 +88,7 @@ async def test_every_move_is_audited_with_what_was_before(ops, app):
         ("challenger", {"action": "rollback"}, 409, "nothing_to_roll_back_to"),
         ("champion", {"action": "promote", "version": "relate-19990101-ffffff"}, 422, "unknown_policy"),
         ("champion", {"action": "promote"}, 422, "invalid_request"),
+        ("champion", {"action": "promote", "version": "a\x00b"}, 422, "invalid_request"),
         ("champion", {"action": "retire"}, 422, "invalid_request"),
         ("champion", {}, 422, "invalid_request"),
         ("previous", {"action": "promote", "version": "x"}, 422, "invalid_request"),
