@@ -4,21 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from adtext.checks import Finding
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from adtext.brief import AdBrief, AdText
+from adtext.checks import Finding
 from app.models.creatives import BriefRow, TextRow
 from app.models.policies import CandidateCount
 from app.store.database import AsyncConnection
 from app.store.registry import CHANNEL
 
 HEAD_TEXTS = 64  # texts of a key that are held in memory
+
+# What a miss executes is made once: building a statement costs SQLAlchemy more than executing it.
+_HEAD = (
+    select(
+        TextRow.id, TextRow.title, TextRow.description, TextRow.description_2, TextRow.policy_id, TextRow.origin,
+        TextRow.rules_version, TextRow.created_at,
+    )
+    .where(TextRow.pool_key == bindparam("pool_key"), TextRow.state == "approved")
+    .order_by(TextRow.score.desc(), TextRow.created_at, TextRow.id)
+    .limit(HEAD_TEXTS)
+)  # fmt: skip
+_ADD_BRIEF = insert(BriefRow).on_conflict_do_nothing()
+_text = insert(TextRow)
+_ADD_TEXT = _text.on_conflict_do_update(
+    index_elements=["id"], set_={"rules_version": _text.excluded.rules_version, "findings": _text.excluded.findings}
+)
+_count = insert(CandidateCount)
+_ADD_COUNT = _count.on_conflict_do_update(
+    index_elements=["policy_id", "rules_version", "day"],
+    set_={
+        "candidates": CandidateCount.candidates + _count.excluded.candidates,
+        "compliant": CandidateCount.compliant + _count.excluded.compliant,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +83,21 @@ async def save_batches(connection: AsyncConnection, batches: list[Batch]) -> lis
             {"digest": digest, "body": brief.model_dump(mode="json", exclude={"ad": {"approved"}})}
             for digest, brief in sorted(briefs.items())
         ]
-        await connection.execute(insert(BriefRow).on_conflict_do_nothing(), rows)
+        await connection.execute(_ADD_BRIEF, rows)
     texts = {row["id"]: row for batch in batches for row in _text_rows(batch)}
     if texts:
-        statement = insert(TextRow)
-        renewed = {"rules_version": statement.excluded.rules_version, "findings": statement.excluded.findings}
         # rows in one order everywhere: two transactions that meet the same rows cannot deadlock
-        await connection.execute(
-            statement.on_conflict_do_update(index_elements=["id"], set_=renewed), [texts[key] for key in sorted(texts)]
-        )
+        await connection.execute(_ADD_TEXT, [texts[key] for key in sorted(texts)])
     counts: dict[tuple[int, str], list[int]] = {}
     for batch in batches:
         if batch.candidates:
             total = counts.setdefault((batch.policy_id, batch.rules_version), [0, 0])
             total[0] += batch.candidates
             total[1] += batch.compliant
+    today = datetime.now(UTC).date()
     for (policy_id, version), (candidates, compliant) in sorted(counts.items()):
-        await connection.execute(_count(policy_id, version, datetime.now(UTC).date(), candidates, compliant))
+        values = {"policy_id": policy_id, "rules_version": version, "day": today, "candidates": candidates, "compliant": compliant}
+        await connection.execute(_ADD_COUNT, values)
     return [None] * len(batches)
 
 
@@ -111,25 +133,9 @@ def _text_rows(batch: Batch) -> list[dict[str, Any]]:
     ]
 
 
-def _count(policy_id: int, version: str, day: date, candidates: int, compliant: int) -> Any:
-    statement = insert(CandidateCount).values(
-        policy_id=policy_id, rules_version=version, day=day, candidates=candidates, compliant=compliant
-    )
-    added = {
-        "candidates": CandidateCount.candidates + statement.excluded.candidates,
-        "compliant": CandidateCount.compliant + statement.excluded.compliant,
-    }
-    return statement.on_conflict_do_update(index_elements=["policy_id", "rules_version", "day"], set_=added)
-
-
 async def approved_texts(connection: AsyncConnection, pool_key: bytes) -> Sequence[Any]:
     """The key's approved texts, best first."""
-    columns = (
-        TextRow.id, TextRow.title, TextRow.description, TextRow.description_2, TextRow.policy_id, TextRow.origin,
-        TextRow.rules_version, TextRow.created_at,
-    )  # fmt: skip
-    statement = select(*columns).where(TextRow.pool_key == pool_key, TextRow.state == "approved")
-    return (await connection.execute(statement.order_by(TextRow.score.desc(), TextRow.created_at, TextRow.id).limit(HEAD_TEXTS))).all()
+    return (await connection.execute(_HEAD, {"pool_key": pool_key})).all()
 
 
 async def outdated_texts(connection: AsyncConnection, rules_version: str, limit: int) -> Sequence[Any]:
