@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +18,22 @@ def record(name: str, figures: dict[str, Any], packages: tuple[str, ...], out: P
     """Write `figures` as JSON to benchmarks/results/<name>.json, or to `out`; returns the path."""
     path = out or RESULTS / f"{name}.json"
     measured_on = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.machine(), "cpus": os.cpu_count(),
-        "python": platform.python_version(), "versions": {package: version(package) for package in packages},
-    }  # fmt: skip
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **machine(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in packages},
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"measured_on": measured_on, **figures}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def machine() -> dict[str, Any]:
+    """Processor, CPUs, memory, and how busy the machine was with everything over the last minute."""
+    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "processor": names[0] if names else platform.machine(),
+        "cpus": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "load_average": os.getloadavg()[0],
+    }
