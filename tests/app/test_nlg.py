@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from adtext.checks import check, is_compliant
 from service import BOOTS, KAFFEE
 
 from adtext.brief import AdBrief
+from adtext.checks import check, is_compliant
 from adtext.prompt import parse
 from adtext.rules import load_rules
 from adtext.spec import load_spec, measure
