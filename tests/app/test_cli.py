@@ -1,0 +1,275 @@
+"""`relate`, as a person at a shell meets it, beside a real platform."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import httpx
+import pytest
+
+from app.cli import main
+from app.settings import Settings
+from app.up.stack import Stack
+
+BRIEF = {
+    "query": "敏感肌保湿面霜",
+    "locale": "zh-CN",
+    "ad": {
+        "id": "ad-面霜",
+        "advertiser": "青禾护肤",
+        "industry": "beauty",
+        "selling_points": ["不含香精", "50克装售价89元"],
+        "approved": [{"title": "青禾保湿面霜 不含香精", "description": "敏感肌也可以用的日常面霜，50克装售价89元，清爽不油腻，全家适用。"}],
+    },
+}
+ENGLISH = {
+    "query": "wide shoes",
+    "locale": "en-US",
+    "ad": {"id": "a", "advertiser": "Fernhill", "business": "running shoes in four widths", "selling_points": ["Returns within 45 days"]},
+}
+
+
+class Said(NamedTuple):
+    """What a command left on the terminal, and its status."""
+
+    stdout: str
+    stderr: str
+    status: int
+
+
+def relate(*arguments: object, given: str = "", **environment: str) -> Said:
+    """The command as its console script runs it, but in this process: starting Python anew for each would take most of the time."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("RELATE_", "DATABASE_"))}
+    out, error, status = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.dict(os.environ, own | {"COLUMNS": "200"} | environment, clear=True),
+        patch.object(sys, "argv", ["relate", *map(str, arguments)]),
+        patch.object(sys, "stdin", io.StringIO(given)),
+        redirect_stdout(out),
+        redirect_stderr(error),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else 0
+    return Said(out.getvalue(), error.getvalue(), status)
+
+
+def saved(folder: Path, name: str, *contents: object) -> Path:
+    path = folder / name
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in contents), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(Settings(data_dir=tmp_path_factory.mktemp("platform"), port=0), model=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def here(stack: Stack) -> dict[str, str]:
+    """The environment of a shell beside that platform: commands find its keys and its database by the data directory."""
+    return {"RELATE_URL": stack.url, "RELATE_DATA_DIR": str(stack.settings.data_dir)}
+
+
+COMMANDS = [
+    (), ("up",), ("serve",), ("secrets",), ("generate",), ("prefill",), ("check",), ("migrate",), ("upgrade",), ("retention",), ("backup",),
+    ("restore",), ("keys",), ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"), ("keys", "rotate-token-key"),
+    ("experiments",), ("experiments", "create"), ("experiments", "start"), ("experiments", "ramp"), ("experiments", "weights"),
+    ("experiments", "stop"), ("experiments", "list"), ("experiments", "report"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_and_every_option_is_explained(command: tuple[str, ...]) -> None:
+    from typer.main import get_command
+
+    from app.cli import cli
+
+    found = get_command(cli)
+    for name in command:
+        found = found.commands[name]  # type: ignore[attr-defined]
+    assert found.help
+    assert [parameter.name for parameter in found.params if not getattr(parameter, "help", None)] == []
+
+
+class TestCheck:
+    def test_a_brief_without_texts_has_its_approved_ones_checked(self, tmp_path: Path) -> None:
+        done = relate("check", saved(tmp_path, "brief.json", BRIEF), "--platform", "generic")
+        assert (done.status, "nothing found" in done.stdout) == (0, True), done.stdout + done.stderr
+
+    def test_a_blocking_finding_is_told_with_its_law_and_ends_in_status_1(self, tmp_path: Path) -> None:
+        brief = saved(tmp_path, "brief.json", BRIEF)
+        done = relate("check", brief, "--title", "全网最低价面霜", "--description", "敏感肌也可以用的日常面霜，不含香精，清爽不油腻。")
+        assert done.status == 1
+        assert re.search(r"block +title: .*absolute_claim", done.stdout)
+
+    def test_findings_are_underlined_where_they_stand(self) -> None:
+        from adtext import AdBrief, AdText, check, load_rules, load_spec
+        from app.cli.check import underlined
+
+        title = "全网最低价面霜"
+        text = AdText(title=title, description="敏感肌也可以用的日常面霜，不含香精，清爽不油腻。")
+        findings = [one for one in check(text, AdBrief.model_validate(BRIEF), load_spec("generic"), load_rules()) if one.field == "title"]
+        shown = underlined(title, findings)
+        assert {(span.start, span.end) for span in shown.spans} == {tuple(one.span) for one in findings}
+        assert any("最低价" in one.quote for one in findings)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("", "holds no JSON objects"),
+            ("{]", "line 1 is not JSON"),
+            ('{"title": "面霜"}', "a brief holds query, locale and ad, and this has title"),
+            (json.dumps(ENGLISH | {"locale": "tlh"}), "locale: Input should be 'en-US'"),
+            (json.dumps(ENGLISH), "there is no text to check"),
+        ],
+    )
+    def test_a_file_that_is_no_brief_is_refused_in_one_line(self, content: str, said: str) -> None:
+        done = relate("check", "-", given=content)
+        assert done.status == 1
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+class TestGenerate:
+    def test_an_ad_is_shown_with_who_wrote_it(self, tmp_path: Path, here: dict[str, str]) -> None:
+        done = relate("generate", saved(tmp_path, "brief.json", BRIEF), "--platform", "generic", "--deadline-ms", 200, **here)
+        assert "青禾保湿面霜 不含香精" in done.stdout, done.stderr
+        assert "advertiser" in done.stdout
+
+    def test_a_file_of_briefs_is_answered_line_by_line(self, tmp_path: Path, here: dict[str, str]) -> None:
+        lines = [{"name": "one", "platform": "generic", "tags": [], "brief": BRIEF}, {"name": "two", "tags": [], "brief": ENGLISH}]
+        done = relate("generate", saved(tmp_path, "briefs.jsonl", *lines), "--json", "--deadline-ms", 200, **here)
+        assert [len(json.loads(line)["texts"]) for line in done.stdout.splitlines()] == [1, 1], done.stderr
+
+    def test_a_prefill_says_how_many_briefs_have_texts_and_why_others_have_none(self, tmp_path: Path, here: dict[str, str]) -> None:
+        done = relate("prefill", saved(tmp_path, "briefs.jsonl", {"brief": BRIEF, "platform": "generic"}), **here)
+        assert "0 of 1 briefs have texts" in done.stdout
+        assert "1 × policy_does_not_write_locale" in done.stdout
+        assert done.status == 1
+
+    def test_a_refused_brief_is_told_in_the_service_s_words(self, tmp_path: Path, here: dict[str, str]) -> None:
+        done = relate("generate", saved(tmp_path, "brief.json", BRIEF | {"locale": "zh"}), **here)
+        assert done.status == 1
+        assert "answered 422: brief.locale" in done.stderr
+
+    def test_a_service_that_does_not_run_is_named_with_what_starts_it(self, tmp_path: Path, here: dict[str, str]) -> None:
+        done = relate("generate", saved(tmp_path, "brief.json", BRIEF), "--url", "http://127.0.0.1:9", **here)
+        assert done.stderr.startswith("relate: http://127.0.0.1:9 does not answer")
+        assert "relate up" in done.stderr
+
+    def test_without_a_key_the_way_to_one_is_named(self, tmp_path: Path) -> None:
+        done = relate("generate", saved(tmp_path, "brief.json", BRIEF), RELATE_DATA_DIR=str(tmp_path))
+        assert "this needs a key with scope generate: pass --key or set RELATE_KEY" in done.stderr
+
+
+class TestKeys:
+    def test_a_key_made_beside_a_running_service_opens_it_at_once_and_one_revoked_does_not(
+        self, stack: Stack, here: dict[str, str]
+    ) -> None:
+        made = relate("keys", "create", "--scope", "report", "--name", "分析师", "--expires", 30, **here)
+        key = made.stdout.strip()
+        assert key.startswith("rk_"), made.stderr
+        assert _status(stack, key) == 200
+        row = next(line for line in relate("keys", "list", **here).stdout.splitlines() if key[:11] in line)
+        assert "分析师" in row
+        number = row.split()[0]
+        successor = relate("keys", "rotate", number, "--overlap", 60, **here).stdout.strip()
+        assert (_status(stack, key), _status(stack, successor)) == (200, 200)
+        assert "is revoked" in relate("keys", "revoke", number, **here).stdout
+        assert (_status(stack, key), _status(stack, successor)) == (401, 200)
+
+    def test_an_unknown_scope_is_refused_with_those_there_are(self, here: dict[str, str]) -> None:
+        done = relate("keys", "create", "--scope", "root", **here)
+        assert done.stderr == "relate: there is no scope 'root': choose from generate, events, report, review, ops, admin\n"
+
+    def test_without_any_database_the_way_to_one_is_named(self, tmp_path: Path) -> None:
+        done = relate("keys", "list", RELATE_DATA_DIR=str(tmp_path / "none"))
+        assert "there is no database: set DATABASE_URL, or run `relate up` once" in done.stderr
+        assert not (tmp_path / "none").exists()
+
+    def test_a_token_key_is_followed_by_another_and_still_opens(self, tmp_path: Path) -> None:
+        from app.secrets import Secrets
+
+        own = {"RELATE_DATA_DIR": str(tmp_path)}
+        assert "is written" in relate("secrets", **own).stdout
+        before = Secrets.load(tmp_path / "secrets.json")
+        assert "exists and is whole" in relate("secrets", **own).stdout
+        assert "restart every replica" in relate("keys", "rotate-token-key", **own).stdout
+        after = Secrets.load(tmp_path / "secrets.json")
+        assert after.tokens[1] == before.tokens[0]
+        assert after.unit == before.unit
+
+
+def _status(stack: Stack, key: str) -> int:
+    """What GET /experiments answers to the key, once every change made so far has reached the service."""
+    httpx.get(f"{stack.url}/readyz", trust_env=False)
+    return httpx.get(f"{stack.url}/experiments", headers={"Authorization": f"Bearer {key}"}, trust_env=False).status_code
+
+
+class TestExperiments:
+    def test_one_lives_from_draft_to_its_report(self, here: dict[str, str]) -> None:
+        arms = ("--arm", "control=champion", "--arm", "other=champion:3")
+        made = relate("experiments", "create", "titles", *arms, "--coverage", 10, "--start", **here)
+        assert "titles is running: 10 % of layer default, phase 1" in made.stdout, made.stderr
+        assert "20 % of layer" in relate("experiments", "ramp", "titles", 20, **here).stdout
+        assert "phase 2" in relate("experiments", "weights", "titles", 1, 1, **here).stdout
+        assert "control 50 %, other 50 %" in relate("experiments", "list", **here).stdout
+        assert "CTCVR" in relate("experiments", "report", "titles", **here).stdout
+        assert json.loads(relate("experiments", "report", "titles", "--json", **here).stdout)["phase"] == 2
+        assert "titles is stopped" in relate("experiments", "stop", "titles", **here).stdout
+
+    def test_an_arm_that_is_not_spelt_as_one_is_refused_with_an_example(self, here: dict[str, str]) -> None:
+        done = relate("experiments", "create", "x", "--arm", "control", **here)
+        assert done.stderr.startswith("relate: --arm 'control' is not NAME=POLICY or NAME=POLICY:WEIGHT")
+
+
+class TestCare:
+    def test_retention_finds_nothing_old_in_a_young_database(self, here: dict[str, str]) -> None:
+        assert relate("retention", **here).stdout == "nothing is old enough to delete\n"
+
+    def test_migrating_twice_changes_nothing(self, here: dict[str, str]) -> None:
+        assert relate("migrate", **here).stdout == relate("migrate", **here).stdout == "the schema is that of this release\n"
+
+    def test_a_backup_of_a_running_platform_restores_keys_secrets_and_experiments(
+        self, tmp_path: Path, stack: Stack, here: dict[str, str]
+    ) -> None:
+        relate("experiments", "create", "kept", "--arm", "control=champion", "--arm", "other=champion", "--layer", "kept", **here)
+        artifact = stack.settings.data_dir / "artifacts" / "sft" / "model.txt"
+        artifact.parent.mkdir(parents=True)
+        artifact.write_text("权重")
+        tar = tmp_path / "relate.tar"
+        done = relate("backup", tar, **here)
+        assert done.status == 0, done.stderr
+        assert tar.stat().st_mode & 0o077 == 0
+
+        there = {"RELATE_DATA_DIR": str(tmp_path / "restored")}
+        assert "is as it was" in relate("restore", tar, **there).stdout
+        again = relate("restore", tar, **there)
+        assert (again.status, "is not empty" in again.stderr, "--force" in again.stderr) == (1, True, True)
+
+        settings = Settings(data_dir=tmp_path / "restored", port=0)
+        assert (settings.data_dir / "artifacts" / "sft" / "model.txt").read_text() == "权重"
+        assert settings.secrets_path.read_bytes() == stack.settings.secrets_path.read_bytes()
+        with Stack(settings, model=False) as restored:
+            assert restored.keys == stack.keys
+            beside = there | {"RELATE_URL": restored.url}
+            first = json.loads(relate("experiments", "report", "kept", "--json", **here).stdout)
+            second = json.loads(relate("experiments", "report", "kept", "--json", **beside).stdout)
+        assert second["method"]["salt"] == first["method"]["salt"]
+        assert second["arms"] == first["arms"]
+
+    def test_a_file_that_is_no_backup_is_refused(self, tmp_path: Path) -> None:
+        done = relate("restore", saved(tmp_path, "brief.json", BRIEF), RELATE_DATA_DIR=str(tmp_path / "x"))
+        assert "is not a backup: name a file that `relate backup` wrote" in done.stderr
