@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -98,3 +99,8 @@ def test_every_operation_says_what_it_does_and_how_it_refuses() -> None:
 def test_only_what_needs_no_key_is_open() -> None:
     open_to_all = {label for label, operation in OPERATIONS.items() if not operation.definition.raw.get("security")}
     assert open_to_all == {"GET /healthz", "GET /readyz", "GET /pixel/{kind}"}
+
+
+def test_the_handbook_has_every_address() -> None:
+    handbook = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    assert [label for label in OPERATIONS if label not in handbook] == []
