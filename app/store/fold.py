@@ -43,19 +43,24 @@ _EXPOSURES = """
         impression_at = excluded.impression_at, click_at = excluded.click_at, conversion_at = excluded.conversion_at,
         value = excluded.value, clicked = excluded.clicked, converted = excluded.converted, invalid = excluded.invalid"""
 
-_UNIT_DAYS = """
-    INSERT INTO unit_days
-        (phase_id, unit, day, arm, first_day, two_arms, impressions, clicks, conversions,
-         impressions_before, clicks_before, conversions_before, valid_impressions, valid_clicks, valid_conversions,
-         valid_impressions_before, valid_clicks_before, valid_conversions_before)
-    SELECT phase_id, unit, day, arm, min(day) OVER so_far, min(arm) OVER anywhere <> max(arm) OVER anywhere, i, c, v,
-           sum(i) OVER so_far - i, sum(c) OVER so_far - c, sum(v) OVER so_far - v, vi, vc, vv,
-           sum(vi) OVER so_far - vi, sum(vc) OVER so_far - vc, sum(vv) OVER so_far - vv
+_COUNTS = """impressions, clicks, conversions, impressions_before, clicks_before, conversions_before, valid_impressions, valid_clicks,
+    valid_conversions, valid_impressions_before, valid_clicks_before, valid_conversions_before"""
+_EXCLUDED = ", ".join(f"excluded.{name.strip()}" for name in _COUNTS.split(","))
+_COLUMNS = f"phase_id, unit, day, arm, first_day, two_arms, {_COUNTS}"
+_DAYS = """
+    SELECT phase_id, unit, day, arm, min(day) OVER so_far AS first_day, min(arm) OVER anywhere <> max(arm) OVER anywhere AS two_arms,
+           impressions, clicks, conversions, sum(impressions) OVER so_far - impressions AS impressions_before,
+           sum(clicks) OVER so_far - clicks AS clicks_before, sum(conversions) OVER so_far - conversions AS conversions_before,
+           valid_impressions, valid_clicks, valid_conversions,
+           sum(valid_impressions) OVER so_far - valid_impressions AS valid_impressions_before,
+           sum(valid_clicks) OVER so_far - valid_clicks AS valid_clicks_before,
+           sum(valid_conversions) OVER so_far - valid_conversions AS valid_conversions_before
     FROM (
-        SELECT phase_id, unit, CAST(impression_at AT TIME ZONE 'UTC' AS date) AS day, arm,
-               count(*) AS i, count(*) FILTER (WHERE clicked) AS c, count(*) FILTER (WHERE converted) AS v,
-               count(*) FILTER (WHERE NOT invalid) AS vi, count(*) FILTER (WHERE clicked AND NOT invalid) AS vc,
-               count(*) FILTER (WHERE converted AND NOT invalid) AS vv
+        SELECT phase_id, unit, CAST(impression_at AT TIME ZONE 'UTC' AS date) AS day, arm, count(*) AS impressions,
+               count(*) FILTER (WHERE clicked) AS clicks, count(*) FILTER (WHERE converted) AS conversions,
+               count(*) FILTER (WHERE NOT invalid) AS valid_impressions,
+               count(*) FILTER (WHERE clicked AND NOT invalid) AS valid_clicks,
+               count(*) FILTER (WHERE converted AND NOT invalid) AS valid_conversions
         FROM exposures {only_touched}
         WHERE impression_at IS NOT NULL AND phase_id IS NOT NULL
         GROUP BY phase_id, unit, day, arm
@@ -75,11 +80,18 @@ _TAKE = text("""
     SELECT count(*) FROM taken""")
 _TOUCH = text("""
     INSERT INTO touched SELECT DISTINCT phase_id, unit FROM exposures JOIN stale USING (serve_id) WHERE phase_id IS NOT NULL""")
-_FORGET = text("DELETE FROM unit_days USING touched WHERE unit_days.phase_id = touched.phase_id AND unit_days.unit = touched.unit")
 _FOLD_EXPOSURES = text(_EXPOSURES.format(only_stale="JOIN stale USING (serve_id)"))
-_FOLD_UNIT_DAYS = text(_UNIT_DAYS.format(only_touched="JOIN touched USING (phase_id, unit)"))
+_FOLD_UNIT_DAYS = text(f"""
+    WITH fresh AS ({_DAYS.format(only_touched="JOIN touched USING (phase_id, unit)")}), gone AS (
+        DELETE FROM unit_days USING touched WHERE unit_days.phase_id = touched.phase_id AND unit_days.unit = touched.unit
+        AND (unit_days.phase_id, unit_days.unit, unit_days.day, unit_days.arm) NOT IN (SELECT phase_id, unit, day, arm FROM fresh)
+    )
+    INSERT INTO unit_days ({_COLUMNS}) SELECT {_COLUMNS} FROM fresh
+    ON CONFLICT (phase_id, unit, day, arm) DO UPDATE
+    SET (first_day, two_arms, {_COUNTS}) = ROW(excluded.first_day, excluded.two_arms, {_EXCLUDED})
+    WHERE unit_days IS DISTINCT FROM excluded""")
 _ALL_EXPOSURES = text(_EXPOSURES.format(only_stale=""))
-_ALL_UNIT_DAYS = text(_UNIT_DAYS.format(only_touched=""))
+_ALL_UNIT_DAYS = text(f"INSERT INTO unit_days ({_COLUMNS}) {_DAYS.format(only_touched='')}")
 
 
 async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool = True) -> int:
@@ -98,7 +110,6 @@ async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool 
     await connection.execute(_FOLD_EXPOSURES, {"fastest": FASTEST_CLICK, "elsewhere": elsewhere})
     await connection.execute(_TOUCH)
     await connection.execute(text("ANALYZE touched"))
-    await connection.execute(_FORGET)
     await connection.execute(_FOLD_UNIT_DAYS)
     return taken
 
