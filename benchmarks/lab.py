@@ -44,6 +44,7 @@ class Lab:
         """
         chosen: dict[str, Any] = {"rate_per_second": 1e6, "log_level": "warning", "database_url": "", "policy_url": policy_url} | settings
         with Stack(Settings(data_dir=self.folder / name, port=0, **chosen)) as stack:
+            httpx.get(f"{stack.url}/readyz", timeout=READY_S, trust_env=False)  # as a load balancer asks before it sends anyone
             yield stack
 
     @contextmanager
