@@ -21,7 +21,7 @@ from app.up.keys import file_of
 from app.up.postgres import embedded_postgres, run_program
 
 DUMP = "database.dump"
-_START_S = 60.0
+_START_S = 120.0
 
 
 def backup(settings: Settings, target: Path) -> None:

@@ -11,7 +11,7 @@ from app.up.child import UpError
 from app.up.hold import holding
 from app.up.postgres import embedded_postgres, running_url
 
-_START_S = 60.0
+_START_S = 120.0
 
 
 @contextmanager

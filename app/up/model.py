@@ -11,7 +11,7 @@ import httpx
 
 from app.up.child import Child, UpError
 
-PREPARE_S, LOAD_S = 900.0, 900.0
+LOAD_S = 900.0
 
 
 def prepare(data_dir: Path, environment: Mapping[str, str]) -> Child | None:

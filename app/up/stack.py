@@ -30,7 +30,7 @@ from app.up.hold import holding
 from app.up.keys import role_keys
 from app.up.postgres import embedded_postgres
 
-START_S = 60.0
+START_S = 120.0
 Report = Callable[[str], None]  # told what begins now
 
 

@@ -272,14 +272,17 @@ def test_relate_up_shows_an_ad_and_a_command_that_works_as_pasted_and_leaves_not
     assert until(lambda: not any(_lives(child.pid) for child in children))
 
 
-def test_relate_up_after_a_kill_finds_its_data_and_shows_no_key_again(tmp_path: Path) -> None:
+def test_relate_up_after_a_kill_finds_its_data_shows_no_key_again_and_ends_when_a_child_does(tmp_path: Path) -> None:
     with relate_up(tmp_path) as (killed, _):
         children = psutil.Process(killed.pid).children(recursive=True)
         killed.kill()
     assert until(lambda: not any(_lives(child.pid) for child in children))
     with relate_up(tmp_path) as (process, said):
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-    keys = json.loads((tmp_path / "keys.json").read_text())
-    assert not any(key in said for key in keys.values())
-    assert str(tmp_path / "keys.json") in said
+        keys = json.loads((tmp_path / "keys.json").read_text())
+        assert not any(key in said for key in keys.values())
+        assert str(tmp_path / "keys.json") in said
+        (api,) = (child for child in psutil.Process(process.pid).children() if "serve" in child.cmdline())
+        api.kill()
+        assert process.wait(30) == 1
+        assert process.stdout is not None
+        assert "relate: the API was killed by SIGKILL" in process.stdout.read()
