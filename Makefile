@@ -31,10 +31,10 @@ env: ## Make or refresh the environment in .venv
 	@sum=$$(cat $(LOCK) pyproject.toml | sha256sum); \
 	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$sum" ]; then \
 	  set -e; \
+	  if ls $(VENV)/.installed-* 2>/dev/null | grep -qv -- '-$(BUILD)$$'; then rm -rf $(VENV); fi; \
 	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
 	  $(BIN)/python -m pip install --no-deps -r $(LOCK); \
 	  $(BIN)/python -m pip install --no-deps --no-build-isolation -e .; \
-	  rm -f $(VENV)/.installed-*; \
 	  echo "$$sum" > $(STAMP); \
 	fi
 
