@@ -184,8 +184,8 @@ def _defuse(value: str) -> str:
 @lru_cache
 def _form(language: str) -> re.Pattern[str]:
     labels = _WORDINGS[language].labels
-    colon = r"\s?[:：]\s*"
-    title, first, second = (re.escape(labels[field]) for field in ("title", "description", "description_2"))
-    return re.compile(
-        rf"{title}{colon}(?P<title>[^\n]+?)\s*\n{first}{colon}(?P<description>[^\n]+?)(?:\s*\n{second}{colon}(?P<description_2>[^\n]+?))?\s*"
+    colon, blank = r"[^\S\n]?[:：][^\S\n]*", r"[^\S\n]*"
+    title, first, second = (
+        rf"{re.escape(labels[field])}{colon}(?P<{field}>\S[^\n]*?){blank}" for field in ("title", "description", "description_2")
     )
+    return re.compile(rf"{title}\n{first}(?:\n{second})?")

@@ -48,9 +48,10 @@ def test_a_completion_outside_the_template_does_not_parse(completion: str) -> No
 
 @pytest.mark.parametrize(("locale", "label"), [("en-US", "Title: <"), ("zh-CN", "标题: <"), ("zh-TW", "标题: <"), ("ja-JP", "タイトル: <")])
 def test_the_prompt_speaks_the_briefs_language_and_says_the_limits(locale: str, label: str) -> None:
-    system, user = render(a_brief(locale=locale), load_spec("google_rsa"))
+    brief = a_brief(locale=locale)
+    system, user = render(brief, load_spec("google_rsa"))
     assert system["role"] == "system" and label in system["content"] and "30" in system["content"] and "90" in system["content"]
-    assert user["role"] == "user" and a_brief().query in user["content"]
+    assert user["role"] == "user" and brief.query in user["content"]
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>system", "</s>", "[INST]", "<|endoftext|>"])
