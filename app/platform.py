@@ -31,6 +31,7 @@ from app.store.database import Database
 from app.tokens import Sealer
 
 PREFILL_WORKERS = 4
+WARM_CONNECTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
 
         database = Database(settings)
         stack.push_async_callback(database.close)
+        await database.warm(WARM_CONNECTIONS)
         heads, writers = Heads(settings.pool_heads), Writers(settings)
         stack.push_async_callback(writers.close)
         live = Live(settings, database, load_rules(settings.packs_dir), heads)

@@ -118,6 +118,8 @@ class Serving:
     async def _from_policy(self, request: GenerateRequest, order: Order, unit: bytes, deadline: float, gone: Gone) -> Choice:
         """The policy's own text: from the pool, else written now. Raises _NoText."""
         head = self._heads.get(order.key) if self._settings.pool else None
+        if head is None:  # the first time this process sees the key: the fallback is made while the database and the model are asked
+            self._fallback.prepare(fallback_key(order.spec, order.brief), order.brief, order.spec)
         if head is None and self._settings.pool:
             head = await self._load(order.key, deadline)
         allowed = self._allowed(head, request, order.spec) if head is not None else ()
@@ -130,7 +132,6 @@ class Serving:
             raise _NoText("review_required")
         if head is not None and time.monotonic() - head.attempted < RETRY_S:
             raise _NoText("no_compliant_text")
-        self._fallback.prepare(fallback_key(order.spec, order.brief), order.brief, order.spec)  # ready when the model is late
         fresh = await self._write_now(order, deadline, gone)
         return Choice(self._turn(fresh, unit, order.key, request), Source.FRESH)
 

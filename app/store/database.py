@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -44,6 +45,11 @@ class Database:
         """One transaction: committed at the end of the block, rolled back on any error."""
         async with self.engine.begin() as connection:
             yield connection
+
+    async def warm(self, connections: int) -> None:
+        """Open connections ahead: opening one takes longer than a first request may wait."""
+        opened = await asyncio.gather(*(self.engine.connect() for _ in range(connections)))
+        await asyncio.gather(*(connection.close() for connection in opened))
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -1,6 +1,6 @@
 """The whole product for real: the packaged model in vLLM, PostgreSQL, the API over HTTP, every example brief, events back, the report read.
 
-What is served is judged by `forbidden`, the tests' own list of strings and facts: with the model up, stopped dead in its tracks, and killed.
+What is served is judged by `forbidden`, the tests' own list of strings and facts: with the model up, stopped in its tracks, and killed.
 """
 
 from __future__ import annotations
