@@ -1,24 +1,145 @@
-"""What a person does with the pages: list, report, breakdown, export, planner; in the dark, on a phone, without JavaScript."""
+"""What a person does with the pages: list, report, breakdown, export, planner; in the dark, on a phone, without JavaScript.
+
+Every visit also proves that the browser had nothing to complain of and talked to this server alone (see `visitor`).
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
 import pytest
+from playwright.sync_api import Page, expect
 from visits import Visitor
 
 pytestmark = pytest.mark.browser
 
-REPORT = "/pages/experiments/title-relate-v3"
+LIST, PLANNER, NEW = "/pages/experiments", "/pages/planner", "/pages/new-experiment"
+REPORT = f"{LIST}/title-relate-v3"
+EVERY_PAGE = (LIST, f"{REPORT}?by=locale", f"{LIST}/health-desc", f"{LIST}/weight-loss-v2", f"{LIST}/nobody", PLANNER, NEW)
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2}
 
 
-def test_shots(visitor: Visitor) -> None:
-    visit = visitor()
+def test_an_analyst_walks_from_the_list_to_an_export(visitor: Visitor, tmp_path: Path) -> None:
+    visit = visitor(storage_state=None, accept_downloads=True)
+    page = visit.page
+    visit.sign_in()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Experiments")
     visit.shoot("list")
-    for name in ("title-relate-v3", "health-desc", "lost-units", "weight-loss-v2", "咖啡-标题"):
-        visit.open(f"/pages/experiments/{name}?by=locale")
-        visit.plotted()
-        visit.shoot(name)
-    visit.open("/pages/planner")
+    page.get_by_role("link", name="title-relate-v3").click()
+    expect(page.get_by_role("region", name="Verdict on relate")).to_contain_text("relate is better: CTCVR +")
+    visit.plotted()
+    visit.shoot("report")
+    page.get_by_role("link", name="industry").click()
+    expect(page.get_by_role("table", name="CTCVR by industry")).to_contain_text("apparel")
+    visit.plotted()
+    visit.shoot("breakdown")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    download.value.save_as(tmp_path / "report.csv")
+    header, *rows = (tmp_path / "report.csv").read_text().splitlines()
+    assert header.startswith("experiment,phase,view,as_of,control,arm,metric,") and len(rows) == 3
+
+
+def test_a_report_of_another_day_has_a_link_of_its_own(visitor: Visitor) -> None:
+    visit = visitor()
+    page = visit.open(REPORT)
+    page.get_by_text("Valid traffic, UTC, phase 1").click()
+    page.get_by_label("Traffic").select_option("all")
+    page.get_by_label("Time zone").fill("Asia/Tokyo")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("All traffic, Asia/Tokyo, phase 1")).to_be_visible()
+    assert "view=all" in page.url and "tz=Asia%2FTokyo" in page.url
+    expect(page.get_by_text(" JST ").first).to_be_visible()
+
+
+def test_the_planner_answers_as_its_slider_moves(visitor: Visitor) -> None:
+    visit = visitor()
+    page = visit.open(PLANNER)
     visit.plotted()
     visit.shoot("planner")
-    visit.open("/pages/new-experiment")
-    visit.shoot("new")
+    before = page.locator(".answer strong").first.inner_text()
+    page.get_by_role("slider", name="Smallest lift").fill("900")
+    page.wait_for_url("**lift_percent=**")
+    visit.plotted()
+    assert int(page.locator(".answer strong").first.inner_text()) < int(before)
+
+
+def test_an_operator_drafts_starts_and_stops(visitor: Visitor) -> None:
+    visit = visitor()
+    page = visit.open(PLANNER)
+    page.get_by_role("link", name="Draft an experiment of").click()
+    visit.shoot("new-experiment")
+    page.get_by_label("Name", exact=True).fill("from-the-planner")
+    page.get_by_label("Layer", exact=True).fill("a-layer-of-its-own")
+    page.get_by_role("button", name="Write the draft").click()
+    visit.shoot("draft")
+    page.get_by_role("button", name="Start from-the-planner").click()
+    expect(page.get_by_text("No impression is mature yet")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()  # the browser asks for the tick first
+    expect(page.get_by_role("heading", name="from-the-planner")).to_contain_text("running")
+    page.get_by_label("Stop from-the-planner for good").check()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("heading", name="from-the-planner")).to_contain_text("stopped")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_plots_wear_the_pages_colours(visitor: Visitor, scheme: str) -> None:
+    visit = visitor(color_scheme=scheme)
+    page = visit.open(f"{REPORT}?by=locale")
+    visit.plotted()
+    visit.shoot(f"report-{scheme}")
+    accent = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')")
+    drawn = page.evaluate("document.querySelector('.canvas').data[2].line.color")
+    assert drawn == accent == {"light": "#2f5bd0", "dark": "#85a5ff"}[scheme]
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE)
+def test_a_phone_never_scrolls_sideways(visitor: Visitor, path: str) -> None:
+    visit = visitor(**PHONE)
+    page = visit.open(path)
+    visit.plotted()
+    visit.shoot("phone-" + path.split("/")[-1].split("?")[0])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    if path == "/pages/experiments/nobody":
+        visit.complaints.clear()  # a 404 is what was asked for
+
+
+def test_a_report_reads_without_javascript(visitor: Visitor) -> None:
+    visit = visitor(java_script_enabled=False)
+    page = visit.open(f"{REPORT}?by=source")
+    visit.shoot("report-without-javascript")
+    expect(page.get_by_role("region", name="Verdict on relate")).to_be_visible()
+    expect(page.get_by_role("img", name="CTCVR of relate: +")).to_be_visible()
+    page.get_by_text("As a table").first.click()
+    expect(page.get_by_role("table", name="Cumulative ΔCTCVR of relate")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE)
+def test_a_screen_reader_finds_its_way(visitor: Visitor, path: str) -> None:
+    visit = visitor()
+    page = visit.open(path)
+    visit.plotted()
+    assert unnamed(page) == []
+    levels = [int(heading.evaluate("heading => heading.tagName[1]")) for heading in page.locator("h1, h2, h3, h4").all()]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(next_one <= level + 1 for level, next_one in pairwise(levels))
+    for landmark in ("banner", "navigation", "main"):
+        assert page.get_by_role(landmark).count() >= 1  # type: ignore[arg-type]
+    if path == "/pages/experiments/nobody":
+        visit.complaints.clear()
+
+
+def unnamed(page: Page) -> list[str]:
+    """Graphics without a name, fields without a label, tables without a caption, headers without a scope."""
+    found: list[str] = page.evaluate("""() => [
+        ...[...document.querySelectorAll("body > :not(svg) svg, img")].filter(
+            one => !one.closest(".canvas, [aria-hidden]") && !one.getAttribute("aria-label")),
+        ...[...document.querySelectorAll("input:not([type=hidden]), select, textarea")].filter(
+            one => !one.labels?.length && !one.getAttribute("aria-label")),
+        ...[...document.querySelectorAll("table")].filter(one => !one.caption?.textContent.trim()),
+        ...[...document.querySelectorAll("th")].filter(one => !one.scope),
+        ...[...document.querySelectorAll("button, a[href]")].filter(one => !one.textContent.trim()),
+    ].map(one => one.outerHTML.slice(0, 200))""")
+    return found

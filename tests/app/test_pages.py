@@ -1,0 +1,323 @@
+"""Pages as their visitors get them, without a browser: figures in words, refusals in words, and nothing taken on trust."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from psycopg.types.json import Jsonb
+from trials import ArmOf, draft, run, start, stop
+
+Visitors = Callable[..., Awaitable[httpx.AsyncClient]]
+LIST, PLANNER, NEW = "/pages/experiments", "/pages/planner", "/pages/new-experiment"
+HOSTILE = '"><script>alert(1)</script>'
+
+
+@pytest.fixture
+async def visitor(app: FastAPI, bearer: Callable[..., Awaitable[dict[str, str]]]) -> AsyncIterator[Visitors]:
+    """`await visitor("report")`: someone who signed in with a key of these scopes."""
+    clients = []
+
+    async def come(*scopes: str) -> httpx.AsyncClient:
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test")
+        clients.append(http)
+        key = (await bearer(*scopes))["Authorization"].removeprefix("Bearer ")
+        csrf = csrf_of(await http.get("/signin"))
+        assert (await http.post("/signin", data={"key": key, "csrf": csrf})).status_code == 303
+        return http
+
+    yield come
+    for http in clients:
+        await http.aclose()
+
+
+@pytest.fixture
+async def analyst(visitor: Visitors) -> httpx.AsyncClient:
+    return await visitor("report")
+
+
+@pytest.fixture
+async def operator(visitor: Visitors) -> httpx.AsyncClient:
+    return await visitor("ops")
+
+
+def csrf_of(answer: httpx.Response) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', answer.text)
+    assert found
+    return found[1]
+
+
+async def read(http: httpx.AsyncClient, path: str, status: int = 200) -> str:
+    """The page's text without its markup."""
+    answer = await http.get(path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Traceback" not in answer.text
+    return " ".join(re.sub(r"<script.*?</script>|<[^>]+>", " ", answer.text, flags=re.S).split())
+
+
+async def refreshed(app: FastAPI) -> None:
+    await app.state.platform.live.refresh()
+
+
+# ---- the report
+
+
+async def test_a_report_says_what_was_found(analyst: httpx.AsyncClient, database: Any) -> None:
+    run(database, "标题-v3", [ArmOf("nlg"), ArmOf("relate", ctr=0.2, cvr=0.5)], days=8, units_a_day=400)
+    page = await read(analyst, f"{LIST}/标题-v3?by=locale")
+    assert "relate is better: CTCVR +" in page
+    assert "it holds under daily looks" in page
+    for block in ("Metrics", "Guardrails", "Funnel", "Breakdown", "How this was computed", "Export CSV"):
+        assert block in page
+    assert {"en-GB", "zh-CN", "ja-JP"} <= set(page.split())
+    assert "would stand out by chance alone" in page
+
+
+async def test_exports_carry_the_choices_of_the_page(analyst: httpx.AsyncClient, database: Any) -> None:
+    run(database, "descs", [ArmOf("nlg"), ArmOf("relate")], days=8, units_a_day=200)
+    page = (await analyst.get(f"{LIST}/descs?as_of=2026-11-22T08:00&tz=Asia/Tokyo&view=all")).text
+    found = re.search(r'href="(/experiments/descs/report\.csv[^"]*)"', page)
+    assert found
+    assert "as_of=2026-11-22T08%3A00%3A00%2B09%3A00" in found[1]
+    exported = await analyst.get(found[1].replace("&amp;", "&"))
+    assert exported.status_code == 200
+    assert ",all,2026-11-22 08:00:00+09:00," in exported.text
+
+
+@pytest.mark.parametrize(
+    ("arms", "days", "said"),
+    [
+        ([ArmOf("control", cvr=0), ArmOf("treatment")], 8, "control has too few conversions"),
+        ([ArmOf("control", ctr=0, cvr=0), ArmOf("treatment", ctr=0, cvr=0)], 8, "the exact method needs some conversions"),
+        ([ArmOf("control"), ArmOf("treatment", share=0)], 8, "do not fall into the arms as configured"),
+        ([ArmOf("control"), ArmOf("treatment")], 2, "No impression is mature yet"),
+        ([ArmOf("对照"), ArmOf("新文案", share=0.5)], 8, "do not fall into the arms as configured"),
+    ],
+    ids=["zero conversions in control", "zero conversions", "one arm", "no mature data", "lost units"],
+)
+async def test_thin_data_is_put_into_words(analyst: httpx.AsyncClient, database: Any, arms: list[ArmOf], days: int, said: str) -> None:
+    run(database, "thin", arms, days=days, units_a_day=60)
+    page = await read(analyst, f"{LIST}/thin?by=source")
+    assert said in page
+    assert "is better" not in page and "no effect" not in page
+    assert "thin" in await read(analyst, LIST)
+
+
+async def test_a_stopped_experiment_keeps_its_report(operator: httpx.AsyncClient, database: Any) -> None:
+    run(database, "over", [ArmOf("nlg"), ArmOf("base")], days=9, units_a_day=150)
+    stop(database, "over", datetime.now(UTC) - timedelta(days=1))
+    page = await read(operator, f"{LIST}/over")
+    assert "over stopped" in page and "Judged by the fixed interval: the experiment was stopped" in page
+    assert "Ramp up" not in page and "Stop over" not in page
+
+
+async def test_each_of_several_treatments_has_its_verdict(analyst: httpx.AsyncClient, database: Any) -> None:
+    run(database, "three", [ArmOf("base"), ArmOf("relate"), ArmOf("dpo")], days=8, units_a_day=300)
+    answer = await analyst.get(f"{LIST}/three")
+    assert re.findall(r'aria-label="Verdict on (\w+)"', answer.text) == ["relate", "dpo"]
+    assert "Holm" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        (f"{LIST}/nobody", 404, "There is no experiment 'nobody'"),
+        (f"{LIST}/草稿?phase=2", 404, "has phases 1 to 1 and 2 was asked"),
+        (f"{LIST}/草稿?phase=two", 422, "valid integer"),
+        (f"{LIST}/草稿?tz=Mars/Olympus", 422, "no time zone"),
+        (f"{LIST}/草稿?as_of=yesterday", 422, "no time"),
+        (f"{LIST}/草稿?as_of=9999-12-31T23:59", 422, "outside"),
+        (f"{LIST}/草稿?view=some", 422, "'valid' or 'all'"),
+        (f"{LIST}/草稿?by=mood", 422, "'locale', 'industry', 'platform' or 'source'"),
+        (f"{LIST}/{HOSTILE.replace('/', '')}", 404, "There is no experiment"),
+    ],
+)
+async def test_what_cannot_be_shown_is_refused_in_words(
+    analyst: httpx.AsyncClient, database: Any, path: str, status: int, said: str
+) -> None:
+    draft(database, "草稿", [ArmOf("control"), ArmOf("treatment")])
+    page = (await read(analyst, path, status)).replace("&#39;", "'")
+    assert said in page
+
+
+async def test_names_are_text_and_never_markup(operator: httpx.AsyncClient, database: Any, app: FastAPI) -> None:
+    """Slugs keep markup out at the door; a page does not count on that."""
+    phase = draft(database, "hostile", [ArmOf(HOSTILE), ArmOf("treatment")])
+    start(database, "hostile", datetime.now(UTC))
+    database.execute("UPDATE experiments SET layer = %s", (HOSTILE,))
+    database.execute("UPDATE phases SET salt = %s WHERE id = %s", ("</script>" + HOSTILE, phase))
+    database.execute(
+        "INSERT INTO audit_log (actor, action, subject, detail) VALUES (%s, %s, 'experiment:hostile', %s)",
+        (HOSTILE, HOSTILE, Jsonb({"x": HOSTILE})),
+    )
+    await refreshed(app)
+    for path in (LIST, f"{LIST}/hostile", f"{PLANNER}?baseline_percent={HOSTILE}", f"{NEW}?layer={HOSTILE}"):
+        answer = await operator.get(path)
+        assert "<script>alert" not in answer.text
+        assert "alert(1)" in answer.text
+
+
+# ---- who may
+
+
+@pytest.mark.parametrize("path", [LIST, f"{LIST}/any?by=locale", PLANNER, NEW])
+async def test_a_visitor_signs_in_first_and_comes_back(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/signin?next={path.replace('/', '%2F').replace('?', '%3F').replace('=', '%3D')}"
+
+
+async def test_the_api_still_answers_401(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/experiments")).status_code == 401
+
+
+async def test_an_analyst_may_read_and_not_change(analyst: httpx.AsyncClient, database: Any) -> None:
+    draft(database, "a-draft", [ArmOf("control"), ArmOf("treatment")])
+    answer = await analyst.get(f"{LIST}/a-draft")
+    assert "Start a-draft" not in answer.text and "New experiment" not in (await analyst.get(LIST)).text
+    assert "needs ops" in await read(analyst, NEW, 403)
+    refused = await analyst.post(f"{LIST}/a-draft/start", data={"csrf": csrf_of(answer)})
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("action", ["start", "ramp", "weights", "stop"])
+async def test_a_change_needs_the_forms_own_token(operator: httpx.AsyncClient, database: Any, action: str) -> None:
+    draft(database, "a-draft", [ArmOf("control"), ArmOf("treatment")])
+    for data in ({}, {"csrf": "0" * 64}):
+        answer = await operator.post(f"{LIST}/a-draft/{action}", data=data)
+        assert answer.status_code == 403 and "CSRF" in answer.text
+    assert database.execute("SELECT state FROM experiments").fetchone() == ("draft",)
+
+
+# ---- changing
+
+
+A_FORM: dict[str, Any] = {
+    "name": "new-titles", "layer": "search", "coverage_percent": "20", "window_days": "3", "planned_units": "50000",
+    "arm_name": ["control", "treatment", "", ""], "arm_policy": ["champion"] * 4, "arm_weight": ["50", "50", "", ""],
+}  # fmt: skip
+
+
+async def test_an_experiment_is_drafted_started_ramped_reweighed_and_stopped(operator: httpx.AsyncClient) -> None:
+    csrf = {"csrf": csrf_of(await operator.get(NEW))}
+    made = await operator.post(NEW, data=A_FORM | csrf)
+    assert (made.status_code, made.headers["location"]) == (303, f"{LIST}/new-titles")
+    assert "A draft: nobody sees it before its start" in await read(operator, f"{LIST}/new-titles")
+    for action, data in (
+        ("start", {}), ("ramp", {"coverage_percent": "60"}), ("weights", {"weights": ["80", "20"]}), ("stop", {"sure": "yes"}),
+    ):  # fmt: skip
+        answer = await operator.post(f"{LIST}/new-titles/{action}", data=data | csrf)
+        assert answer.status_code == 303, answer.text
+    page = await read(operator, f"{LIST}/new-titles")
+    assert "new-titles stopped" in page and "phase 2 of 2" in page and "60 % of layer search" in page
+    for change in ("experiment.create", "experiment.start", "experiment.ramp", "experiment.weights", "experiment.stop"):
+        assert change in page
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "Größe"}, "name"),
+        ({"coverage_percent": "0"}, "coverage_percent"),
+        ({"coverage_percent": "兩成"}, "coverage_percent"),
+        ({"window_days": "a week"}, "window_hours"),
+        ({"planned_units": "1"}, "planned_units"),
+        ({"arm_name": ["control", "", "", ""]}, "arms"),
+        ({"arm_name": ["same", "same", "", ""]}, "name each arm once"),
+        ({"arm_policy": ["champion", "gpt-9", "", ""]}, "there is no policy"),
+        ({"arm_weight": ["0", "0", "", ""]}, "every weight is 0"),
+    ],
+)
+async def test_a_form_comes_back_with_what_is_wrong_and_what_was_written(
+    operator: httpx.AsyncClient, database: Any, change: dict[str, Any], said: str
+) -> None:
+    csrf = {"csrf": csrf_of(await operator.get(NEW))}
+    answer = await operator.post(NEW, data=A_FORM | change | csrf)
+    assert answer.status_code == 422
+    assert "Not drafted." in answer.text and said in answer.text
+    assert 'value="search"' in answer.text
+    assert database.execute("SELECT count(*) FROM experiments").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "status", "said"),
+    [
+        ("stop", {"sure": "yes"}, 409, "Idle is draft: stop needs an experiment that is running"),
+        ("ramp", {"coverage_percent": "all"}, 422, "Coverage_percent"),
+        ("ramp", {}, 422, "coverage_percent"),
+        ("weights", {"weights": ["-1", "2"]}, 422, "greater than or equal to 0"),
+        ("stop", {}, 422, "is for good"),
+    ],
+)
+async def test_a_change_that_cannot_be_made_is_refused_in_words(
+    operator: httpx.AsyncClient, database: Any, action: str, data: dict[str, Any], status: int, said: str
+) -> None:
+    draft(database, "idle", [ArmOf("control"), ArmOf("treatment")])
+    csrf = {"csrf": csrf_of(await operator.get(NEW))}
+    answer = await operator.post(f"{LIST}/idle/{action}", data=data | csrf)
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+# ---- the planner
+
+
+async def test_the_planner_answers_both_ways(analyst: httpx.AsyncClient) -> None:
+    """20 % and +5 points need 1,030 units an arm (Evan Miller)."""
+    query = "baseline_percent=20&lift_percent=25&units_a_day=103&impressions_per_unit=1&days=20"
+    page = await read(analyst, f"{PLANNER}?{query}")
+    assert "2,060 units in both arms together" in page
+    assert "20 days of new units" in page
+    assert "+25 % is the smallest lift that 20 days (2,060 units) would find" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("baseline_percent=0", "greater than 0"),
+        ("baseline_percent=ten", "valid number"),
+        ("lift_percent=-5", "greater than 0"),
+        ("baseline_percent=60&lift_percent=100", "inside (0, 1)"),
+        ("units_a_day=1.5", "valid integer"),
+        ("units_a_day=1e99", "less than or equal"),
+        ("baseline_percent=nan", "finite number"),
+    ],
+)
+async def test_a_plan_that_cannot_be_made_says_which_number_is_wrong(analyst: httpx.AsyncClient, query: str, said: str) -> None:
+    page = await read(analyst, f"{PLANNER}?{query}", 422)
+    assert said in page
+    assert "Answer" not in page
+
+
+async def test_a_plan_for_the_impossible_still_answers(analyst: httpx.AsyncClient) -> None:
+    page = await read(analyst, f"{PLANNER}?baseline_percent=0.0001&lift_percent=0.1&units_a_day=1&days=1")
+    assert "days of new units" in page
+
+
+# ---- what pages are made of
+
+
+async def test_plotly_comes_from_this_server_and_is_kept_for_good(client: httpx.AsyncClient, analyst: httpx.AsyncClient) -> None:
+    page = (await analyst.get(PLANNER)).text
+    scripts = re.findall(r'<script src="([^"]+)"', page)
+    assert scripts and all(script.startswith("/") for script in scripts)
+    asset = next(script for script in scripts if "plotly" in script)
+    answer = await client.get(asset, headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.text == (await client.get(asset, headers={"accept-encoding": "identity"})).text
+
+
+async def test_pages_allow_no_script_but_this_servers(analyst: httpx.AsyncClient, database: psycopg.Connection[Any]) -> None:
+    run(database, "strict", [ArmOf("nlg"), ArmOf("relate")], days=8, units_a_day=200)
+    answer = await analyst.get(f"{LIST}/strict")
+    assert "script-src 'self';" in answer.headers["content-security-policy"]
+    inline = re.findall(r"<script(?![^>]*(?:src=|application/json))", answer.text)
+    assert inline == [] and not re.search(r"\son\w+=", answer.text)
