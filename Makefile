@@ -28,7 +28,7 @@ check: env ## Style, types and import rules only
 	$(BIN)/lint-imports
 
 env: ## Make or refresh the environment in .venv
-	@sum=$$(cat $(LOCK) pyproject.toml | sha256sum); \
+	@sum=$$(sha256sum < $(LOCK)); \
 	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$sum" ]; then \
 	  set -e; \
 	  if ls $(VENV)/.installed-* 2>/dev/null | grep -qv -- '-$(BUILD)$$'; then rm -rf $(VENV); fi; \
