@@ -1,10 +1,15 @@
-"""What a policy version is: an immutable name, who writes, in which languages, and how it is asked. Light: the service imports it."""
+"""What a policy version is: an immutable name, who writes, in which languages, and how it is asked; and what a reward-model version is.
+
+Light: the service imports it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from datetime import date
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 Alias = Literal["champion", "challenger", "previous"]
@@ -49,3 +54,34 @@ def new_version(kind: str, content: dict[str, Any], today: date) -> str:
     """An immutable name such as `base-20261122-1f3a9c`: kind, day, hash of everything that makes the policy what it is."""
     digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()
     return f"{kind}-{today:%Y%m%d}-{digest[:6]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModelVersion:
+    """A trained reward model: what it was made from and how good it was, kept as manifest.json beside its weights."""
+
+    version: str
+    encoder: str  # name and digest of its weights
+    target: str  # ctcvr, or ctr where the data hold no conversions
+    data: str  # digest of the snapshot
+    config: dict[str, Any]  # trainer.config.RewardConfig
+    calibration: dict[str, tuple[float, float]]  # slope and shift of the logit, by rate
+    created_at: datetime
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def write_reward_model(version: RewardModelVersion, folder: Path) -> None:
+    """Write the manifest, whole or not at all: it makes the folder a version."""
+    path = folder / "manifest.json"
+    path.with_suffix(".partial").write_text(json.dumps(asdict(version), default=datetime.isoformat, indent=1), encoding="utf-8")
+    path.with_suffix(".partial").rename(path)
+
+
+def read_reward_model(folder: Path) -> RewardModelVersion:
+    """The version in a folder. ValueError says what is wrong with it."""
+    try:
+        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        calibration = {rate: (float(slope), float(shift)) for rate, (slope, shift) in content["calibration"].items()}
+        return RewardModelVersion(**content | {"calibration": calibration, "created_at": datetime.fromisoformat(content["created_at"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder} holds no reward model ({error}): train one with `relate train reward`") from error

@@ -1,0 +1,97 @@
+"""Every run's configuration: a frozen dataclass, read from YAML, changed from the command line, refused before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml  # type: ignore[import-untyped]
+
+
+class ConfigError(ValueError):
+    """A value that a run cannot start with: names the value, the rule and the way out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig:
+    """One training of the reward model (DESIGN §7). The judge is the same training with another encoder on other advertisers."""
+
+    encoder: str = "minilm"  # minilm, hashed (the judge's), or any sentence-transformers name or folder, such as Qwen/Qwen3-Embedding-0.6B
+    half: str = "all"  # which advertisers' rows: all | policy | judge; the last two never overlap
+    held_out: float = 0.15  # share of groups (advertisers, stories) that no gradient sees: early stopping and calibration
+    tested: float = 0.15  # share of groups that no choice reads: the reported metrics
+    members: int = 5  # of the ensemble, each with its own seed and bootstrap sample of groups
+    bottom: tuple[int, ...] = (128,)  # widths of the shared bottom
+    tower: tuple[int, ...] = (64,)  # widths of each head's own layers
+    dropout: float = 0.2
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    batch_cells: int = 2048  # impressions with equal features are one cell
+    epochs: int = 30
+    patience: int = 4  # epochs without a better held-out loss before a member stops
+    ranking_weight: float = 0.0  # of the within-brief ranking term beside the pointwise losses
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("members", "batch_cells", "epochs", "patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)} must be at least 1")
+        if self.held_out <= 0 or self.tested <= 0 or self.held_out + self.tested >= 0.9:
+            raise ConfigError(f"held_out {self.held_out} and tested {self.tested} must be positive and leave more than 0.1 for training")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout {self.dropout} must lie in [0, 1)")
+        if self.learning_rate <= 0 or self.weight_decay < 0 or self.ranking_weight < 0:
+            raise ConfigError("learning_rate must be positive, weight_decay and ranking_weight must not be negative")
+        if self.half not in ("all", "policy", "judge"):
+            raise ConfigError(f"half {self.half!r} is unknown: use all, policy or judge")
+        if any(width < 1 for width in (*self.bottom, *self.tower)) or not self.bottom:
+            raise ConfigError(f"bottom {self.bottom} and tower {self.tower} are widths of layers: each at least 1, bottom not empty")
+
+
+Config = TypeVar("Config", bound=RewardConfig)
+
+
+def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] = ()) -> Config:
+    """Defaults, then the YAML file, then `name=value` overrides in YAML's own spelling. ConfigError names what does not fit."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+        if not isinstance(content, Mapping):
+            raise ConfigError(f"{path} holds {type(content).__name__}: write one `name: value` a line")
+        values |= content
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"override {override!r} is not name=value, such as epochs=3")
+        values[name] = yaml.safe_load(value)
+    return from_mapping(kind, values)
+
+
+def from_mapping(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """The config with these values, each of its field's type."""
+    known = {field.name: field for field in fields(kind)}
+    if unknown := sorted(set(values) - set(known)):
+        raise ConfigError(f"{', '.join(unknown)}: no such setting; there are {', '.join(known)}")
+    types = get_type_hints(kind)
+    if missing := [name for name, field in known.items() if field.default is MISSING and name not in values]:
+        raise ConfigError(f"{', '.join(missing)} must be set")
+    return kind(**{name: _typed(name, value, types[name]) for name, value in values.items()})
+
+
+def _typed(name: str, value: Any, wanted: Any) -> Any:
+    if wanted is float and isinstance(value, int | str) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML 1.1 reads 1e-3 as a word
+        except ValueError:
+            raise ConfigError(f"{name}: {value!r} is not a number") from None
+    if wanted == tuple[int, ...] and isinstance(value, list | tuple) and all(type(one) is int for one in value):
+        return tuple(value)
+    if isinstance(wanted, type) and type(value) is wanted:
+        return value
+    raise ConfigError(f"{name}: {value!r} is not {getattr(wanted, '__name__', 'a number')}" if wanted != tuple[int, ...]
+                      else f"{name}: {value!r} is not a list of whole numbers, such as [128, 64]")  # fmt: skip

@@ -1,0 +1,1 @@
+"""Predicted CTCVR: shared bottom and two heads over frozen sentence embeddings, calibrated, as an ensemble (RELATE §3.3.3, DESIGN §7)."""

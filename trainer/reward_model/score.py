@@ -1,0 +1,126 @@
+"""The scoring API of rewards: (query, ad, text) in batches in, calibrated CTCVR with its uncertainty out, every string embedded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import expit
+from torch.nn.functional import logsigmoid
+
+from adtext.brief import AdBrief, AdText
+from trainer.config import RewardConfig, from_mapping
+from trainer.registry import RewardModelVersion, read_reward_model, write_reward_model
+from trainer.reward_model.calibrate import Calibration
+from trainer.reward_model.dataset import Cells
+from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
+from trainer.reward_model.hashed import HashedEncoder
+from trainer.reward_model.model import SharedBottom
+from trainer.snapshot import describe_ad, describe_text
+
+FloatArray = npt.NDArray[np.float64]
+_CHUNK = 4096
+
+
+class Triple(NamedTuple):
+    """What is scored, as the encoder reads it."""
+
+    query: str
+    ad: str
+    text: str
+
+    @staticmethod
+    def of(brief: AdBrief, text: AdText) -> Triple:
+        return Triple(brief.query, describe_ad(brief.ad), describe_text(text))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """[N] each. Rewards use logit - κ·std (DESIGN §5); a model of data without conversions scores CTR in place of CTCVR."""
+
+    logit: FloatArray  # mean over members of the calibrated logit of pCTCVR
+    std: FloatArray  # of it over members: rises where they have not seen the like
+    ctr: FloatArray
+    ctcvr: FloatArray
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """A trained ensemble with its encoder and calibration."""
+
+    version: RewardModelVersion
+    encoder: Encoder
+    members: tuple[SharedBottom, ...]
+
+    def score(self, triples: Sequence[Triple]) -> Scores:
+        """Score triples at the first place of an answer."""
+        strings = sorted({string for triple in triples for string in triple})
+        number = {string: at for at, string in enumerate(strings)}
+        query, ad, text = (np.array([number[triple[part]] for triple in triples], dtype=np.int64) for part in range(3))
+        return self._score(self.encoder.encode(strings), query, ad, text, np.zeros(len(triples), dtype=np.int64))
+
+    def score_cells(self, cells: Cells) -> Scores:
+        """Score logged cells where they were shown."""
+        return self._score(self.encoder.encode(cells.strings), cells.query, cells.ad, cells.text, cells.position)
+
+    def _score(self, vectors: npt.NDArray[np.float32], *indices: npt.NDArray[np.int64]) -> Scores:
+        click, both = member_logits(self.members, torch.from_numpy(vectors), *indices)
+        target = both if self.version.target == "ctcvr" else click
+        ctr, ctcvr = (Calibration(*self.version.calibration[rate]) for rate in ("ctr", self.version.target))
+        calibrated = ctcvr(target)
+        mean = calibrated.mean(axis=0)
+        return Scores(mean, calibrated.std(axis=0), expit(ctr(click).mean(axis=0)), expit(mean))
+
+    def save(self, folder: Path) -> Path:
+        """Write encoder, members and, last, the manifest: a folder with a manifest is whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(self.encoder, HashedEncoder):
+            self.encoder.save(folder / "encoder.npz")
+        torch.save([member.state_dict() for member in self.members], folder / "members.pt")
+        write_reward_model(self.version, folder)
+        return folder
+
+    @staticmethod
+    def load(folder: Path, *, cache: Path | None = None) -> RewardModel:
+        """A saved model. cache: where its encoder's vectors are kept."""
+        version = read_reward_model(folder)
+        config = from_mapping(RewardConfig, version.config)
+        encoder: Encoder
+        if config.encoder == "hashed":
+            encoder = HashedEncoder.load(folder / "encoder.npz")
+        else:
+            encoder = SentenceEncoder(config.encoder)
+            if encoder.name != version.encoder:
+                raise ValueError(f"{folder} was trained on encoder {version.encoder}, here is {encoder.name}: train anew")
+            encoder = CachedEncoder(encoder, cache) if cache else encoder
+        members = []
+        for weights in torch.load(folder / "members.pt", weights_only=True):
+            member = SharedBottom(encoder.dim, config)
+            member.load_state_dict(weights)
+            members.append(member.eval())
+        return RewardModel(version, encoder, tuple(members))
+
+
+@torch.no_grad()
+def member_logits(members: Sequence[SharedBottom], vectors: torch.Tensor, *indices: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """[members, N] logits of pCTR and of pCTCVR = pCTR · pCVR. indices: query, ad, text, position, [N] each."""
+    click, both = (np.zeros((len(members), len(indices[0]))) for _ in range(2))
+    for start in range(0, len(indices[0]), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        query, ad, text, position = (torch.from_numpy(one[part]) for one in indices)
+        triple = vectors[query], vectors[ad], vectors[text]
+        for row, member in enumerate(members):
+            to_click, to_conversion = (logit.double() for logit in member(*triple, position))
+            log_both = logsigmoid(to_click) + logsigmoid(to_conversion)
+            click[row, part], both[row, part] = to_click, log_both - torch.log1p(-log_both.exp())
+    return click, both
+
+
+def as_mapping(config: RewardConfig) -> dict[str, object]:
+    """The config as a manifest keeps it."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}

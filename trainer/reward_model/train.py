@@ -1,0 +1,182 @@
+"""Train an ensemble's members, one after the other; each can be stopped after any epoch and goes on to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.config import ConfigError, RewardConfig
+from trainer.reward_model.dataset import Cells, refuse_shared_groups
+from trainer.reward_model.model import Batch, SharedBottom, entire_space_loss, ranking_loss
+
+Watch = Callable[[int, int, float, float], None]  # member, epoch, training loss, held-out loss
+
+
+class DivergedError(RuntimeError):
+    """A loss that is no number: says where."""
+
+
+@dataclass
+class MemberState:
+    """Everything one member's training goes on from."""
+
+    model: SharedBottom
+    optimiser: torch.optim.Optimizer
+    order: torch.Generator  # of batches
+    best: dict[str, Tensor]
+    best_loss: float = float("inf")
+    epoch: int = 0  # epochs done
+    worse: int = 0  # epochs since the best
+
+    def finished(self, config: RewardConfig) -> bool:
+        return self.epoch >= config.epochs or self.worse >= config.patience
+
+
+def train_ensemble(
+    training: Cells,
+    held_out: Cells,
+    vectors: Tensor,
+    config: RewardConfig,
+    *,
+    watch: Watch | None = None,
+    checkpoints: Path | None = None,
+    run: str = "",
+) -> list[SharedBottom]:
+    """The trained members. vectors [len(strings), dim].
+
+    checkpoints: a folder to keep each member's state in after every epoch, and to go on from. run: names data and encoder; a checkpoint of
+    another run or config is refused.
+    """
+    refuse_shared_groups(training, held_out)
+    check = as_batch(held_out)
+    members = []
+    for number in range(config.members):
+        cells = resampled(training, config.seed * 1000 + number)
+        path = checkpoints / f"member-{number}.pt" if checkpoints else None
+        with torch.random.fork_rng(devices=[]):
+            state = _start(cells, vectors, config, number)
+            if path and path.exists():
+                _resume(state, path, config, run)
+            while not state.finished(config):
+                loss = _epoch(state, cells, vectors, config)
+                held_out_loss = _judge(state.model, check, vectors)
+                if not np.isfinite(loss + held_out_loss):
+                    raise DivergedError(f"member {number}, epoch {state.epoch}: loss is {loss}: lower learning_rate {config.learning_rate}")
+                _keep_best(state, held_out_loss)
+                if path:
+                    _save(state, path, config, run)
+                if watch:
+                    watch(number, state.epoch, loss, held_out_loss)
+        state.model.load_state_dict(state.best)
+        members.append(state.model.eval())
+    return members
+
+
+def resampled(cells: Cells, seed: int) -> Cells:
+    """A bootstrap sample of groups: each drawn group's counts as often as it was drawn (Efron 1979)."""
+    draws = np.random.default_rng(seed).multinomial(len(cells.groups), np.full(len(cells.groups), 1 / len(cells.groups)))
+    times = draws[cells.group].astype(np.float64)
+    drawn = cells.where(times > 0)
+    times = times[times > 0]
+    conversions = None if drawn.conversions is None else drawn.conversions * times
+    return Cells(
+        drawn.strings, drawn.groups, drawn.query, drawn.ad, drawn.text, drawn.group, drawn.position,
+        drawn.impressions * times, drawn.clicks * times, conversions,
+    )  # fmt: skip
+
+
+def as_batch(cells: Cells) -> Batch:
+    """All cells as one batch of tensors."""
+
+    def counts(values: Any) -> Tensor:
+        return torch.from_numpy(np.asarray(values, dtype=np.float32))
+
+    indices = (cells.query, cells.ad, cells.text, cells.position, cells.brief)
+    query, ad, text, position, brief = (torch.from_numpy(one.copy()) for one in indices)
+    conversions = None if cells.conversions is None else counts(cells.conversions)
+    return Batch(query, ad, text, position, brief, counts(cells.impressions), counts(cells.clicks), conversions)
+
+
+def predict(model: SharedBottom, batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    return model(vectors[batch.query], vectors[batch.ad], vectors[batch.text], batch.position)  # type: ignore[no-any-return]
+
+
+def batches(whole: Batch, size: int, order: torch.Generator) -> Iterator[Batch]:
+    """Batches of about `size` cells. Briefs come in random order and stay together, so that a batch holds texts that competed."""
+    briefs = int(whole.brief.max()) + 1
+    rank = torch.randperm(briefs, generator=order)[whole.brief]
+    within = torch.rand(len(rank), generator=order, dtype=torch.float64)
+    for chosen in torch.split(torch.argsort(rank + within), size):
+        yield whole.at(chosen)
+
+
+def _start(cells: Cells, vectors: Tensor, config: RewardConfig, number: int) -> MemberState:
+    seed = config.seed * 1000 + number
+    torch.manual_seed(seed)
+    model = SharedBottom(vectors.shape[1], config)
+    clicks, conversions = cells.clicks.sum(), 0.0 if cells.conversions is None else cells.conversions.sum()
+    model.start_at(clicks / cells.impressions.sum(), conversions / max(clicks, 1.0))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    return MemberState(model, optimiser, torch.Generator().manual_seed(seed), best=deepcopy(model.state_dict()))
+
+
+def _epoch(state: MemberState, cells: Cells, vectors: Tensor, config: RewardConfig) -> float:
+    state.model.train()
+    total = torch.zeros(())
+    whole = as_batch(cells)
+    for batch in batches(whole, config.batch_cells, state.order):
+        click, conversion = predict(state.model, batch, vectors)
+        loss = entire_space_loss(click, conversion, batch)
+        total += loss.detach() * batch.impressions.sum()
+        if config.ranking_weight:
+            loss = loss + config.ranking_weight * ranking_loss(click, conversion, batch)
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimiser.step()
+    state.epoch += 1
+    return float(total / whole.impressions.sum())
+
+
+@torch.no_grad()
+def _judge(model: SharedBottom, batch: Batch, vectors: Tensor) -> float:
+    model.eval()
+    return float(entire_space_loss(*predict(model, batch, vectors), batch))
+
+
+def _keep_best(state: MemberState, loss: float) -> None:
+    if loss < state.best_loss:
+        state.best_loss, state.best, state.worse = loss, deepcopy(state.model.state_dict()), 0
+    else:
+        state.worse += 1
+
+
+def _save(state: MemberState, path: Path, config: RewardConfig, run: str) -> None:
+    """Whole or not at all: written beside, then renamed."""
+    content = {
+        "run": run, "config": asdict(config), "epoch": state.epoch, "worse": state.worse, "best_loss": state.best_loss, "best": state.best,
+        "model": state.model.state_dict(), "optimiser": state.optimiser.state_dict(), "order": state.order.get_state(),
+        "random": torch.get_rng_state(),
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, path.with_suffix(".partial"))
+    path.with_suffix(".partial").rename(path)
+
+
+def _resume(state: MemberState, path: Path, config: RewardConfig, run: str) -> None:
+    content: Mapping[str, Any] = torch.load(path, weights_only=True)
+    changed = [name for name, value in asdict(config).items() if content["config"].get(name) != value]
+    if changed or content["run"] != run:
+        what = f"settings ({', '.join(changed)})" if changed else "data or encoder"
+        raise ConfigError(f"{path} was made with other {what}: resume with the same, or name a new folder")
+    state.model.load_state_dict(content["model"])
+    state.optimiser.load_state_dict(content["optimiser"])
+    state.order.set_state(content["order"])
+    torch.set_rng_state(content["random"])
+    state.best, state.best_loss, state.epoch, state.worse = (content[name] for name in ("best", "best_loss", "epoch", "worse"))
