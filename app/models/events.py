@@ -1,7 +1,7 @@
 """Events as they came, and what they fold to: one row a token, then one row a unit and day.
 
-events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ report. Each step is recomputed from the one before, never added to,
-so repetition, order and lateness cannot matter. A full rebuild gives the same rows.
+events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ arm_days ─→ report. Exposures and unit_days are recomputed from the
+step before, never added to, so repetition, order and lateness cannot matter. A full rebuild gives the same rows.
 """
 
 from __future__ import annotations
@@ -93,3 +93,39 @@ class UnitDay(Base):
     valid_impressions_before: Mapped[int] = mapped_column(Integer)
     valid_clicks_before: Mapped[int] = mapped_column(Integer)
     valid_conversions_before: Mapped[int] = mapped_column(Integer)
+
+
+class ArmDay(Base):
+    """What one day added to an arm's sums over the units first shown it on first_day: unit_days, summed.
+
+    Kept by triggers on unit_days (see the migration): whoever changes a unit's days changes these sums in the same statement, by whole
+    numbers, so they are exact. A report reads a row a day and cohort, however many units and events there are.
+    """
+
+    __tablename__ = "arm_days"
+
+    phase_id: Mapped[int] = mapped_column(primary_key=True)
+    arm: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    first_day: Mapped[date] = mapped_column(Date, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    units_in_two_arms: Mapped[int]  # of the units first shown this arm that day
+    n: Mapped[int]  # units whose first impression came that day; the names are abtest.sums.FunnelSums'
+    impressions: Mapped[int]
+    clicks: Mapped[int]
+    conversions: Mapped[int]
+    sum_ii: Mapped[int]
+    sum_cc: Mapped[int]
+    sum_vv: Mapped[int]
+    sum_ic: Mapped[int]
+    sum_iv: Mapped[int]
+    sum_cv: Mapped[int]
+    valid_n: Mapped[int]
+    valid_impressions: Mapped[int]
+    valid_clicks: Mapped[int]
+    valid_conversions: Mapped[int]
+    valid_sum_ii: Mapped[int]
+    valid_sum_cc: Mapped[int]
+    valid_sum_vv: Mapped[int]
+    valid_sum_ic: Mapped[int]
+    valid_sum_iv: Mapped[int]
+    valid_sum_cv: Mapped[int]

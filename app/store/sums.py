@@ -1,7 +1,7 @@
-"""What a report needs of a phase, summed in PostgreSQL: one pass over the unit-days, and the exposures of the cutoff's day.
+"""What a report needs of a phase, summed in PostgreSQL: the arm-days, and the exposures of the cutoff's own day.
 
-A row of unit_days says by how much its day raised the unit's squares and products, so one GROUP BY gives the sums over units at every
-cutoff, their course over the days, and the cohorts by first day. Sums are floats and exact: whole numbers below 2^53.
+An arm-day says by how much a day raised the sums over the units of a cohort, so its rows give the sums over units at every cutoff, their
+course over the days, and the cohorts by first day. Sums are floats and exact: whole numbers below 2^53.
 """
 
 from __future__ import annotations
@@ -76,15 +76,9 @@ _INCREMENTS = """
     sum(CAST(c AS float8) * (bv + v) + CAST(bc AS float8) * v) AS sum_cv,
     count(*) FILTER (WHERE two_arms AND day = first_day) AS units_in_two_arms, sum(i_all) AS impressions_in_all"""
 
-_DAYS = f"""
-    SELECT arm, first_day, day, {_INCREMENTS}
-    FROM (
-        SELECT arm, first_day, day, two_arms, impressions AS i_all,
-               {{valid}}impressions AS i, {{valid}}clicks AS c, {{valid}}conversions AS v,
-               {{valid}}impressions_before AS bi, {{valid}}clicks_before AS bc, {{valid}}conversions_before AS bv
-        FROM unit_days WHERE phase_id = :phase
-    ) rows
-    GROUP BY arm, first_day, day"""
+_DAYS = """
+    SELECT arm, first_day, day, {columns}, units_in_two_arms, impressions AS impressions_in_all
+    FROM arm_days WHERE phase_id = :phase AND impressions > 0"""
 
 _CUTOFF_DAY = f"""
     SELECT arm, first_day, day, {_INCREMENTS}
@@ -101,7 +95,10 @@ _CUTOFF_DAY = f"""
     ) before USING (arm, unit)
     GROUP BY arm, first_day, day"""
 
-_DAYS_OF: Mapping[View, Any] = {"valid": text(_DAYS.format(valid="valid_")), "all": text(_DAYS.format(valid=""))}
+_DAYS_OF: Mapping[View, Any] = {
+    "valid": text(_DAYS.format(columns=", ".join(f"valid_{name} AS {name}" for name in _SUMMED))),
+    "all": text(_DAYS.format(columns=", ".join(_SUMMED))),
+}
 _CUTOFF_DAY_OF: Mapping[View, Any] = {
     "valid": text(_CUTOFF_DAY.format(valid="valid_", counted="NOT invalid")),
     "all": text(_CUTOFF_DAY.format(valid="", counted="true")),

@@ -30,6 +30,35 @@ def upgrade() -> None:
         sa.UniqueConstraint("prefix", name=op.f("uq_api_keys_prefix")),
     )
     op.create_table(
+        "arm_days",
+        sa.Column("phase_id", sa.BigInteger(), nullable=False),
+        sa.Column("arm", sa.SmallInteger(), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("units_in_two_arms", sa.BigInteger(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("impressions", sa.BigInteger(), nullable=False),
+        sa.Column("clicks", sa.BigInteger(), nullable=False),
+        sa.Column("conversions", sa.BigInteger(), nullable=False),
+        sa.Column("sum_ii", sa.BigInteger(), nullable=False),
+        sa.Column("sum_cc", sa.BigInteger(), nullable=False),
+        sa.Column("sum_vv", sa.BigInteger(), nullable=False),
+        sa.Column("sum_ic", sa.BigInteger(), nullable=False),
+        sa.Column("sum_iv", sa.BigInteger(), nullable=False),
+        sa.Column("sum_cv", sa.BigInteger(), nullable=False),
+        sa.Column("valid_n", sa.BigInteger(), nullable=False),
+        sa.Column("valid_impressions", sa.BigInteger(), nullable=False),
+        sa.Column("valid_clicks", sa.BigInteger(), nullable=False),
+        sa.Column("valid_conversions", sa.BigInteger(), nullable=False),
+        sa.Column("valid_sum_ii", sa.BigInteger(), nullable=False),
+        sa.Column("valid_sum_cc", sa.BigInteger(), nullable=False),
+        sa.Column("valid_sum_vv", sa.BigInteger(), nullable=False),
+        sa.Column("valid_sum_ic", sa.BigInteger(), nullable=False),
+        sa.Column("valid_sum_iv", sa.BigInteger(), nullable=False),
+        sa.Column("valid_sum_cv", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("phase_id", "arm", "first_day", "day", name=op.f("pk_arm_days")),
+    )
+    op.create_table(
         "assigned_units",
         sa.Column("phase_id", sa.BigInteger(), nullable=False),
         sa.Column("unit", sa.LargeBinary(), nullable=False),
@@ -274,3 +303,47 @@ def upgrade() -> None:
     op.create_index(op.f("ix_texts_brief_digest"), "texts", ["brief_digest"], unique=False)
     op.create_index("ix_texts_pool", "texts", ["pool_key"], unique=False, postgresql_where=sa.text("state = 'approved'"))
     # ### end Alembic commands ###
+    keep_arm_days()
+
+
+def keep_arm_days() -> None:
+    """arm_days is the sum of unit_days: triggers add what a statement wrote and take away what it removed, in whole numbers.
+
+    With b before a day and x on it, the day raises a unit's square by (b+x)² - b² = x·(2b+x), and a product likewise.
+    """
+    sums = {"units_in_two_arms": "CAST(two_arms AND day = first_day AS integer)"}
+    for view in ("", "valid_"):
+        i, c, v = (f"CAST({view}{name} AS bigint)" for name in ("impressions", "clicks", "conversions"))
+        bi, bc, bv = (f"{view}{name}_before" for name in ("impressions", "clicks", "conversions"))
+        sums |= {
+            f"{view}n": f"CAST({bi} = 0 AND {i} > 0 AS integer)", f"{view}impressions": i, f"{view}clicks": c, f"{view}conversions": v,
+            f"{view}sum_ii": f"{i} * (2 * {bi} + {i})", f"{view}sum_cc": f"{c} * (2 * {bc} + {c})",
+            f"{view}sum_vv": f"{v} * (2 * {bv} + {v})",
+            f"{view}sum_ic": f"{i} * ({bc} + {c}) + {bi} * {c}", f"{view}sum_iv": f"{i} * ({bv} + {v}) + {bi} * {v}",
+            f"{view}sum_cv": f"{c} * ({bv} + {v}) + {bc} * {v}",
+        }  # fmt: skip
+    added = {sign: ", ".join(f"{sign}sum({term})" for term in sums.values()) for sign in "+-"}
+    kept = ", ".join(f"{name} = arm_days.{name} + excluded.{name}" for name in sums)
+    keys = "phase_id, arm, first_day, day"
+
+    def change(rows: str, sign: str) -> str:
+        return f"""INSERT INTO arm_days ({keys}, {", ".join(sums)}) SELECT {keys}, {added[sign]} FROM {rows} GROUP BY {keys} ORDER BY {keys}
+            ON CONFLICT ({keys}) DO UPDATE SET {kept};"""
+
+    op.execute(f"""
+        CREATE FUNCTION keep_arm_days() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF TG_OP = 'TRUNCATE' THEN TRUNCATE arm_days; END IF;
+            IF TG_OP IN ('UPDATE', 'DELETE') THEN {change("old_rows", "-")} END IF;
+            IF TG_OP IN ('INSERT', 'UPDATE') THEN {change("new_rows", "+")} END IF;
+            RETURN NULL;
+        END $$""")
+    for event, tables in (
+        ("INSERT", "REFERENCING NEW TABLE AS new_rows"),
+        ("UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
+        ("DELETE", "REFERENCING OLD TABLE AS old_rows"),
+        ("TRUNCATE", ""),
+    ):
+        op.execute(
+            f"CREATE TRIGGER arm_days_{event.lower()} AFTER {event} ON unit_days {tables} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION keep_arm_days()"
+        )

@@ -120,6 +120,7 @@ async def test_the_sql_fold_is_attribution_whatever_the_order_and_the_steps(ad_s
 
         expected = outcomes(stream)
         exposures, unit_days = await rows(connection, "exposures"), await rows(connection, "unit_days")
+        arm_days = await rows(connection, "arm_days WHERE impressions > 0")
         assert {
             str(row.serve_id): (row.impression_at, row.click_at, row.conversion_at, row.clicked, row.converted, row.invalid)
             for row in exposures
@@ -141,6 +142,7 @@ async def test_the_sql_fold_is_attribution_whatever_the_order_and_the_steps(ad_s
 
         await rebuild(connection, ELSEWHERE)
         assert (await rows(connection, "exposures"), await rows(connection, "unit_days")) == (exposures, unit_days)
+        assert await rows(connection, "arm_days") == arm_days
 
 
 async def test_a_unit_shown_two_arms_is_counted_in_both(ad_system, phase_id):
