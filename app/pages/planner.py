@@ -57,7 +57,7 @@ class Plan:
 def plan(wish: Wish) -> Plan:
     """Two-sided at 5 %, two equal arms. Raises ValueError when the lift takes the rate to 1 or beyond."""
     lift, spread = wish.lift_percent / 100, {"impressions_per_unit": wish.impressions_per_unit, "design_effect": wish.design_effect}
-    units = 2 * required_units(wish.baseline, lift, power=wish.power, **spread)
+    units = 2 * max(1, required_units(wish.baseline, lift, power=wish.power, **spread))
     days = max(1, ceil(units / wish.units_a_day))
     smallest = minimum_detectable_lift(wish.baseline, _arm(wish, wish.days), power=wish.power, **spread)
     step = max(1, ceil(2 * days / _POINTS))
