@@ -1,13 +1,15 @@
 # `make run` and `make test` are all a fresh machine needs: Python 3.11 or 3.12, and what pip is told by its own environment variables.
-# The environment is made anew only when its lock file changes.
+# What is installed is installed again only when its lock file changes; both builds of vLLM never share an environment.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   ?= .venv
 BUILD  ?= $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
-LOCK    = requirements/$(BUILD).lock
-STAMP   = $(VENV)/.installed-$(BUILD)
+OTHER   = $(if $(filter gpu,$(BUILD)),cpu,gpu)
+LOCKS   = requirements/$(BUILD).lock
+STAMP   = $(VENV)/.installed
 BIN     = $(VENV)/bin
-CODE    = adtext abtest trainer app migrations
+
+check test: LOCKS += requirements/train.lock
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check env lock lock-gpu clean
@@ -28,15 +30,16 @@ check: env ## Style, types and import rules only
 	$(BIN)/lint-imports
 
 env: ## Make or refresh the environment in .venv
-	@sum=$$(sha256sum < $(LOCK)); \
-	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$sum" ]; then \
-	  set -e; \
-	  if ls $(VENV)/.installed-* 2>/dev/null | grep -qv -- '-$(BUILD)$$'; then rm -rf $(VENV); fi; \
-	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
-	  $(BIN)/python -m pip install --no-deps -r $(LOCK); \
+	@set -e; \
+	if grep -qs 'requirements/$(OTHER).lock' $(STAMP); then rm -rf $(VENV); fi; \
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	for lock in $(LOCKS); do \
+	  line="$$(sha256sum $$lock)"; \
+	  if grep -qsxF "$$line" $(STAMP); then continue; fi; \
+	  $(BIN)/python -m pip install --no-deps -r $$lock; \
 	  $(BIN)/python -m pip install --no-deps --no-build-isolation -e .; \
-	  echo "$$sum" > $(STAMP); \
-	fi
+	  echo "$$line" >> $(STAMP); \
+	done
 
 lock: ## Write requirements/cpu.lock and train.lock from .venv (after a change of pyproject.toml: pip install what is new, then this)
 	$(BIN)/python requirements/make_lock.py
