@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -71,9 +72,19 @@ def saved(folder: Path, name: str, *contents: object) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(Settings(data_dir=tmp_path_factory.mktemp("platform"), port=0), model=False) as running:
+def stack() -> Iterator[Stack]:
+    with (
+        TemporaryDirectory(prefix="relate-tests-") as folder,
+        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
+    ):
         yield running
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder to it."""
+    with TemporaryDirectory(prefix="relate-tests-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 import httpx
@@ -169,10 +170,20 @@ class TestModel:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """A platform without a model."""
-    with Stack(Settings(data_dir=tmp_path_factory.mktemp("platform"), port=0), model=False) as running:
+    with (
+        TemporaryDirectory(prefix="relate-tests-") as folder,
+        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
+    ):
         yield running
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder to it."""
+    with TemporaryDirectory(prefix="relate-tests-") as folder:
+        yield Path(folder)
 
 
 BRIEF = {
