@@ -73,7 +73,7 @@ def measure(folder: Path, events: int, say: Callable[[str], None]) -> Figures:
         units = tokens // PER_UNIT
         with psycopg.connect(stack.settings.database_url, autocommit=True) as connection:
             say(f"loading {events:,} events of {units:,} units")
-            _load(connection, phase, units, 0, tokens)
+            _load(connection, phase, units, 0, tokens, timedelta(days=DAYS))
             connection.execute(_ASSIGNED.format(phase=phase, units=units, days=DAYS).encode())
             say("folding all of them")
             rebuilt_s = asyncio.run(_timed(stack.settings, _rebuild))
@@ -110,16 +110,17 @@ def reports(stack: Stack, connection: psycopg.Connection[Any], phase: int) -> Fi
     }  # fmt: skip
 
 
-def _load(connection: psycopg.Connection[Any], phase: int, units: int, first: int, last: int) -> None:
-    values = {"phase": phase, "units": units, "seconds": DAYS * 86_400}
+def _load(connection: psycopg.Connection[Any], phase: int, units: int, first: int, last: int, over: timedelta) -> None:
+    """Events of tokens first to last, shown at random moments of the time before the last hour."""
+    values = {"phase": phase, "units": units, "seconds": int(over.total_seconds())}
     for start in range(first, last, 500_000):
         connection.execute(_EVENTS.format(first=start, last=min(start + 500_000, last) - 1, **values).encode())
 
 
 def _refresh(settings: Settings, connection: psycopg.Connection[Any], phase: int, units: int, first: int) -> float:
-    """Seconds to fold NEW more events of units that are there already."""
+    """Seconds to fold NEW more events, just in, of units that are there already."""
     last = first + NEW * 4 // 5
-    _load(connection, phase, units, first, last)
+    _load(connection, phase, units, first, last, timedelta(hours=1))
     connection.execute(
         f"INSERT INTO stale_tokens SELECT md5('serving ' || i)::uuid FROM generate_series({first}, {last - 1}) AS i".encode()
     )

@@ -46,21 +46,27 @@ _EXPOSURES = """
 _COUNTS = """impressions, clicks, conversions, impressions_before, clicks_before, conversions_before, valid_impressions, valid_clicks,
     valid_conversions, valid_impressions_before, valid_clicks_before, valid_conversions_before"""
 _EXCLUDED = ", ".join(f"excluded.{name.strip()}" for name in _COUNTS.split(","))
-_COLUMNS = f"phase_id, unit, day, arm, first_day, two_arms, {_COUNTS}"
+_KEYS = "phase_id, unit, day, arm"
+_KEYS_OF = ", ".join(f"{{0}}.{name}" for name in _KEYS.split(", "))
+_COLUMNS = f"{_KEYS}, first_day, two_arms, {_COUNTS}"
 _DAYS = """
     SELECT phase_id, unit, day, arm, min(day) OVER so_far AS first_day, min(arm) OVER anywhere <> max(arm) OVER anywhere AS two_arms,
-           impressions, clicks, conversions, sum(impressions) OVER so_far - impressions AS impressions_before,
-           sum(clicks) OVER so_far - clicks AS clicks_before, sum(conversions) OVER so_far - conversions AS conversions_before,
+           impressions, clicks, conversions,
+           CAST(sum(impressions) OVER so_far - impressions AS integer) AS impressions_before,
+           CAST(sum(clicks) OVER so_far - clicks AS integer) AS clicks_before,
+           CAST(sum(conversions) OVER so_far - conversions AS integer) AS conversions_before,
            valid_impressions, valid_clicks, valid_conversions,
-           sum(valid_impressions) OVER so_far - valid_impressions AS valid_impressions_before,
-           sum(valid_clicks) OVER so_far - valid_clicks AS valid_clicks_before,
-           sum(valid_conversions) OVER so_far - valid_conversions AS valid_conversions_before
+           CAST(sum(valid_impressions) OVER so_far - valid_impressions AS integer) AS valid_impressions_before,
+           CAST(sum(valid_clicks) OVER so_far - valid_clicks AS integer) AS valid_clicks_before,
+           CAST(sum(valid_conversions) OVER so_far - valid_conversions AS integer) AS valid_conversions_before
     FROM (
-        SELECT phase_id, unit, CAST(impression_at AT TIME ZONE 'UTC' AS date) AS day, arm, count(*) AS impressions,
-               count(*) FILTER (WHERE clicked) AS clicks, count(*) FILTER (WHERE converted) AS conversions,
-               count(*) FILTER (WHERE NOT invalid) AS valid_impressions,
-               count(*) FILTER (WHERE clicked AND NOT invalid) AS valid_clicks,
-               count(*) FILTER (WHERE converted AND NOT invalid) AS valid_conversions
+        SELECT phase_id, unit, CAST(impression_at AT TIME ZONE 'UTC' AS date) AS day, arm,
+               CAST(count(*) AS integer) AS impressions,
+               CAST(count(*) FILTER (WHERE clicked) AS integer) AS clicks,
+               CAST(count(*) FILTER (WHERE converted) AS integer) AS conversions,
+               CAST(count(*) FILTER (WHERE NOT invalid) AS integer) AS valid_impressions,
+               CAST(count(*) FILTER (WHERE clicked AND NOT invalid) AS integer) AS valid_clicks,
+               CAST(count(*) FILTER (WHERE converted AND NOT invalid) AS integer) AS valid_conversions
         FROM exposures {only_touched}
         WHERE impression_at IS NOT NULL AND phase_id IS NOT NULL
         GROUP BY phase_id, unit, day, arm
@@ -82,14 +88,15 @@ _TOUCH = text("""
     INSERT INTO touched SELECT DISTINCT phase_id, unit FROM exposures JOIN stale USING (serve_id) WHERE phase_id IS NOT NULL""")
 _FOLD_EXPOSURES = text(_EXPOSURES.format(only_stale="JOIN stale USING (serve_id)"))
 _FOLD_UNIT_DAYS = text(f"""
-    WITH fresh AS ({_DAYS.format(only_touched="JOIN touched USING (phase_id, unit)")}), gone AS (
-        DELETE FROM unit_days USING touched WHERE unit_days.phase_id = touched.phase_id AND unit_days.unit = touched.unit
-        AND (unit_days.phase_id, unit_days.unit, unit_days.day, unit_days.arm) NOT IN (SELECT phase_id, unit, day, arm FROM fresh)
+    WITH fresh AS MATERIALIZED ({_DAYS.format(only_touched="JOIN touched USING (phase_id, unit)")}), known AS MATERIALIZED (
+        SELECT {_COLUMNS} FROM unit_days JOIN touched USING (phase_id, unit)
+    ), gone AS (
+        DELETE FROM unit_days USING (SELECT {_KEYS} FROM known EXCEPT SELECT {_KEYS} FROM fresh) past
+        WHERE ({_KEYS_OF.format("unit_days")}) = ({_KEYS_OF.format("past")})
     )
-    INSERT INTO unit_days ({_COLUMNS}) SELECT {_COLUMNS} FROM fresh
-    ON CONFLICT (phase_id, unit, day, arm) DO UPDATE
-    SET (first_day, two_arms, {_COUNTS}) = ROW(excluded.first_day, excluded.two_arms, {_EXCLUDED})
-    WHERE unit_days IS DISTINCT FROM excluded""")
+    INSERT INTO unit_days ({_COLUMNS}) SELECT {_COLUMNS} FROM fresh EXCEPT SELECT {_COLUMNS} FROM known
+    ON CONFLICT ({_KEYS}) DO UPDATE
+    SET (first_day, two_arms, {_COUNTS}) = ROW(excluded.first_day, excluded.two_arms, {_EXCLUDED})""")
 _ALL_EXPOSURES = text(_EXPOSURES.format(only_stale=""))
 _ALL_UNIT_DAYS = text(f"INSERT INTO unit_days ({_COLUMNS}) {_DAYS.format(only_touched='')}")
 
@@ -101,6 +108,7 @@ async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool 
     """
     if not await _locked(connection, wait=wait):
         return 0
+    await connection.execute(text("SET LOCAL work_mem = '64MB'"))  # one fold at a time: sorts need not spill
     for statement in _PREPARE:
         await connection.execute(text(statement))
     taken: int = (await connection.execute(_TAKE, {"batch": BATCH})).scalar_one()
@@ -117,6 +125,7 @@ async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool 
 async def rebuild(connection: AsyncConnection, elsewhere: timedelta) -> None:
     """Fold everything anew inside this transaction. Readers wait meanwhile; the rows are the ones that folding step by step gave."""
     await _locked(connection, wait=True)
+    await connection.execute(text("SET LOCAL work_mem = '256MB'"))
     await connection.execute(text("TRUNCATE exposures, unit_days, stale_tokens"))
     await connection.execute(_ALL_EXPOSURES, {"fastest": FASTEST_CLICK, "elsewhere": elsewhere})
     await connection.execute(_ALL_UNIT_DAYS)
