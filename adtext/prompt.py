@@ -184,8 +184,6 @@ def _defuse(value: str) -> str:
 @lru_cache
 def _form(language: str) -> re.Pattern[str]:
     labels = _WORDINGS[language].labels
-    colon, blank = r"[^\S\n]?[:：][^\S\n]*", r"[^\S\n]*"
-    title, first, second = (
-        rf"{re.escape(labels[field])}{colon}(?P<{field}>\S[^\n]*?){blank}" for field in ("title", "description", "description_2")
-    )
+    line = r"{label}[^\S\n]?[:：][^\S\n]*(?P<{field}>\S[^\n]*?)[^\S\n]*"
+    title, first, second = (line.format(label=re.escape(labels[field]), field=field) for field in ("title", "description", "description_2"))
     return re.compile(rf"{title}\n{first}(?:\n{second})?")

@@ -1,4 +1,4 @@
-"""What this replica holds in memory, kept true: LISTEN/NOTIFY wakes it, a poll every second backs that up.
+"""What this replica holds in memory, kept true: LISTEN/NOTIFY wakes it, a poll backs that up.
 
 Two topics: `registry` (keys, experiments, policies, aliases) is swapped whole; `rules` names the version in force. A replica that could
 not confirm for two seconds that it checks by the rules in force says so (`confirmed`), and serves the fallback only.
@@ -7,23 +7,24 @@ not confirm for two seconds that it checks by the rules in force says so (`confi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from time import monotonic
 
 import psycopg
-from adtext.rules import Rules, load_rules
 from sqlalchemy import select
 
+from adtext.rules import Rules, load_rules
 from app.models.experiments import Revision
+from app.periodic import Periodic
 from app.services.pool import Heads
 from app.settings import Settings
-from app.store.database import Database, Unavailable
+from app.store.database import Database
 from app.store.registry import CHANNEL, EMPTY, Registry, load_registry
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0
+POLL_S = 0.5  # twice a second: one slow answer must not cost a replica its confirmation
+RECONNECT_S = 1.0
 CONFIRM_S = 2.0
 
 
@@ -33,9 +34,9 @@ class Live:
         self.rules = rules
         self._settings, self._database, self._heads = settings, database, heads
         self._confirmed_at = float("-inf")
-        self._wake = asyncio.Event()
         self._reading = asyncio.Lock()  # an older answer must not be swapped in after a newer one
-        self._tasks: list[asyncio.Task[None]] = []
+        self._poll = Periodic("the poll of revisions", POLL_S, self.refresh)
+        self._listening: asyncio.Task[None] | None = None
 
     @property
     def confirmed(self) -> bool:
@@ -48,12 +49,14 @@ class Live:
 
     async def start(self) -> None:
         await self.refresh()
-        self._tasks = [asyncio.create_task(self._poll(), name="live-poll"), asyncio.create_task(self._listen(), name="live-listen")]
+        self._poll.start()
+        self._listening = asyncio.create_task(self._listen(), name="listen")
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._poll.stop()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
 
     async def refresh(self) -> None:
         """Read the revisions; reload what moved."""
@@ -73,23 +76,13 @@ class Live:
             log.info("rules changed", extra={"rules_version": rules.version, "in_force": in_force})
             self.rules = rules
 
-    async def _poll(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_S)
-            self._wake.clear()
-            try:
-                await self.refresh()
-            except Unavailable as error:
-                log.warning("database not reachable while polling revisions", extra={"error": str(error).splitlines()[0]})
-
     def _hear(self, topic: str) -> None:
         """`pool:<key>`: a pooled text was approved, rejected or withdrawn; anything else: a revision moved."""
         kind, _, key = topic.partition(":")
         if kind == "pool":
             self._heads.drop(bytes.fromhex(key))
         else:
-            self._wake.set()
+            self._poll.wake()
 
     async def _listen(self) -> None:
         url = self._settings.listen_url or self._settings.database_url
@@ -98,9 +91,9 @@ class Live:
                 async with await psycopg.AsyncConnection.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self._heads.clear()  # whatever was announced while nobody listened
-                    self._wake.set()
+                    self._poll.wake()
                     async for notice in connection.notifies():
                         self._hear(notice.payload)
             except psycopg.Error as error:
                 log.warning("lost the LISTEN connection; polling goes on", extra={"error": str(error).splitlines()[0]})
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(RECONNECT_S)

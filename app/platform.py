@@ -81,7 +81,7 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         writing = Writing(database, live, heads, concurrency=settings.policy_concurrency, most=settings.max_refills, pool=settings.pool)
         stack.push_async_callback(writing.stop)
         sealer = Sealer(secrets.tokens)
-        fallback = Fallback(database, live, settings.pool_heads)
+        fallback = Fallback(database, live, heads)
         serving = Serving(settings, secrets, sealer, live, heads, loading, writing, fallback, log, writers)
         prefilling = Prefilling(settings, database, live, loading, writing, writers, workers=PREFILL_WORKERS)
         await started(prefilling)

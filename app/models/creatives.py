@@ -26,7 +26,7 @@ class TextRow(Base):
     """One written text and all that is known of how it came to be. Committed before it is first served."""
 
     __tablename__ = "texts"
-    __table_args__ = (Index("ix_texts_pool", "pool_key", postgresql_where=text("state = 'approved'")),)
+    __table_args__ = (Index("ix_texts_pool", "pool_key"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     pool_key: Mapped[bytes]

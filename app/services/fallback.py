@@ -29,9 +29,10 @@ TEMPLATES = 8  # template texts looked at for one ad
 
 
 class Fallback:
-    def __init__(self, database: Database, live: Live, capacity: int) -> None:
-        self._live = live
-        self._heads = Heads(capacity)
+    """Its heads share the pool's memory and its invalidation: a text that a reviewer rejects goes from both at once."""
+
+    def __init__(self, database: Database, live: Live, heads: Heads) -> None:
+        self._live, self._heads = live, heads
         self._commits = GroupCommit(database, save_batches)
         self._making: dict[bytes, asyncio.Task[Sequence[PooledText]]] = {}
 
@@ -68,9 +69,12 @@ class Fallback:
             chosen, origin, policy = _templates(own, spec, rules), "template", nlg.version
         policy_id = nlg.id if nlg is not None else 0
         texts = [NewText(_identity(key, one), one.text, origin, "approved", one.score, one.findings) for one in chosen]
+        servable: frozenset[bytes] = frozenset()
         if texts:
-            await self._commits.submit(Batch(key, own, brief_digest(own), spec.name, spec.version, rules.version, policy_id, texts))
-        pooled = [PooledText(new.id, new.text, policy_id, policy, origin, rules.version) for new in texts]
+            servable = await self._commits.submit(
+                Batch(key, own, brief_digest(own), spec.name, spec.version, rules.version, policy_id, texts)
+            )
+        pooled = [PooledText(new.id, new.text, policy_id, policy, origin, rules.version) for new in texts if new.id in servable]
         self._heads.put(key, Head(pooled, born=time.time()))
         return pooled
 

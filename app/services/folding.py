@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from datetime import timedelta
 
+from app.periodic import Periodic
 from app.settings import Settings
-from app.store.database import Database, Unavailable
+from app.store.database import Database
 from app.store.fold import BATCH, fold
-
-log = logging.getLogger(__name__)
 
 INTERVAL_S = 3.0
 
@@ -21,15 +18,13 @@ class Folding:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
         self._elsewhere = timedelta(hours=settings.window_hours)
-        self._task: asyncio.Task[None] | None = None
+        self._periodic = Periodic("the fold", INTERVAL_S, lambda: self.catch_up(wait=False))
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="folding")
+        self._periodic.start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._periodic.stop()
 
     async def catch_up(self, *, wait: bool = True) -> int:
         """Fold all that was waiting when called, a transaction a batch; returns the number of rows that left the queue."""
@@ -41,11 +36,3 @@ class Folding:
     async def _fold(self, *, wait: bool) -> int:
         async with self._database.begin() as connection:
             return await fold(connection, self._elsewhere, wait=wait)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(INTERVAL_S)
-            try:
-                await self.catch_up(wait=False)
-            except Unavailable as error:
-                log.warning("the fold waits for the database", extra={"error": str(error).splitlines()[0]})

@@ -8,13 +8,15 @@ import time
 from app.live import Live
 from app.services.pool import Head, Heads, PooledText
 from app.store.database import Database
-from app.store.texts import approved_texts, text_of
+from app.store.group_commit import GroupCommit
+from app.store.texts import pool_texts, text_of
 
 
 class Loading:
     def __init__(self, database: Database, live: Live, heads: Heads) -> None:
-        self._database, self._live, self._heads = database, live, heads
+        self._live, self._heads = live, heads
         self._reads: dict[bytes, asyncio.Task[Head]] = {}
+        self._together = GroupCommit(database, pool_texts)  # reads share a transaction as writes do
 
     async def load(self, key: bytes) -> Head:
         """The key's head, empty where the pool has none. Raises Unavailable. Giving up does not end the read that others share."""
@@ -25,8 +27,7 @@ class Loading:
         return await asyncio.shield(task)
 
     async def _read(self, key: bytes) -> Head:
-        async with self._database.begin() as connection:
-            rows = await approved_texts(connection, key)
+        rows = await self._together.submit(key)
         policies = self._live.registry.policies_by_id
         texts = [
             PooledText(row.id.bytes, text_of(row), row.policy_id, policies[row.policy_id].version, row.origin, row.rules_version)

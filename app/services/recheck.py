@@ -5,18 +5,13 @@ Until a text has passed, replicas judge it when it is about to be served (Servin
 
 from __future__ import annotations
 
-import asyncio
-import logging
-
-from adtext.checks import check, is_compliant
-
 from adtext.brief import AdBrief
+from adtext.checks import check, is_compliant
 from adtext.spec import load_spec
 from app.live import Live
-from app.store.database import Database, Unavailable
+from app.periodic import Periodic
+from app.store.database import Database
 from app.store.texts import announce_pool, mark_checked, outdated_texts, text_of
-
-log = logging.getLogger(__name__)
 
 BATCH = 200
 INTERVAL_S = 5.0
@@ -26,25 +21,19 @@ class Recheck:
     def __init__(self, database: Database, live: Live) -> None:
         self._database, self._live = database, live
         self._done_for = ""  # the version that every pooled text has passed
-        self._task: asyncio.Task[None] | None = None
+        self._periodic = Periodic("the re-check", INTERVAL_S, self.catch_up)
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="recheck")
+        self._periodic.start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._periodic.stop()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                while self._live.confirmed and self._done_for != self._live.rules.version:
-                    if await self.step() < BATCH:
-                        self._done_for = self._live.rules.version
-            except Unavailable as error:
-                log.warning("re-check waits for the database", extra={"error": str(error).splitlines()[0]})
-            await asyncio.sleep(INTERVAL_S)
+    async def catch_up(self) -> None:
+        """Judge everything that has not passed the rules in force yet."""
+        while self._live.confirmed and self._done_for != self._live.rules.version:
+            if await self.step() < BATCH:
+                self._done_for = self._live.rules.version
 
     async def step(self) -> int:
         """Judge one batch; returns how many texts it held."""

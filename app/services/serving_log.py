@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from psycopg.errors import UniqueViolation
 
 from app.metrics import SERVINGS_LOST
+from app.periodic import Periodic
 from app.store.database import Database, Unavailable
 from app.store.requests import count_requests
 from app.store.servings import ServingRow, write_assigned, write_servings
@@ -32,7 +33,7 @@ class ServingLog:
         self._batch: list[ServingRow] = []  # taken, not known to be committed: tried again as it is
         self._known: OrderedDict[tuple[int, bytes], None] = OrderedDict()
         self._flushing = asyncio.Lock()  # the timer, an erasure and the stop may all ask for it
-        self._task: asyncio.Task[None] | None = None
+        self._periodic = Periodic("the serving log", INTERVAL_S, self.flush)
 
     def add(self, row: ServingRow) -> None:
         self._rows.append(row)
@@ -45,13 +46,11 @@ class ServingLog:
         return len(self._batch) + len(self._rows)
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="serving-log")
+        self._periodic.start()
 
     async def stop(self) -> None:
         """Write what is left, then end."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._periodic.stop()
         await self.flush()
         if self.waiting:
             SERVINGS_LOST.inc(self.waiting)
@@ -89,8 +88,3 @@ class ServingLog:
             if row.phase_id and (pair := (row.phase_id, row.unit)) not in self._known:
                 new.setdefault(pair, (row.arm, row.at_ms))
         return new
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(INTERVAL_S)
-            await self.flush()

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import regex
-from adtext.checks import Finding, check, is_compliant
-from adtext.rules import Rules
 
 from adtext.brief import AdBrief, AdText
+from adtext.checks import Finding, check, is_compliant
 from adtext.fold import squeeze
 from adtext.prompt import parse
+from adtext.rules import Rules
 from adtext.spec import TextSpec
 
 _WORD = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[\p{L}\p{N}]+")

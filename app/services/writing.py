@@ -24,7 +24,7 @@ from app.services.pool import Head, Heads, PooledText, brief_digest
 from app.services.vetting import Vetted, identity, vet
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
-from app.store.texts import Batch, NewText, approved_texts, save_batches, text_of
+from app.store.texts import Batch, NewText, save_batches, written_texts
 from trainer.registry import PolicyVersion
 
 log = logging.getLogger(__name__)
@@ -156,11 +156,11 @@ class Writing:
             order.key, order.brief, brief_digest(order.brief), order.spec.name, order.spec.version, rules.version, order.policy.id,
             texts, draft.prompt_hash, draft.seed, vetted.candidates, vetted.compliant,
         )  # fmt: skip
-        await self._commits.submit(batch)
+        servable = await self._commits.submit(batch)
         fresh = [
             PooledText(new.id, new.text, order.policy.id, order.policy.version, new.origin, rules.version)
             for new in texts
-            if new.state == "approved"
+            if new.id in servable
         ]
         if self._pool:
             self._keep(order.key, fresh)
@@ -171,7 +171,7 @@ class Writing:
         if not self._pool:
             return set()
         async with self._database.begin() as connection:
-            return {identity(text_of(row)) for row in await approved_texts(connection, key)}
+            return {identity(text) for text in await written_texts(connection, key)}
 
     @staticmethod
     def _new(vetted: Vetted, order: Order, known: set[str]) -> list[NewText]:

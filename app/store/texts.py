@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, select, text, update
 
 from adtext.brief import AdBrief, AdText
 from adtext.checks import Finding
 from app.models.creatives import BriefRow, TextRow
-from app.models.policies import CandidateCount
-from app.store.database import AsyncConnection
+from app.store.database import AsyncConnection, driver
 from app.store.registry import CHANNEL
 
 HEAD_TEXTS = 64  # texts of a key that are held in memory
 
-# What a miss executes is made once: building a statement costs SQLAlchemy more than executing it.
-_HEAD = (
-    select(
-        TextRow.id, TextRow.title, TextRow.description, TextRow.description_2, TextRow.policy_id, TextRow.origin,
-        TextRow.rules_version, TextRow.created_at,
-    )
-    .where(TextRow.pool_key == bindparam("pool_key"), TextRow.state == "approved")
-    .order_by(TextRow.score.desc(), TextRow.created_at, TextRow.id)
-    .limit(HEAD_TEXTS)
-)  # fmt: skip
-_ADD_BRIEF = insert(BriefRow).on_conflict_do_nothing()
-_text = insert(TextRow)
-_ADD_TEXT = _text.on_conflict_do_update(
-    index_elements=["id"], set_={"rules_version": _text.excluded.rules_version, "findings": _text.excluded.findings}
-)
-_count = insert(CandidateCount)
-_ADD_COUNT = _count.on_conflict_do_update(
-    index_elements=["policy_id", "rules_version", "day"],
-    set_={
-        "candidates": CandidateCount.candidates + _count.excluded.candidates,
-        "compliant": CandidateCount.compliant + _count.excluded.compliant,
-    },
-)
+# The statements of a miss go to psycopg as they are, for many keys at once: under load their cost is the service's capacity.
+_HEADS = """
+    SELECT pool_key, id, title, description, description_2, policy_id, origin, rules_version, created_at FROM texts
+    WHERE pool_key = ANY(%s) AND state = 'approved' ORDER BY score DESC, created_at, id"""
+_WRITTEN = "SELECT title, description, description_2 FROM texts WHERE pool_key = %s"
+_ADD_BRIEFS = "INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[]) ON CONFLICT DO NOTHING"
+_TEXT_COLUMNS = {
+    "id": "uuid", "pool_key": "bytea", "policy_id": "bigint", "origin": "text", "state": "text", "title": "text", "description": "text",
+    "description_2": "text", "brief_digest": "bytea", "advertiser": "text", "ad_id": "text", "industry": "text", "locale": "text",
+    "platform": "text", "spec_version": "text", "rules_version": "text", "prompt_hash": "text", "seed": "bigint", "score": "float8",
+    "findings": "jsonb",
+}  # fmt: skip
+_ADD_TEXTS = f"""
+    INSERT INTO texts ({", ".join(_TEXT_COLUMNS)}) SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for kind in _TEXT_COLUMNS.values())})
+    ON CONFLICT (id) DO UPDATE SET rules_version = excluded.rules_version, findings = excluded.findings
+    RETURNING id, state"""
+_ADD_COUNTS = """
+    INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant)
+    SELECT policy, version, (now() AT TIME ZONE 'UTC')::date, n, passed
+    FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS counted (policy, version, n, passed)
+    ON CONFLICT (policy_id, rules_version, day) DO UPDATE SET
+        candidates = candidate_counts.candidates + excluded.candidates, compliant = candidate_counts.compliant + excluded.compliant"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,19 @@ class NewText:
     state: str
     score: float
     findings: Sequence[Finding]
+
+
+class PoolRow(NamedTuple):
+    """An approved text as a pool head needs it."""
+
+    id: UUID
+    title: str
+    description: str
+    description_2: str | None
+    policy_id: int
+    origin: str
+    rules_version: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,67 +86,67 @@ class Batch:
     compliant: int = 0
 
 
-async def save_batches(connection: AsyncConnection, batches: list[Batch]) -> list[None]:
-    """Write briefs, texts and counts of several batches. A text that is already there stays as it is, its rules version renewed."""
+async def save_batches(connection: AsyncConnection, batches: list[Batch]) -> list[frozenset[bytes]]:
+    """Write briefs, texts and counts of several batches; for each, the ids of its texts that may be served.
+
+    A text that is there already keeps its state, so that what a reviewer rejected stays rejected; its rules version is renewed.
+    """
     briefs = {batch.brief_digest: batch.brief for batch in batches if batch.texts}
-    if briefs:
-        rows = [
-            {"digest": digest, "body": brief.model_dump(mode="json", exclude={"ad": {"approved"}})}
-            for digest, brief in sorted(briefs.items())
-        ]
-        await connection.execute(_ADD_BRIEF, rows)
-    texts = {row["id"]: row for batch in batches for row in _text_rows(batch)}
-    if texts:
-        # rows in one order everywhere: two transactions that meet the same rows cannot deadlock
-        await connection.execute(_ADD_TEXT, [texts[key] for key in sorted(texts)])
-    counts: dict[tuple[int, str], list[int]] = {}
+    texts = {row[0]: row for batch in batches for row in _text_rows(batch)}
+    servable: set[bytes] = set()
+    async with (await driver(connection)).cursor() as cursor:
+        if texts:
+            # rows in one order everywhere: two transactions that meet the same rows cannot deadlock
+            digests = sorted(briefs)
+            await cursor.execute(_ADD_BRIEFS, (digests, [briefs[digest].model_dump_json(exclude=_APPROVED) for digest in digests]))
+            await cursor.execute(_ADD_TEXTS, [list(column) for column in zip(*(texts[key] for key in sorted(texts)), strict=True)])
+            servable = {text_id.bytes for text_id, state in await cursor.fetchall() if state == "approved"}
+        if counts := _counts(batches):
+            await cursor.execute(_ADD_COUNTS, [list(column) for column in zip(*counts, strict=True)])
+    return [frozenset(new.id for new in batch.texts if new.id in servable) for batch in batches]
+
+
+_APPROVED: Any = {"ad": {"approved"}}  # no text draws on the advertiser's own texts
+
+
+def _text_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    """In the order of _TEXT_COLUMNS."""
+    brief, ad = batch.brief, batch.brief.ad
+    for new in batch.texts:
+        yield (
+            UUID(bytes=new.id), batch.pool_key, batch.policy_id, new.origin, new.state, new.text.title, new.text.description,
+            new.text.description_2, batch.brief_digest, ad.advertiser, ad.id, ad.industry, brief.locale, batch.platform,
+            batch.spec_version, batch.rules_version, batch.prompt_hash, batch.seed, new.score,
+            json.dumps([asdict(finding) for finding in new.findings], ensure_ascii=False),
+        )  # fmt: skip
+
+
+def _counts(batches: Sequence[Batch]) -> list[tuple[int, str, int, int]]:
+    """(policy, rules version, candidates, compliant), summed: one statement may touch a row once."""
+    totals: dict[tuple[int, str], tuple[int, int]] = {}
     for batch in batches:
         if batch.candidates:
-            total = counts.setdefault((batch.policy_id, batch.rules_version), [0, 0])
-            total[0] += batch.candidates
-            total[1] += batch.compliant
-    today = datetime.now(UTC).date()
-    for (policy_id, version), (candidates, compliant) in sorted(counts.items()):
-        values = {"policy_id": policy_id, "rules_version": version, "day": today, "candidates": candidates, "compliant": compliant}
-        await connection.execute(_ADD_COUNT, values)
-    return [None] * len(batches)
+            candidates, compliant = totals.get((batch.policy_id, batch.rules_version), (0, 0))
+            totals[batch.policy_id, batch.rules_version] = candidates + batch.candidates, compliant + batch.compliant
+    return [(*key, *total) for key, total in sorted(totals.items())]
 
 
-def _text_rows(batch: Batch) -> list[dict[str, Any]]:
-    ad = batch.brief.ad
-    shared = {
-        "pool_key": batch.pool_key,
-        "policy_id": batch.policy_id,
-        "brief_digest": batch.brief_digest,
-        "advertiser": ad.advertiser,
-        "ad_id": ad.id,
-        "industry": ad.industry,
-        "locale": batch.brief.locale,
-        "platform": batch.platform,
-        "spec_version": batch.spec_version,
-        "rules_version": batch.rules_version,
-        "prompt_hash": batch.prompt_hash,
-        "seed": batch.seed,
-    }
-    return [
-        {
-            "id": UUID(bytes=new.id),
-            "origin": new.origin,
-            "state": new.state,
-            "title": new.text.title,
-            "description": new.text.description,
-            "description_2": new.text.description_2,
-            "score": new.score,
-            "findings": [asdict(finding) for finding in new.findings],
-            **shared,
-        }
-        for new in batch.texts
-    ]
+async def pool_texts(connection: AsyncConnection, keys: list[bytes]) -> list[list[PoolRow]]:
+    """Each key's approved texts, best first, at most HEAD_TEXTS."""
+    found: dict[bytes, list[PoolRow]] = {key: [] for key in keys}
+    async with (await driver(connection)).cursor() as cursor:
+        await cursor.execute(_HEADS, (list(found),))
+        for key, *row in await cursor.fetchall():
+            if len(found[key]) < HEAD_TEXTS:
+                found[key].append(PoolRow(*row))
+    return [found[key] for key in keys]
 
 
-async def approved_texts(connection: AsyncConnection, pool_key: bytes) -> Sequence[Any]:
-    """The key's approved texts, best first."""
-    return (await connection.execute(_HEAD, {"pool_key": pool_key})).all()
+async def written_texts(connection: AsyncConnection, pool_key: bytes) -> list[AdText]:
+    """Every text that was ever kept for the key, in whatever state."""
+    async with (await driver(connection)).cursor() as cursor:
+        await cursor.execute(_WRITTEN, (pool_key,))
+        return [AdText(title=title, description=first, description_2=second) for title, first, second in await cursor.fetchall()]
 
 
 async def outdated_texts(connection: AsyncConnection, rules_version: str, limit: int) -> Sequence[Any]:

@@ -301,7 +301,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_texts")),
     )
     op.create_index(op.f("ix_texts_brief_digest"), "texts", ["brief_digest"], unique=False)
-    op.create_index("ix_texts_pool", "texts", ["pool_key"], unique=False, postgresql_where=sa.text("state = 'approved'"))
+    op.create_index("ix_texts_pool", "texts", ["pool_key"], unique=False)
     # ### end Alembic commands ###
     keep_arm_days()
 

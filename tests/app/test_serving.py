@@ -154,6 +154,24 @@ async def test_what_the_rules_cannot_decide_and_what_is_regulated_waits_for_a_pe
     assert {state for (state,) in states} == {"review"}
 
 
+@pytest.mark.parametrize("breaks", [False, True])  # a model's text, an advertiser's
+async def test_a_text_that_a_reviewer_rejects_is_gone_at_once_and_stays_gone(
+    generate: Generate, client: httpx.AsyncClient, keys: dict[str, dict[str, str]], upstream: FakePolicyServer, breaks: bool
+) -> None:
+    upstream.answer = lambda body: [BAD if breaks else GOOD[0]] * body["n"]
+    body = a_request()
+    [text] = (await generate(body))["texts"]
+    assert text["source"] == ("advertiser" if breaks else "fresh")
+    decision = {"decision": "reject", "note": "off brand"}
+    rejected = await client.post(f"/texts/{text['text_id']}/review", json=decision, headers=keys["review"])
+    assert rejected.status_code == 200
+    async with asyncio.timeout(10):
+        while any(one["text_id"] == text["text_id"] for one in (await generate(body))["texts"]):
+            await asyncio.sleep(0.05)
+    again = (await generate(body))["texts"]
+    assert text["title"] not in [one["title"] for one in again]
+
+
 async def test_a_chinese_brief_goes_down_the_fallback_chain_and_says_so(generate: Generate, upstream: FakePolicyServer) -> None:
     answer = await generate({"brief": KAFFEE, "platform": "baidu_search", "unit_id": "用户一", "deadline_ms": 1000})
     assert (answer["reason"], answer["texts"][0]["source"]) == ("policy_does_not_write_locale", "advertiser")
