@@ -66,14 +66,15 @@ def verdict(comparison: Comparison, *, name: str, final: bool, alarm: bool) -> V
         sentence = "No verdict: units did not fall into the arms as configured, so the arms cannot be compared. Find the lost units first."
         return Verdict("withheld", sentence, decided_by)
     shown = comparison.shown
-    if shown.value is None or (shown.low is None and comparison.evidence != "counts" and shown.p_value is None):
+    if shown.p_value is None:
         return Verdict("nothing_to_compare", f"Nothing to compare yet: {shown.note}.", decided_by)
     if comparison.evidence == "counts":
-        range_ = f" The exact interval: {interval(shown)}." if shown.low is not None else ""
-        return Verdict("too_early", f"Too early to say: under {COUNTS_BELOW} effective conversions in an arm.{range_}", decided_by)
+        sentence = f"Too early to say: under {COUNTS_BELOW} effective conversions in an arm. The exact interval: {interval(shown)}."
+        return Verdict("too_early", sentence, decided_by)
     tag = f" Few conversions (under {TAGGED_BELOW} effective in an arm): read with care." if comparison.evidence == "tagged" else ""
     fixed_p, daily_p = comparison.adjusted_p, comparison.adjusted_always_valid_p
     lift, p = (shown, fixed_p) if final else (comparison.always_valid, daily_p)
+    assert shown.value is not None  # both arms have conversions
     up = shown.value > 0
     change = f"CTCVR {percent(shown.value)} ({interval(lift)})"
     if p is not None and p < ALPHA:
