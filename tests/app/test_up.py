@@ -270,7 +270,7 @@ PASTED = "curl() { printf '%s\\n' \"$@\"; }\n"  # in bash, so that what is paste
 
 def test_relate_up_shows_an_ad_and_a_command_that_works_as_pasted_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with relate_up(tmp_path) as (process, said):
-        assert "Wide Running Shoes" in said
+        assert "template, written by nlg-" in said
         keys = json.loads((tmp_path / "keys.json").read_text())
         assert all(key in said for key in keys.values())
         pasted = said[said.index("curl -s") : said.index("\n\n", said.index("curl -s"))]
