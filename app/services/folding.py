@@ -9,7 +9,7 @@ from app.settings import Settings
 from app.store.database import Database
 from app.store.fold import BATCH, fold
 
-INTERVAL_S = 3.0
+INTERVAL_S = 5.0  # a token's click often follows within it, and is then folded once
 
 
 class Folding:
