@@ -274,8 +274,8 @@ def main() -> None:
         figures = {name: section(lab, plan, console.print) for name, section in sections.items() if chosen.only in (None, name)}
     if "rows" in figures:
         found = figures["rows"]
-        print(f"HTTP {found['ours']:,.0f} rows/s = {found['of_copy']:.2f} x COPY + INSERT ({found['copy']:,.0f}), "
-              f"{found['of_orm']:.1f} x the ORM ({found['orm']:,.0f}); {found['folded']:,.0f} rows/s until all of it is in a report")  # fmt: skip
+        print(f"HTTP {found['ours']:,.0f} rows/s = {found['of_copy']:.2f} x COPY + INSERT ({found['copy']:,.0f}) "
+              f"= {found['of_orm']:.1f} x the ORM ({found['orm']:,.0f}); until all stands in a report {found['folded']:,.0f}")  # fmt: skip
     if "kill" in figures:
         print(f"same report: {figures['kill']['same_report']}, acknowledged events lost: {figures['kill']['acknowledged_lost']}")
     if chosen.out or not (chosen.quick or chosen.only):
