@@ -21,6 +21,7 @@ from app.tokens import Sealer, Served, TokenError, expire
 
 SKEW = timedelta(minutes=5)  # how far an ad system's clock may be ahead of ours
 TO_BE_SHOWN = timedelta(hours=24)  # how long after serving a text may still be shown
+_YOUNG_MS = (TO_BE_SHOWN + LATENESS) / timedelta(milliseconds=1)  # no token this young has expired, whatever its window
 GROUP = 8  # batches that share a transaction: enough to hide the wait for the disk, few enough to stay short
 
 Status = Literal["accepted", "duplicate", "rejected"]
@@ -35,7 +36,7 @@ class InvalidEvent:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EventAnswer:
     """What became of one row."""
 
@@ -101,7 +102,8 @@ class Ingest:
     def _open(self, token: str, now: datetime) -> Served:
         """The serving a token stands for, while any of its events may still count: served + time to be shown + window + lateness."""
         served = self._sealer.open(token)
-        expire(served, now, self._live.registry.windows.get(served.phase_id, self._elsewhere), TO_BE_SHOWN + LATENESS)
+        if now.timestamp() * 1000 - served.served_ms > _YOUNG_MS:
+            expire(served, now, self._live.registry.windows.get(served.phase_id, self._elsewhere), TO_BE_SHOWN + LATENESS)
         return served
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -15,8 +15,7 @@ from app.tokens import Served
 KINDS: Mapping[EventKind, int] = {kind: number for number, kind in enumerate(EventKind)}  # 0 impression, 1 click, 2 conversion
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):  # not a frozen dataclass: there are thousands a second, and a tuple is made in a third of the time
     """A valid event with the serving its token stands for."""
 
     event_id: str
