@@ -28,7 +28,8 @@ AN_EXPOSURE = {
     "click_at": None, "conversion_at": None, "invalid": False,
 }  # fmt: skip
 COUNTED = {
-    "id": "c-1", "text_id": "t-zh", "arm": "", "query": "宽脚跑鞋", "position": 0, "impressions": 1000.0, "clicks": 30.0, "conversions": 2.0,
+    "id": "c-1", "text_id": "t-zh", "arm": "", "query": "宽脚跑鞋", "position": 0,
+    "impressions": 1000.0, "clicks": 30.0, "conversions": 2.0,
 }  # fmt: skip
 
 
@@ -59,7 +60,7 @@ class LetterEncoder:
 
 
 def a_market(*, groups: int = 40, texts: int = 6, impressions: int = 2000, seed: int = 0) -> Cells:
-    """Texts whose letters decide: "b" wins clicks (CTR 4 to 25 %), "c" wins conversions of clicks (5 to 30 %). Strings of one brief share a group."""
+    """Texts whose letters decide: "b" wins clicks (CTR 4 to 24 %), "c" conversions of clicks (5 to 29 %). A brief is a group."""
     rng = np.random.default_rng(seed)
     strings: list[str] = []
     rows = []

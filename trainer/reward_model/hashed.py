@@ -18,8 +18,8 @@ from sklearn.utils.extmath import randomized_svd  # type: ignore[import-untyped]
 from trainer.reward_model.embed import Vectors
 
 COMPONENTS = 96  # of the SVD, for words and for characters each
-_WORDS = HashingVectorizer(analyzer="word", token_pattern=r"[^\W_]+", ngram_range=(1, 2), n_features=2**16, alternate_sign=False)
-_CHARACTERS = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), n_features=2**16, alternate_sign=False)
+_WORDS = HashingVectorizer(analyzer="word", token_pattern=r"[^\W_]+", ngram_range=(1, 2), n_features=2**14, alternate_sign=False)
+_CHARACTERS = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), n_features=2**14, alternate_sign=False)
 _QUESTION = ("why", "how", "what", "who", "when", "where", "which")
 
 
@@ -93,7 +93,7 @@ def _surface(string: str) -> list[float]:
 
 def _components(matrix: sparse.csr_matrix) -> npt.NDArray[np.float32]:
     rank = max(1, min(COMPONENTS, min(matrix.shape) - 1))
-    _, values, rows = randomized_svd(matrix, n_components=rank, random_state=0)
+    _, values, rows = randomized_svd(matrix, n_components=rank, n_iter=2, random_state=0)
     del values
     return np.asarray(rows.T, dtype=np.float16).astype(np.float32)  # what `save` keeps, so that a loaded encoder gives the same vectors
 

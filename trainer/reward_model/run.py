@@ -78,7 +78,7 @@ def _calibrations(members: tuple[SharedBottom, ...], vectors: torch.Tensor, part
     return {rate: (one.slope, one.shift) for rate, one in fitted.items()}
 
 
-def tested_cells(model: RewardModel, snapshot: Path) -> Cells:
+def unseen_cells(model: RewardModel, snapshot: Path) -> Cells:
     """Of any snapshot, the groups that neither training nor tuning of this model could see: the split goes by a hash of their names."""
     config = from_mapping(RewardConfig, model.version.config)
     return split(half(read_cells(read_snapshot(snapshot)), config.half), config).tested

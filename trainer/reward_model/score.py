@@ -59,6 +59,8 @@ class RewardModel:
 
     def score(self, triples: Sequence[Triple]) -> Scores:
         """Score triples at the first place of an answer."""
+        if not triples:
+            return Scores(*(np.zeros(0) for _ in range(4)))
         strings = sorted({string for triple in triples for string in triple})
         number = {string: at for at, string in enumerate(strings)}
         query, ad, text = (np.array([number[triple[part]] for triple in triples], dtype=np.int64) for part in range(3))
