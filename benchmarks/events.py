@@ -58,7 +58,7 @@ class Plan:
     pairs: int = 7
     batches: int = 60  # of one closed loop, and of one run of the baseline
     orm_rows: int = 500
-    connections: int = 4
+    connections: int = 8
     killed_tokens: int = 20_000
 
 

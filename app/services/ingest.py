@@ -66,8 +66,8 @@ class Ingest:
         for event in judged:
             if isinstance(event, NewEvent):
                 valid.setdefault(event.event_id, event)
-        new = await self._commits.submit(valid) if valid else set()
-        answers = [event if isinstance(event, EventAnswer) else _stored(event, new) for event in judged]
+        known = await self._commits.submit(valid) if valid else set()
+        answers = [event if isinstance(event, EventAnswer) else _stored(event, known) for event in judged]
         for status, rows_of_it in Counter(answer.status for answer in answers).items():
             EVENTS.labels(status).inc(rows_of_it)
         return answers
@@ -82,8 +82,8 @@ class Ingest:
         served = self._open(token, now)
         digest = blake2b(token.encode(), digest_size=16).hexdigest()
         event = NewEvent(f"pixel:{kind}:{digest}{':flagged' if invalid_reason else ''}", kind, served, now, invalid_reason=invalid_reason)
-        new = await self._commits.submit({event.event_id: event})
-        EVENTS.labels("accepted" if new else "duplicate").inc()
+        known = await self._commits.submit({event.event_id: event})
+        EVENTS.labels("duplicate" if known else "accepted").inc()
 
     def _judge(self, row: Event | InvalidEvent, now: datetime) -> NewEvent | EventAnswer:
         if isinstance(row, InvalidEvent):
@@ -108,21 +108,18 @@ class Ingest:
 
 
 async def _write(connection: AsyncConnection, batches: list[dict[str, NewEvent]]) -> list[set[str]]:
-    """Store several batches in one transaction; an id that two of them hold is new in the first."""
+    """Store several batches in one transaction; for each, the ids that were known before it."""
     merged: dict[str, NewEvent] = {}
+    repeats = []
     for batch in batches:
-        for event_id, event in batch.items():
-            merged.setdefault(event_id, event)
-    new = await store_events(connection, merged)
-    found = []
-    for batch in batches:
-        found.append(new & batch.keys())
-        new = new - batch.keys()
-    return found
+        repeats.append(merged.keys() & batch.keys())
+        merged = batch | merged
+    known = await store_events(connection, merged)
+    return [known & batch.keys() | repeated for batch, repeated in zip(batches, repeats, strict=True)]
 
 
-def _stored(event: NewEvent, new: set[str]) -> EventAnswer:
-    if event.event_id in new:
-        new.discard(event.event_id)  # a second row of the batch with this id is a repeat
-        return EventAnswer(event.event_id, "accepted")
-    return EventAnswer(event.event_id, "duplicate")
+def _stored(event: NewEvent, known: set[str]) -> EventAnswer:
+    if event.event_id in known:
+        return EventAnswer(event.event_id, "duplicate")
+    known.add(event.event_id)  # a second row of the batch with this id is a repeat
+    return EventAnswer(event.event_id, "accepted")
