@@ -50,7 +50,7 @@ class AdText(BaseModel):
 
     title: Annotated[Text, Field(max_length=400, description="The headline.")]
     description: Annotated[Text, Field(max_length=800, description="The line under the headline.")]
-    description_2: Annotated[Text, Field(max_length=800)] | None = Field(default=None, description="The second line, where the platform shows two.")
+    description_2: Annotated[Text, Field(max_length=800)] | None = Field(default=None, description="The second line, where there are two.")
 
     def fields(self) -> Iterator[tuple[str, str]]:
         """(name, value) of every field that is present, in reading order."""

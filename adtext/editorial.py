@@ -41,6 +41,7 @@ def editorial(text: Views, known: Facts, *, max_exclamations: int) -> Iterator[M
     if len(words) > len(set(words)) + 1:
         for repeated in _REPEATED_WORDS.finditer(folded.text):
             yield "repeated_words", folded.raw_span(*repeated.span())
+        yield from _repeated_phrases(text)
     exclamations = [Span(*match.span()) for match in _EXCLAMATION.finditer(raw)]
     for span in exclamations[max_exclamations:]:
         yield "too_many_exclamations", span
@@ -132,6 +133,21 @@ _FOLDED_FORMS = [
 ]
 _REPEATED_WORDS = re.compile(r"\b([a-z]{2,}+)(?:[ ,]+\1\b){2,}")
 _EXCLAMATION = re.compile(r"[!！]")
+_LATIN_UNIT = re.compile(r"[a-z0-9][a-z0-9.'’-]*")
+
+
+def _repeated_phrases(text: Views) -> Iterator[Match]:
+    """From the second time three words come in one order, or the fourth time two do: a weak model's loop, nothing a copywriter does."""
+    words = list(_LATIN_UNIT.finditer(text.folded.text))
+    for length, allowed in ((3, 1), (2, 3)):
+        seen: dict[tuple[str, ...], int] = {}
+        for at in range(len(words) - length + 1):
+            run = words[at : at + length]
+            phrase = tuple(word.group().rstrip(".") for word in run)
+            seen[phrase] = seen.get(phrase, 0) + 1
+            if seen[phrase] > allowed:
+                yield "repeated_words", text.folded.raw_span(run[0].start(), run[-1].end())
+
 
 # ---- capitals
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from adtext.brief import AdBrief, AdText
-from adtext.spec import FieldSpec, TextSpec
+from adtext.spec import TextSpec
 
 Message = dict[str, str]  # {"role": …, "content": …}, as chat templates take it
 
@@ -73,25 +73,18 @@ _JA = _Wording(
 )  # fmt: skip
 _WORDINGS = {"en": _EN, "zh": _ZH, "ja": _JA}
 
-# Two worked examples, of invented advertisers, for a model that was not trained on the template.
+# Two worked examples, of invented advertisers, for a model that was not trained on the template. Far-off trades: what leaks out of them
+# into another advertiser's text is a word that its brief does not hold.
 _EXAMPLES = (
     (
-        "Search: bike repair near me\nKeywords: bike repair; bicycle service\nAdvertiser: Spoke & Chain\n"
-        "Business: Neighbourhood bicycle workshop\n"
-        "Selling points: Same-day puncture repair; Open on Sundays; Loan bikes while yours is in the workshop",
-        AdText(
-            title="Bike Repair at Spoke & Chain",
-            description="Same-day puncture repair, and loan bikes while yours is in the workshop. Open on Sundays.",
-        ),
+        "Search: heather honey\nKeywords: heather honey; raw honey\nAdvertiser: Glenbrae Hives\nBusiness: Beekeepers in the Angus glens\n"
+        "Selling points: Cold pressed comb by comb; Jars filled by hand in August",
+        AdText(title="Heather Honey From Angus", description="Heather honey pressed comb by comb and filled by hand in August."),
     ),
     (
-        "Search: linen curtains\nKeywords: linen curtains; made to measure curtains\nAdvertiser: Hollin Home\n"
-        "Business: Curtains made to measure\n"
-        "Selling points: Stonewashed linen in 14 colours; Cut to your window; Fabric samples by post",
-        AdText(
-            title="Linen Curtains Made to Measure",
-            description="Stonewashed linen in 14 colours, cut to your window. Order fabric samples by post first.",
-        ),
+        "Search: stunt kite\nKeywords: stunt kites; two line kite\nAdvertiser: Windle Kites\nBusiness: Kites sewn in Whitby\n"
+        "Selling points: Ripstop sails sewn in Whitby; Spare spars for every kite",
+        AdText(title="Stunt Kites Sewn in Whitby", description="Two line kites with ripstop sails and spare spars for every kite."),
     ),
 )
 
@@ -126,22 +119,28 @@ def parse(completion: str, language: str) -> AdText | None:
 
 
 def completion_pattern(spec: TextSpec, language: str) -> str:
-    """A flat regular expression for structured outputs: the template, with each field inside its limits in characters."""
+    """A flat regular expression for structured outputs that keeps an untrained model inside the template.
+
+    English fields are whole words, as many as the limit usually holds, the description one sentence: a weak model neither stops in time nor
+    keeps from inventing numbers, so it gets no digits, no commas to run in circles with, and a description longer than any title. Other
+    languages are bounded in characters.
+    """
     labels = _WORDINGS[language].labels
-    letters = r"[A-Za-z0-9 ,.'&:;?()/-]" if language == "en" else r"[^\n]"
-    lines = []
-    for field, limits in spec.fields.items():
-        if field == "description_2":
-            continue  # optional: an untrained model gets the two fields that every platform has
-        low, high = _characters(limits, language)
-        first = "[A-Z0-9]" if language == "en" else r"[^\s]"
-        lines.append(f"{labels[field]}: {first}{letters}{{{max(low, 8) - 1},{high - 1}}}")
-    return r"\n".join(lines)
+    title, description = (spec.fields[field] for field in ("title", "description"))
+    if language == "en":
+        word = "[A-Za-z][A-Za-z'-]{0,13}"
+        most_title, most_description = title.max // _TITLE_WORD, min(description.max // _DESCRIPTION_WORD, _SENTENCE_WORDS)
+        shapes = [
+            f"[A-Z][A-Za-z'-]{{1,13}}( {word}){{1,{most_title - 1}}}",
+            f"[A-Z][A-Za-z'-]{{1,13}}( {word}){{6,{most_description - 1}}}\\.",
+        ]
+    else:
+        shapes = [rf"[^\s][^\n]{{{max(limits.min // 2, 4) - 1},{limits.max // 2 - 1}}}" for limits in (title, description)]
+    return rf"{labels['title']}: {shapes[0]}\n{labels['description']}: {shapes[1]}"
 
 
-def _characters(limits: FieldSpec, language: str) -> tuple[int, int]:
-    wide = 1 if language == "en" or limits.mode == "codepoints" else 2
-    return limits.min // wide, limits.max // wide
+_TITLE_WORD, _DESCRIPTION_WORD = 7, 7  # characters a word takes with its space
+_SENTENCE_WORDS = 16
 
 
 @lru_cache

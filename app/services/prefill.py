@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 IDLE_S = 2.0  # how long an idle worker waits before it looks again; a new prefill wakes it at once
 ENOUGH = 2  # approved texts after which a brief counts as written; the pool grows further while it serves
 _LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # the item stays, and is tried again
-ROUNDS = 6  # upstream calls for one brief before it is given up
+ROUNDS = 4  # upstream calls for one brief before it is given up
+SAMPLES = 8  # drawn in each: nobody waits, and a full batch is the cheapest
 
 
 class Prefilling:
@@ -83,7 +84,7 @@ class Prefilling:
     async def _write(self, item: Any, policy: PolicyVersion, brief: AdBrief) -> int:
         spec = load_spec(item.platform)
         key = pool_key(policy.version, spec, brief)
-        order = Order(key, brief, spec, policy, self._settings.pool_write_n)
+        order = Order(key, brief, spec, policy, SAMPLES)
         texts = len((await self._loading.load(key)).texts)
         for _ in range(1 if brief.regulated else ROUNDS):  # regulated texts all go to review: one round fills the reviewer's desk
             if texts >= ENOUGH:

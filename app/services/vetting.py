@@ -14,6 +14,8 @@ from adtext.prompt import parse
 from adtext.rules import Rules
 from adtext.spec import TextSpec
 
+ABOUT = 0.8  # least score of a text that is kept: below it a text is about something else, a worked example for instance
+_BROKEN_OFF = regex.compile(r"\b(?:a|an|and|as|at|by|for|from|in|is|of|on|or|our|the|to|with|your)[.,]?$", regex.IGNORECASE)
 _WORD = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[\p{L}\p{N}]+")
 
 
@@ -30,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Vetted:
-    kept: Sequence[Candidate]  # compliant and distinct, best first
+    kept: Sequence[Candidate]  # compliant, about what is sold, and distinct; best first
     candidates: int  # raw completions
     compliant: int  # of them parsed and without a blocking finding: eq. 11's numerator
 
@@ -48,7 +50,8 @@ def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules
         if judged is None:
             continue
         compliant += 1
-        kept.setdefault(identity(text), judged)
+        if judged.score >= ABOUT and not any(_BROKEN_OFF.search(value) for _, value in text.fields()):
+            kept.setdefault(identity(text), judged)
     return Vetted(sorted(kept.values(), key=lambda one: -one.score), candidates, compliant)
 
 
@@ -64,7 +67,17 @@ def identity(text: AdText) -> str:
 
 
 def score(text: AdText, brief: AdBrief) -> float:
-    """Share of the text's words that the brief holds, in [0, 1]: a text about what is sold comes first, until a reward model ranks."""
-    facts = set(_WORD.findall(" ".join(brief.facts()).casefold()))
-    words = _WORD.findall(" ".join(value for _, value in text.fields()).casefold())
-    return sum(word in facts for word in words) / len(words) if words else 0.0
+    """Share of the text's content words that the brief holds, in [0, 1]; 0 where the title names nothing that is searched for or sold.
+
+    It stands for relevance until a reward model ranks.
+    """
+    facts, sold = set(_content(brief.facts())), _content((brief.query, *brief.bidwords, brief.ad.advertiser, brief.ad.business))
+    if set(sold).isdisjoint(_content((text.title,))):
+        return 0.0
+    words = _content(value for _, value in text.fields())
+    return sum(word in facts for word in words) / len(words)
+
+
+def _content(values: Iterable[str]) -> list[str]:
+    """Words that say what a text is about: longer than three letters, or a Chinese or Japanese character."""
+    return [word for word in _WORD.findall(" ".join(values).casefold()) if len(word) > 3 or not word.isascii()]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from adtext.rules import load_rules
 from alembic import command
 from alembic.config import Config
 
+from adtext.rules import load_rules
 from app.settings import Settings
 from app.store.seed import seed
 

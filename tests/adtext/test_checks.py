@@ -369,6 +369,21 @@ def test_a_warning_does_not_block():
     assert is_compliant(findings)
 
 
+@pytest.mark.parametrize(
+    ("description", "blocked"),
+    [
+        ("Piano lessons for adults, piano lessons for adults and more.", True),  # three words in the same order again
+        ("4E, 6E, 4E, 6E, 4E, 6E, all in stock.", True),
+        ("Curls cut dry, curls cut dry, by hand.", True),
+        ("Fit for work, fit for play, fit for school.", False),
+        ("Day by day, week by week, a better fit.", False),
+    ],
+)
+def test_a_loop_of_words_is_no_ad(description, blocked):
+    found = check(an_ad(**EN, description=description), a_brief(**EN, landing_page="4E 6E"), A_SPEC, PACKED)
+    assert ("repeated_words" in {finding.rule for finding in found}) is blocked
+
+
 def test_a_number_inside_another_finding_is_judged_once():
     assert rules_of(an_ad(**EN, title="The #1 Running Shoe"), a_brief(**EN)) == ["absolute_claim"]
     assert rules_of(an_ad(**EN, title="Call (212) 555-0199"), a_brief(**EN)) == ["phone_number"]

@@ -75,7 +75,9 @@ def test_worked_examples_are_complete_turns_before_the_brief() -> None:
 def test_the_structured_output_pattern_admits_only_what_parses_and_fits(platform: str) -> None:
     spec = load_spec(platform)
     pattern = re.compile(completion_pattern(spec, "en"))
-    fitting = write(an_ad(title="Walking Boots", description="Leather boots, resoled in our own workshop."), "en")
-    too_long = write(an_ad(title="Walking Boots " * 20, description="Leather boots, resoled in our own workshop."), "en")
+    resoled = "Leather boots resoled in our own workshop."
+    fitting = write(an_ad(title="Walking Boots", description=resoled), "en")
     assert pattern.fullmatch(fitting) and parse(fitting, "en")
-    assert not pattern.fullmatch(too_long)
+    numbers = "Now 30 % off all of our leather boots."
+    for title, description in (("Walking Boots " * 20, resoled), ("Walking Boots", "Leather boots."), ("Walking Boots", numbers)):
+        assert not pattern.fullmatch(write(an_ad(title=title, description=description), "en"))
