@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, create_engine, select
+from sqlalchemy import Connection, create_engine, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from adtext.brief import LOCALES
@@ -24,11 +25,8 @@ def seed(settings: Settings, rules_version: str) -> None:
     with engine.begin() as connection:
         for topic in ("registry", "rules"):
             connection.execute(insert(Revision).values(topic=topic, number=1, value="").on_conflict_do_nothing())
-        connection.execute(
-            Revision.__table__.update()
-            .where(Revision.topic == "rules", Revision.value != rules_version)
-            .values(number=Revision.number + 1, value=rules_version)
-        )
+        moved = update(Revision).where(Revision.topic == "rules", Revision.value != rules_version)
+        connection.execute(moved.values(number=Revision.number + 1, value=rules_version))
         if connection.scalar(select(Policy.id).limit(1)) is None:
             _first_policies(connection, settings)
     engine.dispose()
@@ -37,7 +35,7 @@ def seed(settings: Settings, rules_version: str) -> None:
 def _first_policies(connection: Connection, settings: Settings) -> None:
     today = datetime.now(UTC).date()
     nlg, base = Decoding(), BASE_DECODING
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"kind": "nlg", "model": None, "locales": list(LOCALES), "decoding": asdict(nlg)},
         {"kind": "vllm", "model": settings.policy_model, "locales": ["en-US", "en-GB"], "decoding": asdict(base)},
     ]
