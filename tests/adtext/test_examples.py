@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
-from adtext.checks import check, is_compliant
 from pydantic import ValidationError
 
 from adtext.brief import REGULATED
+from adtext.checks import check, is_compliant
 from adtext.examples import ExampleError, load_examples
 from adtext.fold import fold
 from adtext.rules import load_rules
