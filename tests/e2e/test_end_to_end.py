@@ -21,7 +21,7 @@ from adtext.examples import Example, load_examples
 from app.settings import Settings
 from app.up.stack import Stack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 EXAMPLES = load_examples(Path(__file__).parents[2] / "examples" / "briefs.jsonl")
 VALID = [example for example in EXAMPLES if "invalid" not in example.tags]
