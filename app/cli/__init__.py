@@ -6,10 +6,12 @@ import sys
 
 import typer
 
-from app.cli import backup, check, database, generate, serve, up
+from app.cli import backup, check, database, export, generate, serve, up
 from app.cli.errors import sentence
+from app.cli.evaluate import evaluate
 from app.cli.experiments import experiments
 from app.cli.keys import keys
+from app.cli.train import train
 
 cli = typer.Typer(
     name="relate",
@@ -21,11 +23,13 @@ cli = typer.Typer(
 )
 for command in (
     up.up, serve.serve, serve.secrets, generate.generate, generate.prefill, check.check,
-    database.migrate, database.upgrade, database.retention, backup.backup, backup.restore,
+    database.migrate, database.upgrade, database.retention, backup.backup, backup.restore, export.export,
 ):  # fmt: skip
     cli.command()(command)
 cli.add_typer(experiments, name="experiments")
 cli.add_typer(keys, name="keys")
+cli.add_typer(train, name="train")
+cli.add_typer(evaluate, name="evaluate")
 
 
 def main() -> None:
