@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
 
@@ -32,8 +33,9 @@ PREFILL_S = 480.0
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(Settings(data_dir=tmp_path_factory.mktemp("relate"), port=0)) as running:
+def stack() -> Iterator[Stack]:
+    # not below pytest's own folder, which another run may tidy up while this one goes on
+    with TemporaryDirectory(prefix="relate-e2e-") as folder, Stack(Settings(data_dir=Path(folder), port=0)) as running:
         yield running
 
 
