@@ -17,6 +17,7 @@ GOOD = [
     "Title: Boots For Wet Fells\nDescription: Leather boots from Fell & Moor, resoled in our own workshop when the time comes.",
     "Title: Fell & Moor Boots\nDescription: Resoled in our Keswick workshop, tried on our test slope, made of full leather.",
 ]
+BAD = "Title: The Best Boots Ever\nDescription: Guaranteed the cheapest boots in the world, 90% off today only."
 BOOTS: dict[str, Any] = {
     "query": "walking boots",
     "bidwords": ["walking boots", "leather walking boots"],

@@ -10,11 +10,10 @@ import psycopg
 import pytest
 from fakes import FakePolicyServer
 from fastapi import FastAPI
-from service import GOOD, KAFFEE, Generate, a_request, start_experiment
+from service import BAD, GOOD, KAFFEE, Generate, a_request, start_experiment
 
 from app.tokens import Sealer
 
-BAD = "Title: The Best Boots Ever\nDescription: Guaranteed the cheapest boots in the world, 90% off today only."
 Database = psycopg.Connection[tuple[Any, ...]]
 
 
