@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 2.0  # how long an idle worker waits before it looks again; a new prefill wakes it at once
 ENOUGH = 2  # approved texts after which a brief counts as written; the pool grows further while it serves
 _LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # the item stays, and is tried again
-ROUNDS = 4  # upstream calls for one brief before it is given up
+ROUNDS = 6  # upstream calls for one brief before it is given up
 SAMPLES = 8  # drawn in each: nobody waits, and a full batch is the cheapest
 
 
