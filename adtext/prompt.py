@@ -163,6 +163,7 @@ def _facts(brief: AdBrief, wording: _Wording) -> str:
         "selling_points": "; ".join(ad.selling_points),
         "landing_page": _excerpt(ad.landing_page),
     }
+    values = {fact: "" if _ORDERS.search(value) else value for fact, value in values.items()}
     return "\n".join(f"{label}: {_defuse(values[fact])}" for fact, label in wording.facts if values[fact])
 
 
@@ -172,6 +173,14 @@ def _excerpt(page: str) -> str:
     return line if len(line) <= LANDING_PAGE_CHARS else line[:LANDING_PAGE_CHARS].rsplit(" ", 1)[0] + " …"
 
 
+# What addresses the writer instead of the reader. A fact that holds such words is not shown to the model at all: it needs no fact to obey.
+_ORDERS = re.compile(
+    r"(?:ignore|disregard|forget)\b.{0,30}\b(?:previous|above|prior|earlier|instruction|rule|text)|system (?:prompt|message)|language model"
+    r"|(?:^|\n|\s)(?:system|assistant|title|description|headline)\s*[:：]|example \d\b"
+    r"|instructions? (?:to|for) (?:the )?(?:writer|model|ai)"
+    r"|(?:忽略|无视|忘记).{0,12}(?:以上|之前|上述|指令|规则)|系统提示|提示词|(?:标题|描述)\s*[:：]|(?:以前|上記)の指示|プロンプト|(?:タイトル|説明文)\s*[:：]",
+    re.IGNORECASE,
+)
 _CHAT_CONTROL = re.compile(r"<\|[^|>]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|</?think>")
 
 

@@ -95,5 +95,5 @@ class Live:
                     async for notice in connection.notifies():
                         self._hear(notice.payload)
             except psycopg.Error as error:
-                log.warning("lost the LISTEN connection; polling goes on", extra={"error": str(error).splitlines()[0]})
+                log.warning("lost the LISTEN connection; polling goes on", extra={"error": str(error).partition("\n")[0]})
             await asyncio.sleep(RECONNECT_S)

@@ -49,4 +49,6 @@ class Periodic:
             try:
                 await self._step()
             except Unavailable as error:
-                log.warning("%s waits for the database", self._name, extra={"error": str(error).splitlines()[0]})
+                log.warning("%s waits for the database", self._name, extra={"error": str(error).partition("\n")[0]})
+            except Exception:  # a fault of ours in one step must not end all the steps after it
+                log.exception("%s failed; it goes on", self._name)

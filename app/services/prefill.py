@@ -55,7 +55,7 @@ class Prefilling:
             try:
                 busy = await self._one()
             except _LATER as error:
-                log.warning("prefill waits", extra={"error": str(error).splitlines()[0]})
+                log.warning("prefill waits", extra={"error": str(error).partition("\n")[0]})
                 busy = False
             if not busy:
                 self._wake.clear()

@@ -72,7 +72,7 @@ class ServingLog:
                         connection, [(phase, unit, arm, datetime.fromtimestamp(at / 1000, UTC)) for (phase, unit), (arm, at) in new.items()]
                     )
             except Unavailable as error:
-                log.warning("serving log waits for the database", extra={"rows": self.waiting, "error": str(error).splitlines()[0]})
+                log.warning("serving log waits for the database", extra={"rows": self.waiting, "error": str(error).partition("\n")[0]})
                 return
             except UniqueViolation:
                 log.info("a batch of servings had been committed before its connection broke", extra={"rows": len(self._batch)})

@@ -13,9 +13,9 @@ Generate = Callable[..., Awaitable[dict[str, Any]]]
 _SERIAL = count(1)
 GOOD = [
     "Title: Walking Boots From Fell & Moor\nDescription: Leather walking boots, resoled in our workshop. Try them on our test slope.",
-    "Title: Leather Walking Boots\nDescription: Try walking boots on our test slope in Keswick. We resole every pair we sell.",
-    "Title: Boots For Wet Fells\nDescription: Leather boots from Fell & Moor, resoled in our own workshop when the time comes.",
-    "Title: Fell & Moor Boots\nDescription: Resoled in our Keswick workshop, tried on our test slope, made of full leather.",
+    "Title: Leather Walking Boots\nDescription: Try walking boots on our test slope in Keswick. Every pair can be resoled.",
+    "Title: Boots Resoled in Keswick\nDescription: Leather walking boots from Fell & Moor, resoled in our own workshop.",
+    "Title: Fell & Moor Boots\nDescription: Walking boots of leather, and a test slope in the shop in Keswick.",
 ]
 BAD = "Title: The Best Boots Ever\nDescription: Guaranteed the cheapest boots in the world, 90% off today only."
 BOOTS: dict[str, Any] = {

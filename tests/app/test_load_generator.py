@@ -29,7 +29,10 @@ def answer(body: bytes, status: int = 200) -> bytes:
 async def serving(handle: Answer) -> AsyncIterator[int]:
     """A keep-alive server on a free port: `handle` turns a request's body into raw bytes; none at all hang up."""
 
+    talking: set[asyncio.Task[None] | None] = set()
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.add(asyncio.current_task())
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).lower():
                 raw = await handle(await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0])))
@@ -44,6 +47,10 @@ async def serving(handle: Answer) -> AsyncIterator[int]:
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+    left = [task for task in talking if task is not None]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def run(call: Callable[..., Load], folder: Path, bodies: list[bytes], **options: object) -> Load:

@@ -184,7 +184,7 @@ def test_events_come_back_and_the_report_counts_them(stack: Stack, api: httpx.Cl
     report = api.get("/experiments/e2e/report", params={"as_of": as_of}, headers=bearer(stack, "report"))
     assert report.status_code == 200, report.text
     for arm in report.json()["arms"]:
-        name = arm["name"]
+        name = arm["arm"]
         assert (arm["units"], arm["impressions"], arm["clicks"], arm["conversions"]) == (
             arms[name],
             arms[name],
