@@ -118,7 +118,7 @@ class Serving:
     async def _from_policy(self, request: GenerateRequest, order: Order, unit: bytes, deadline: float, gone: Gone) -> Choice:
         """The policy's own text: from the pool, else written now. Raises _NoText."""
         head = self._heads.get(order.key) if self._settings.pool else None
-        if head is None:  # the first time this process sees the key: the fallback is made while the database and the model are asked
+        if head is None or not head.texts:  # the fallback is made while the database and the model are asked
             self._fallback.prepare(fallback_key(order.spec, order.brief), order.brief, order.spec)
         if head is None and self._settings.pool:
             head = await self._load(order.key, deadline)

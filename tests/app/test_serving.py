@@ -12,6 +12,9 @@ from fakes import FakePolicyServer
 from fastapi import FastAPI
 from service import BAD, GOOD, KAFFEE, Generate, a_request, start_experiment
 
+from adtext.spec import load_spec
+from app.contract import GenerateRequest
+from app.services.pool import pool_key
 from app.tokens import Sealer
 
 Database = psycopg.Connection[tuple[Any, ...]]
@@ -104,6 +107,16 @@ async def test_a_late_model_costs_this_caller_its_text_and_the_next_one_nothing(
         while (answer := await generate(body))["texts"][0]["source"] != "pool":
             await asyncio.sleep(0.05)
     assert answer["reason"] is None and len(upstream.bodies) == 1
+
+
+async def test_a_pool_known_to_be_empty_costs_no_fallback(generate: Generate, upstream: FakePolicyServer, app: FastAPI) -> None:
+    body = a_request(deadline_ms=800)
+    brief = GenerateRequest.model_validate(body).brief
+    key = pool_key(app.state.platform.live.registry.champion.version, load_spec("google_rsa"), brief)
+    await app.state.platform.serving._loading.load(key)  # as a prefill leaves it that found nothing to keep
+    upstream.delay = 3.0
+    answer = await generate(body)
+    assert (answer["reason"], answer["texts"][0]["source"]) == ("deadline", "advertiser")
 
 
 async def test_a_refusing_model_is_replaced_by_the_advertisers_text(generate: Generate, upstream: FakePolicyServer) -> None:
