@@ -22,7 +22,8 @@ class RewardConfig:
     half: str = "all"  # which advertisers' rows: all | policy | judge; the last two never overlap
     held_out: float = 0.15  # share of groups (advertisers, stories) that no gradient sees: early stopping and calibration
     tested: float = 0.15  # share of groups that no choice reads: the reported metrics
-    members: int = 5  # of the ensemble, each with its own seed and bootstrap sample of groups
+    members: int = 5  # of the ensemble, each with its own seed
+    bootstrap: bool = True  # each member learns from a bootstrap sample of groups
     bottom: tuple[int, ...] = (128,)  # widths of the shared bottom
     tower: tuple[int, ...] = (64,)  # widths of each head's own layers
     dropout: float = 0.2

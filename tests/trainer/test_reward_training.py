@@ -152,11 +152,13 @@ def test_a_bootstrap_sample_draws_whole_groups() -> None:
     assert np.array_equal(times, np.round(times)) and times.sum() == len(cells.groups) and times.max() > 1
 
 
-def test_a_batch_holds_texts_that_competed_and_an_epoch_every_cell_once() -> None:
+@pytest.mark.parametrize("by_brief", [True, False])
+def test_an_epoch_takes_every_cell_once_and_keeps_competing_texts_together_when_they_are_ranked(by_brief: bool) -> None:
     batch = as_batch(a_market(groups=10, texts=4))
-    pieces = list(batches(batch, 8, torch.Generator().manual_seed(0)))
+    pieces = list(batches(batch, 8, torch.Generator().manual_seed(0), by_brief=by_brief))
     assert sorted(torch.cat([piece.text for piece in pieces]).tolist()) == sorted(batch.text.tolist())
-    assert all(len(piece.brief.unique()) == 2 for piece in pieces)
+    most = max(len(piece.brief.unique()) for piece in pieces)
+    assert (most == 2) == by_brief
 
 
 def test_the_service_reaches_snapshots_and_configs_without_torch() -> None:

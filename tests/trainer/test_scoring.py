@@ -121,7 +121,7 @@ def trainer(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_program_trains_and_evaluates_and_refuses_in_one_line(snapshot: Path, tmp_path: Path) -> None:
-    quick = [f"--set={setting}" for setting in ("encoder=hashed", "members=1", "epochs=1")]
+    quick = [f"--set={setting}" for setting in ("encoder=hashed", "members=1", "epochs=6", "learning_rate=0.01", "batch_cells=64")]
     done = trainer("train-reward", "--snapshot", snapshot, "--out", tmp_path, *quick)
     assert done.returncode == 0, done.stderr
     model = Path(done.stdout.splitlines()[-1])

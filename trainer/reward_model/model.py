@@ -40,15 +40,14 @@ class Batch:
 class SharedBottom(nn.Module):
     """[B] click logit and [B] conversion logit given a click.
 
-    The first layer is linear in [query, ad, text, query∘text, ad∘text]. The place of display moves the click logit only, by
-    a number of its own; texts are scored at place 0, so what the place did is not credited to the text.
+    The first layer is linear in [query, ad, text], so it is taken once for every distinct string of a batch. The place of display moves the
+    click logit only, by a number of its own; texts are scored at place 0, so what the place did is not credited to the text.
     """
 
     def __init__(self, dim: int, config: RewardConfig) -> None:
         super().__init__()
         first, *rest = config.bottom
         self.query, self.ad, self.text = (nn.Linear(dim, first, bias=part == 2) for part in range(3))
-        self.query_text, self.ad_text = (nn.Linear(dim, first, bias=False) for _ in range(2))
         self.bottom = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout), *_layers(first, rest, config.dropout))
         self.ctr, self.cvr = (
             nn.Sequential(*_layers(config.bottom[-1], config.tower, config.dropout), nn.Linear((*config.bottom, *config.tower)[-1], 1))
@@ -56,9 +55,9 @@ class SharedBottom(nn.Module):
         )
         self.place = nn.Parameter(torch.zeros(MAX_POSITIONS))
 
-    def forward(self, query: Tensor, ad: Tensor, text: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-        """query, ad, text [B, dim] embeddings; position [B]."""
-        mixed = self.query(query) + self.ad(ad) + self.text(text) + self.query_text(query * text) + self.ad_text(ad * text)
+    def forward(self, vectors: Tensor, query: Tensor, ad: Tensor, text: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """vectors [strings, dim]; query, ad, text [B] index it; position [B]."""
+        mixed = _of_each(self.query, vectors, query) + _of_each(self.ad, vectors, ad) + _of_each(self.text, vectors, text)
         hidden = self.bottom(mixed)
         examined = self.place[position.clamp(max=MAX_POSITIONS - 1)] - self.place[0]
         return self.ctr(hidden).squeeze(1) + examined, self.cvr(hidden).squeeze(1)
@@ -105,6 +104,11 @@ def _conditional(score: Tensor, counts: Tensor, batch: Batch) -> Tensor:
     share = torch.zeros(briefs).index_add(0, segment, (offered - top[segment]).exp())
     chosen = offered - top[segment] - share.log()[segment]
     return -(counts * chosen).sum() / counts.sum().clamp(min=1.0)
+
+
+def _of_each(layer: nn.Module, vectors: Tensor, index: Tensor) -> Tensor:
+    distinct, place = torch.unique(index, return_inverse=True)
+    return layer(vectors[distinct])[place]  # type: ignore[no-any-return]
 
 
 def _layers(width: int, widths: Sequence[int], dropout: float) -> list[nn.Module]:

@@ -115,9 +115,8 @@ def member_logits(members: Sequence[SharedBottom], vectors: torch.Tensor, *indic
     for start in range(0, len(indices[0]), _CHUNK):
         part = slice(start, start + _CHUNK)
         query, ad, text, position = (torch.from_numpy(one[part]) for one in indices)
-        triple = vectors[query], vectors[ad], vectors[text]
         for row, member in enumerate(members):
-            to_click, to_conversion = (logit.double() for logit in member(*triple, position))
+            to_click, to_conversion = (logit.double() for logit in member(vectors, query, ad, text, position))
             log_both = logsigmoid(to_click) + logsigmoid(to_conversion)
             click[row, part], both[row, part] = to_click, log_both - torch.log1p(-log_both.exp())
     return click, both

@@ -58,7 +58,7 @@ def train_ensemble(
     check = as_batch(held_out)
     members = []
     for number in range(config.members):
-        cells = resampled(training, config.seed * 1000 + number)
+        cells = resampled(training, config.seed * 1000 + number) if config.bootstrap else training
         path = checkpoints / f"member-{number}.pt" if checkpoints else None
         with torch.random.fork_rng(devices=[]):
             state = _start(cells, vectors, config, number)
@@ -105,15 +105,15 @@ def as_batch(cells: Cells) -> Batch:
 
 
 def predict(model: SharedBottom, batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
-    return model(vectors[batch.query], vectors[batch.ad], vectors[batch.text], batch.position)  # type: ignore[no-any-return]
+    return model(vectors, batch.query, batch.ad, batch.text, batch.position)  # type: ignore[no-any-return]
 
 
-def batches(whole: Batch, size: int, order: torch.Generator) -> Iterator[Batch]:
-    """Batches of about `size` cells. Briefs come in random order and stay together, so that a batch holds texts that competed."""
-    briefs = int(whole.brief.max()) + 1
-    rank = torch.randperm(briefs, generator=order)[whole.brief]
-    within = torch.rand(len(rank), generator=order, dtype=torch.float64)
-    for chosen in torch.split(torch.argsort(rank + within), size):
+def batches(whole: Batch, size: int, order: torch.Generator, *, by_brief: bool) -> Iterator[Batch]:
+    """Batches of `size` cells in random order; by_brief: briefs in random order, the cells of each together, so that they compete."""
+    rank = torch.rand(len(whole.brief), generator=order, dtype=torch.float64)
+    if by_brief:
+        rank += torch.randperm(int(whole.brief.max()) + 1, generator=order)[whole.brief]
+    for chosen in torch.split(torch.argsort(rank), size):
         yield whole.at(chosen)
 
 
@@ -131,7 +131,7 @@ def _epoch(state: MemberState, cells: Cells, vectors: Tensor, config: RewardConf
     state.model.train()
     total = torch.zeros(())
     whole = as_batch(cells)
-    for batch in batches(whole, config.batch_cells, state.order):
+    for batch in batches(whole, config.batch_cells, state.order, by_brief=config.ranking_weight > 0):
         click, conversion = predict(state.model, batch, vectors)
         loss = entire_space_loss(click, conversion, batch)
         total += loss.detach() * batch.impressions.sum()
