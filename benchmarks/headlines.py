@@ -82,10 +82,11 @@ def judge(packages: Packages, found: Mapping[str, Floats]) -> dict[str, Any]:
 
 
 def show(console: Console, title: str, figures: Mapping[str, Any]) -> None:
-    table = Table("model", *(f"p < {level:g} (goal {GOALS[level]})" for level in LEVELS), title=title, box=None)
+    heads = (f"p < {level:g}, pairs (goal {GOALS[level]})" for level in LEVELS)
+    table = Table("model", *heads, title=title, box=None)
     for name, by_level in figures.items():
         values = [(one["accuracy"], *one["interval"], one["pairs"]) for one in by_level.values()]
-        table.add_row(name, *(f"{value:.3f} [{low:.3f}, {high:.3f}] of {pairs:,}" for value, low, high, pairs in values))
+        table.add_row(name, *(f"{value:.3f} [{low:.3f}, {high:.3f}], {pairs:,}" for value, low, high, pairs in values))
     console.print(table)
 
 
