@@ -1,0 +1,43 @@
+"""What a rollout returns, whichever engine wrote it: G completions of each prompt, as the ids that were sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trainer.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled text y_i. Its ids are never made again from its text: that could give other tokens than those that were sampled."""
+
+    ids: tuple[int, ...]  # as sampled; ends with the end-of-text id when finished
+    text: str  # decoded without special tokens
+    finished: bool  # False: cut at the longest length, so no end-of-text
+    logprobs: tuple[float, ...] | None  # the sampler's own log π, one per id, for the drift check; never π_old
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The G completions of one prompt: what a sentence advantage is relative to (RELATE eq. 8)."""
+
+    prompt: Prompt
+    prompt_ids: tuple[int, ...]  # the prompt as the policy read it, chat template included
+    completions: tuple[Completion, ...]
+
+
+class Rollout(Protocol):
+    """Samples from π_θ itself: temperature 1, top-p 1, no top-k, no penalty, no constrained decoding."""
+
+    name: str
+
+    def sample(self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int) -> list[Group]:
+        """One group of group_size completions per prompt, in the prompts' order; the same seed and weights give the same groups."""
+
+    def push(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Sample from these weights from now on (a merged copy, never the training weights themselves)."""
