@@ -1,0 +1,184 @@
+"""Speed beside others: training beside torch-rechub's ESMM on the same rows, scoring beside the raw encoder on the same strings."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.market.log import Log, Stories
+from trainer.config import RewardConfig
+from trainer.registry import RewardModelVersion
+from trainer.reward_model.dataset import Cells
+from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
+from trainer.reward_model.metrics import auc
+from trainer.reward_model.model import SharedBottom
+from trainer.reward_model.score import RewardModel, Triple, as_mapping, member_logits
+from trainer.reward_model.train import train_ensemble
+
+BATCH, EPOCHS, DIMS = 2048, 2, (128, 64)  # rows a batch, passes over the rows, widths of the towers: the same on both sides
+PAIRS = 3  # of interleaved runs
+TRIPLES = 10_000
+
+
+def rows_of(log: Log) -> Cells:
+    """Every impression a cell of its own, without its place: torch-rechub has no additive term. A late conversion is none."""
+    stories = log.stories
+    strings = sorted({*stories.text, *stories.ad, *(query for queries in stories.queries for query in queries)})
+    number = {string: at for at, string in enumerate(strings)}
+    groups = sorted(set(stories.group))
+    place = {group: at for at, group in enumerate(groups)}
+    text, ad = (np.array([number[string] for string in kind]) for kind in (stories.text, stories.ad))
+    query = np.array([[number[string] for string in queries] for queries in stories.queries])
+    group = np.array([place[name] for name in stories.group])
+    clicked = ~np.isnan(log.click)
+    converted = clicked & (log.click + np.nan_to_num(log.conversion, nan=np.inf) < 168)
+    return Cells(
+        tuple(strings), tuple(groups), query[log.text, log.query], ad[log.text], text[log.text], group[log.text], log.place * 0,
+        np.ones(len(log.text)), clicked.astype(float), converted.astype(float),
+    )  # fmt: skip
+
+
+def against_rechub(log: Log, encoder: Encoder, folder: Path | None) -> dict[str, Any]:
+    """The same frozen vectors, rows, batch, passes and tower widths; both sides keep the last pass's weights."""
+    if folder:
+        sys.path.insert(0, str(folder))
+    try:
+        import torch_rechub  # type: ignore[import-not-found]  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"{error.name} is missing: pip install --no-deps torch-rechub, or name its folder with --rechub") from error
+    cells = rows_of(log)
+    vectors = torch.from_numpy(encoder.encode(cells.strings))
+    kind = (np.arange(len(cells.groups)) % 20)[cells.group]  # of twenty groups two are tested, one is held out
+    training, tuning, test = cells.where(kind > 2), cells.where(kind == 2), cells.where(kind < 2)
+    seconds: dict[str, list[float]] = {"ours": [], "torch-rechub": []}
+    scores: dict[str, Any] = {}
+    for _ in range(PAIRS):
+        for name, run in (("ours", _ours), ("torch-rechub", _rechub)):
+            start = perf_counter()
+            predict = run(training, tuning, vectors)
+            seconds[name].append(perf_counter() - start)
+            scores[name] = predict(test)
+    rows = len(training) * EPOCHS
+    speed = {name: rows / float(np.median(times)) for name, times in seconds.items()}
+    return {
+        "rows": len(training), "batch": BATCH, "passes": EPOCHS, "widths": DIMS, "rows a second": speed,
+        "ratio of speeds": float(np.median(np.array(seconds["torch-rechub"]) / np.array(seconds["ours"]))),
+        "AUC": {name: _areas(test, *both) for name, both in scores.items()},
+    }  # fmt: skip
+
+
+def _areas(test: Cells, ctr: Any, ctcvr: Any) -> dict[str, float]:
+    assert test.conversions is not None
+    return {
+        "ctr": auc(ctr, test.clicks, test.impressions - test.clicks),
+        "ctcvr": auc(ctcvr, test.conversions, test.impressions - test.conversions),
+    }
+
+
+def _ours(training: Cells, tuning: Cells, vectors: torch.Tensor) -> Any:
+    config = RewardConfig(
+        members=1,
+        bootstrap=False,
+        bottom=DIMS[:1],
+        tower=DIMS[1:],
+        dropout=0.0,
+        weight_decay=1e-5,
+        batch_cells=BATCH,
+        epochs=EPOCHS,
+        patience=EPOCHS,
+    )
+    members = train_ensemble(training, tuning, vectors, config)
+
+    def predict(test: Cells) -> tuple[Any, Any]:
+        click, both = member_logits(members, vectors, test.query, test.ad, test.text, test.position)
+        return click[0], both[0]
+
+    return predict
+
+
+def _rechub(training: Cells, tuning: Cells, vectors: torch.Tensor) -> Any:
+    """torch-rechub's own ESMM, trainer and data loader; the vectors are frozen tables of three sparse features."""
+    from torch_rechub.basic.features import SparseFeature  # type: ignore[import-not-found]
+    from torch_rechub.basic.initializers import Pretrained  # type: ignore[import-not-found]
+    from torch_rechub.models.multi_task import ESMM  # type: ignore[import-not-found]
+    from torch_rechub.trainers import MTLTrainer  # type: ignore[import-not-found]
+    from torch_rechub.utils.data import DataGenerator  # type: ignore[import-not-found]
+
+    torch.manual_seed(0)
+    names = ("query", "ad", "text")
+    table = Pretrained(vectors, freeze=True)
+    features = [SparseFeature(name, len(vectors), vectors.shape[1], initializer=table) for name in names]
+    tower = {"dims": list(DIMS), "activation": "relu", "dropout": 0.0}
+    model = ESMM(features[:1], features[1:], dict(tower), dict(tower))
+
+    def columns(cells: Cells) -> dict[str, Any]:
+        return {name: getattr(cells, name) for name in names}
+
+    def labels(cells: Cells) -> Any:
+        assert cells.conversions is not None
+        return np.stack([np.zeros(len(cells)), cells.clicks, cells.conversions], axis=1)
+
+    held = columns(tuning), labels(tuning)
+    loader, *_ = DataGenerator(columns(training), labels(training)).generate_dataloader(*held, *held, batch_size=BATCH)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = MTLTrainer(
+            model, ["classification"] * 3, optimizer_params={"lr": 1e-3, "weight_decay": 1e-5}, n_epoch=EPOCHS, model_path=scratch
+        )
+        for _ in range(EPOCHS):
+            trainer.train_one_epoch(loader)
+
+    def predict(test: Cells) -> tuple[Any, Any]:
+        model.eval()
+        pieces = []
+        with torch.no_grad():
+            for start in range(0, len(test), 8192):
+                part = {name: torch.from_numpy(values[start : start + 8192]) for name, values in columns(test).items()}
+                pieces.append(model(part).numpy())
+        found = np.concatenate(pieces)
+        return found[:, 1], found[:, 2]
+
+    return predict
+
+
+def scoring_speed(stories: Stories, cache: Path) -> dict[str, float]:
+    """Distinct (query, ad, text) triples a second: cold, warm, and the encoder alone on the same distinct strings."""
+    rng = np.random.default_rng(0)
+    ads, queries = sorted(set(stories.ad)), sorted({query for queries in stories.queries for query in queries})
+    chosen = rng.integers(0, [len(queries), len(ads), len(stories.text)], size=(4 * TRIPLES, 3))
+    triples = list(dict.fromkeys(Triple(queries[query], ads[ad], stories.text[text]) for query, ad, text in chosen))[:TRIPLES]
+    strings = sorted({string for triple in triples for string in triple})
+    encoder = SentenceEncoder()
+    encoder.encode(strings[:64])
+    start = perf_counter()
+    encoder.encode(strings)
+    raw = perf_counter() - start
+    cached = _untrained(CachedEncoder(encoder, cache))
+    seconds = []
+    for _ in range(2):
+        start = perf_counter()
+        cached.score(triples)
+        seconds.append(perf_counter() - start)
+    cold, warm = seconds
+    return {
+        "triples": len(triples), "distinct strings": len(strings), "raw encoder strings/s": len(strings) / raw,
+        "cold strings/s": len(strings) / cold, "cold of raw": raw / cold,
+        "warm triples/s": len(triples) / warm, "warm of cold": cold / warm,
+    }  # fmt: skip
+
+
+def _untrained(encoder: Encoder) -> RewardModel:
+    """Members of the usual size and number; what they learned does not matter to their speed."""
+    config = RewardConfig()
+    calibration = {"ctr": (1.0, 0.0), "ctcvr": (1.0, 0.0)}
+    version = RewardModelVersion(
+        version="untrained", encoder=encoder.name, target="ctcvr", data="", config=as_mapping(config), calibration=calibration,
+        created_at=datetime.now(UTC),
+    )  # fmt: skip
+    return RewardModel(version, encoder, tuple(SharedBottom(encoder.dim, config).eval() for _ in range(config.members)))
