@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -62,6 +62,45 @@ class LoraSettings:
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not self.targets:
             raise ConfigError(f"lora rank {self.rank} and alpha {self.alpha} must be at least 1, and targets {self.targets} not empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftConfig:
+    """Supervised fine-tuning on reference texts: the baseline of the two-stage way, and where GRPO starts (RELATE §4.1.3)."""
+
+    language: str = "en"
+    lora: LoraSettings | None = field(default_factory=LoraSettings)  # null: all weights learn
+    dtype: str = "float32"  # of the weights; those of an adapter stay float32
+    epochs: int = 1
+    batch_size: int = 4  # queries a step, each with all its references
+    micro_batch: int = 1  # queries in one forward pass
+    learning_rate: float = 5e-4
+    warmup_steps: int = 5
+    gradient_checkpointing: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_below_one(self, "epochs", "batch_size", "micro_batch")
+        refuse_dtype(self.dtype, trains_all=self.lora is None)
+        if self.batch_size % self.micro_batch:
+            raise ConfigError(f"batch_size {self.batch_size} must be a multiple of micro_batch {self.micro_batch}")
+        if self.learning_rate <= 0 or self.warmup_steps < 0:
+            raise ConfigError(f"learning_rate {self.learning_rate} must be positive, warmup_steps {self.warmup_steps} not negative")
+
+
+def refuse_below_one(config: object, *names: str) -> None:
+    """ConfigError for a count that is not at least 1."""
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} {getattr(config, name)} must be at least 1")
+
+
+def refuse_dtype(dtype: str, *, trains_all: bool) -> None:
+    """ConfigError for a dtype that cannot learn: a bfloat16 weight swallows a step of 1e-5, an adapter over frozen ones does not."""
+    if dtype not in ("float32", "bfloat16"):
+        raise ConfigError(f"dtype {dtype!r} is unknown: use float32 or bfloat16")
+    if dtype == "bfloat16" and trains_all:
+        raise ConfigError("dtype bfloat16 with all weights learning would swallow small steps: use float32, or set lora")
 
 
 Config = TypeVar("Config")
