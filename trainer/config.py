@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml  # type: ignore[import-untyped]
 
@@ -103,6 +103,127 @@ def refuse_dtype(dtype: str, *, trains_all: bool) -> None:
         raise ConfigError("dtype bfloat16 with all weights learning would swallow small steps: use float32, or set lora")
 
 
+TERMS = ("length", "format", "relevance", "correctness", "risk", "diversity", "ctcvr")  # of the reward (DESIGN §5)
+CHARGEABLE = ("correctness", "risk", "diversity")  # terms that know which tokens to charge
+Aggregation = Literal["sum", "sequence", "token"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DualSettings:
+    """Eq. 1 by dual ascent: μ ← clip(μ + rate · (τ − EMA(batch mean)), 0, 10); μ_q multiplies λ1, μ_d multiplies λ2."""
+
+    quality: float = 0.94  # τ_q: raw compliance (RELATE table 1)
+    diversity: float = 0.82  # τ_d
+    rate: float = 0.1  # η
+    memory: float = 0.9  # of the moving average
+
+    def __post_init__(self) -> None:
+        if not (0 < self.quality <= 1 and 0 < self.diversity <= 1 and self.rate > 0 and 0 <= self.memory < 1):
+            raise ConfigError(f"dual: quality {self.quality} and diversity {self.diversity} lie in (0, 1], rate {self.rate} above 0, "
+                              f"memory {self.memory} in [0, 1)")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What stops a run, measured as means of the latest `window` steps: the policy has left its language, or learned to cheat."""
+
+    window: int = 5
+    kl: float = 0.5  # to π_ref, nats a token
+    shortest: float = 0.6  # tokens a text, as a share of the first window's
+    longest: float = 1.5
+    distinct: float = 0.5  # distinct texts a brief, as a share of the group size
+    gap: float = 0.25  # rise of (training − held-out reward model) over the first window's, both in [0, 1]
+
+    def __post_init__(self) -> None:
+        if self.window < 1 or not 0 <= self.shortest < 1 < self.longest or self.kl <= 0 or self.gap <= 0 or not 0 <= self.distinct < 1:
+            raise ConfigError(f"limits {self} must hold: window ≥ 1, shortest < 1 < longest, kl > 0, gap > 0, 0 ≤ distinct < 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrpoConfig:
+    """One GRPO run (DESIGN §5, §6; RELATE §4.1)."""
+
+    language: str = "en"  # of the prompts
+    steps: int = 150  # optimiser steps (RELATE table 3)
+    group_size: int = 5  # G, texts sampled per prompt
+    batch_size: int = 1440  # texts per optimiser step, over all ranks
+    max_completion: int = 96  # tokens a text, R_max
+    seed: int = 0
+
+    rollout: Literal["hf", "vllm"] = "hf"
+    drift: float = 0.05  # mean |Δ log p| of sampler and trainer beyond which the sampler's weights are stale; bf16 rounding stays under it
+    launcher: Literal["local", "ray"] = "local"
+    engine: Literal["torch", "deepspeed"] = "torch"  # deepspeed: ZeRO stage 2
+    ranks: int = 1
+
+    precision: Literal["float32", "bfloat16"] = "float32"  # of forward and backward; masters are float32
+    lora: LoraSettings | None = None
+    checkpointing: bool = False
+    shared_prompt: bool = True  # one forward over [prompt, y_1 … y_G]
+    micro_groups: int = 1  # groups per forward and backward
+
+    learning_rate: float = 1e-6
+    warmup: int = 5  # steps
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    updates: int = 1  # optimiser steps per rollout
+    beta: float = 0.02  # of the KL to π_ref
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    aggregation: Aggregation = "sum"
+
+    sentence_terms: dict[str, float] = field(default_factory=lambda: {"length": 0.5, "format": 0.5, "relevance": 1.0, "ctcvr": 1.0})
+    token_terms: dict[str, float] = field(default_factory=lambda: {"correctness": 2.0, "risk": 2.0, "diversity": 0.5})  # λ, eq. 5
+    alpha: float = 1.0  # of token advantages, eq. 7
+    kappa: float = 1.0  # standard deviations of the ensemble that a predicted CTCVR is lowered by
+    relevance_encoder: str = "minilm"
+    constraints: Literal["none", "dual"] = "none"
+    dual: DualSettings = DualSettings()
+    limits: Limits = Limits()
+    checkpoint_every: int = 10  # steps
+
+    @property
+    def prompts_per_step(self) -> int:
+        return self.batch_size // self.group_size
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "max_completion", "ranks", "micro_groups", "updates", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)} must be at least 1")
+        if self.group_size < 2:
+            raise ConfigError(f"group_size {self.group_size} leaves nothing to compare within a group: use at least 2, such as 5")
+        if self.batch_size < 1 or self.batch_size % (self.group_size * self.ranks):
+            raise ConfigError(f"batch_size {self.batch_size} must be a multiple of group_size {self.group_size} × ranks {self.ranks}")
+        if self.learning_rate <= 0 or self.max_grad_norm <= 0 or min(self.warmup, self.weight_decay, self.beta, self.alpha, self.kappa) < 0:
+            raise ConfigError("learning_rate and max_grad_norm must be positive; warmup, weight_decay, beta, alpha, kappa not negative")
+        if not (0 < self.clip_low < 1 and self.clip_high > 0):
+            raise ConfigError(f"clip_low {self.clip_low} must lie in (0, 1) and clip_high {self.clip_high} above 0")
+        if self.ranks > 1 and self.engine == "torch":
+            raise ConfigError(f"ranks {self.ranks} need engine: deepspeed; engine: torch is one process")
+        self._check_choices()
+        self._check_terms()
+
+    def _check_choices(self) -> None:
+        types = get_type_hints(type(self))
+        for name in ("rollout", "launcher", "engine", "precision", "aggregation", "constraints"):
+            if (value := getattr(self, name)) not in get_args(types[name]):
+                raise ConfigError(f"{name} {value!r} is unknown: use one of {', '.join(get_args(types[name]))}")
+
+    def _check_terms(self) -> None:
+        if unknown := sorted((self.sentence_terms.keys() | self.token_terms.keys()) - set(TERMS)):
+            raise ConfigError(f"{', '.join(unknown)}: no such reward term; there are {', '.join(TERMS)}")
+        if twice := sorted(self.sentence_terms.keys() & self.token_terms.keys()):
+            raise ConfigError(f"{', '.join(twice)}: at sentence level and at token level; a term counts once, so take it out of one")
+        if spanless := sorted(self.token_terms.keys() - set(CHARGEABLE)):
+            raise ConfigError(f"{', '.join(spanless)}: known of a whole text only; at token level there are {', '.join(CHARGEABLE)}")
+        if any(value < 0 for value in (*self.sentence_terms.values(), *self.token_terms.values())):
+            raise ConfigError("weights in sentence_terms and penalties in token_terms must not be negative")
+        if not any(self.sentence_terms.values()):
+            raise ConfigError("sentence_terms hold no weight above 0: a group needs one, such as length: 0.5")
+        if self.constraints == "dual" and not self.token_terms:
+            raise ConfigError("constraints: dual scales the penalties of token_terms, and there are none")
+
+
 Config = TypeVar("Config")
 
 
@@ -136,11 +257,11 @@ def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] 
 
 def from_mapping(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """The config with these values, each of its field's type."""
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # every kind is one of this file's dataclasses
+    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]  # every kind is one of this file's dataclasses
     if unknown := sorted(set(values) - set(known)):
         raise ConfigError(f"{', '.join(unknown)}: no such setting; there are {', '.join(known)}")
     types = get_type_hints(kind)
-    needed = (name for name, field in known.items() if field.default is MISSING and field.default_factory is MISSING)
+    needed = (name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING)
     if missing := [name for name in needed if name not in values]:
         raise ConfigError(f"{', '.join(missing)} must be set")
     return kind(**{name: _typed(name, value, types[name]) for name, value in values.items()})
@@ -149,6 +270,8 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any]) -> Config:
 def _typed(name: str, value: Any, wanted: Any) -> Any:
     """The value as its field's type: a number, word, list, mapping, or a config inside this one; None where the field may be absent."""
     options = get_args(wanted)
+    if get_origin(wanted) is Literal:
+        return value  # its config says which are allowed
     if type(None) in options:
         return None if value is None else _typed(name, value, next(one for one in options if one is not type(None)))
     if is_dataclass(wanted) and isinstance(value, Mapping):

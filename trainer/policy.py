@@ -73,7 +73,7 @@ def _with_adapter(model: Any, folder: Path, lora: LoraSettings | None) -> Any:
 
     adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=lora is not None)
     if lora is None:
-        return adapted.merge_and_unload()  # type: ignore[operator]  # PEFT types it as a module's attribute
+        return adapted.merge_and_unload()
     rank = cast(Any, adapted.peft_config[TRAINED]).r
     if rank != lora.rank:
         raise ConfigError(f"{folder} is an adapter of rank {rank}, the config says {lora.rank}: set lora.rank={rank}, or merge it first")
