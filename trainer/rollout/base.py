@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from trainer.prompts import Prompt
 
-    from trainer.prompts import Prompt
+if TYPE_CHECKING:  # a reader of logged groups needs no torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,88 @@
+"""The GRPO objective, token by token (RELATE eq. 6), and what to watch while it falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Aggregation = Literal["sum", "sequence", "token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """Sums over the tokens of one batch, so that batches add up; the means come from `mean`."""
+
+    tokens: Tensor  # how many
+    kl: Tensor  # Σ k3 estimate of D_KL(π_θ ‖ π_ref), in nats; 0 without a reference
+    clipped_low: Tensor  # tokens whose gradient the clip took: ratio below 1 - ε_low and negative advantage
+    clipped_high: Tensor  # ratio above 1 + ε_high and positive advantage
+    ratio: Tensor  # Σ π_θ/π_old
+
+    def __add__(self, other: Diagnostics) -> Diagnostics:
+        return Diagnostics(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    def mean(self) -> dict[str, float]:
+        """Each as a mean over tokens."""
+        tokens = max(float(self.tokens), 1.0)
+        names = ("kl", "clipped_low", "clipped_high", "ratio")
+        return {name: float(getattr(self, name)) / tokens for name in names}
+
+
+def grpo_loss(
+    logp: Tensor,
+    old_logp: Tensor,
+    ref_logp: Tensor | None,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float,
+    clip_high: float,
+    beta: float,
+    aggregation: Aggregation,
+    max_completion: int,
+) -> tuple[Tensor, Diagnostics]:
+    """Minus RELATE's eq. 6, per token -[min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) - β · KL], aggregated over N texts of at most T tokens.
+
+    ρ = exp(logp - old_logp);  KL = exp(ref_logp - logp) - (ref_logp - logp) - 1 ≥ 0        k3, Schulman 2020: http://joschu.net/blog/kl-approx.html
+
+    logp, old_logp, ref_logp, advantages [N, T]; mask [N, T] is 1 on sampled tokens, 0 on padding. ref_logp may be None where beta = 0.
+    aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant; a token weighs the same in every text
+                  sequence  1/N · Σ_i mean_t                   each text weighs the same (DeepSeekMath's GRPO)
+                  token     Σ_i Σ_t / Σ_i |y_i|                mean over all tokens (DAPO)
+    """
+    ratio = torch.exp(logp - old_logp)
+    gain = torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
+    if beta == 0:
+        kl = torch.zeros_like(logp)
+        loss = -gain
+    elif ref_logp is None:
+        raise ValueError(f"beta {beta} needs the reference's log-probabilities: pass ref_logp, or set beta to 0")
+    else:
+        ahead = ref_logp - logp
+        kl = torch.exp(ahead) - ahead - 1
+        loss = beta * kl - gain
+
+    mask = mask.to(logp.dtype)
+    with torch.no_grad():
+        watched = Diagnostics(
+            tokens=mask.sum(),
+            kl=(kl * mask).sum(),
+            clipped_low=((ratio < 1 - clip_low) & (advantages < 0)).mul(mask).sum(),
+            clipped_high=((ratio > 1 + clip_high) & (advantages > 0)).mul(mask).sum(),
+            ratio=(ratio * mask).sum(),
+        )
+    return _aggregate(loss * mask, mask, aggregation, max_completion), watched
+
+
+def _aggregate(loss: Tensor, mask: Tensor, aggregation: Aggregation, max_completion: int) -> Tensor:
+    match aggregation:
+        case "sum":
+            return loss.sum() / (len(loss) * max_completion)
+        case "sequence":
+            return (loss.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean()  # an empty text adds nothing
+        case "token":
+            return loss.sum() / mask.sum().clamp(min=1)
+    raise ValueError(f"aggregation {aggregation!r} is unknown: use sum, sequence or token")
