@@ -4,6 +4,7 @@
     fit_taste.py  makes taste.json from the taste half
     users.py      how users click and convert: taste, clickbait, query × wording, segments, fatigue, places, delays
     log.py        impressions of the other half's headlines, written as a snapshot
+    ads.py        search ads to show in their place: references of the training advertisers and rewordings of them
 
 Everything but fit_taste sees only the other half.
 """

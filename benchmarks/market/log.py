@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,8 +130,11 @@ def _seen_before(unit: Ints, phrases: Ints, shown: Floats) -> Ints:
     return seen
 
 
-def write_snapshot(log: Log, folder: Path) -> Manifest:
-    """The log as `relate export` writes one: late conversions are there with their times, and attribution leaves them out."""
+def write_snapshot(log: Log, folder: Path, *, watch: Callable[[Sequence[int]], Iterable[int]] = iter) -> Manifest:
+    """The log as `relate export` writes one: late conversions are there with their times, and attribution leaves them out.
+
+    watch: wraps the parts written, to show progress.
+    """
     begin = AS_OF - timedelta(days=DAYS) - timedelta(hours=WINDOW_HOURS) - LATENESS - timedelta(hours=1)
     writer = SnapshotWriter(folder)
     stories = log.stories
@@ -143,7 +147,7 @@ def write_snapshot(log: Log, folder: Path) -> Manifest:
     )  # fmt: skip
     names = np.array(ids, dtype=object)
     queries = np.array(stories.queries, dtype=object)
-    for start in range(0, len(log.text), _CHUNK):
+    for start in watch(range(0, len(log.text), _CHUNK)):
         part = slice(start, start + _CHUNK)
         text = log.text[part]
         clicked_h = log.shown_h[part] + log.click[part]
@@ -154,7 +158,7 @@ def write_snapshot(log: Log, folder: Path) -> Manifest:
             "conversion_at": _known(_times(begin, clicked_h + log.conversion[part])), "invalid": np.zeros(len(text), dtype=bool),
         }  # fmt: skip
         writer.add_rows(pa.table({one.name: pa.array(rows[one.name], one.type) for one in EXPOSURES}, schema=EXPOSURES))
-    return writer.close(as_of=AS_OF, arms=[ARM])
+    return writer.close(as_of=AS_OF, arms=[ARM], since=begin, until=begin + timedelta(days=DAYS))
 
 
 def _times(begin: datetime, hours: Floats) -> pd.DatetimeIndex:

@@ -1,11 +1,13 @@
 """How simulated users click and convert. The truth that reward models and policies are held to.
 
-    logit P(click)   = base + appeal + bait + match(query, text) + intent(query)·style(text) + quirk(text)
+    logit P(click)   = base + appeal + bait + match(query, text) - flaws + intent(query)·style(text) + quirk(text)
                        + segment·style(text) + place - fatigue
-    logit P(convert | click) = base - bait + substance + intent'(query)·style(text) + quirk'(text) + segment'
+    logit P(convert | click) = base - bait + substance + match(query, text) + intent'(query)·style(text) + quirk'(text) + segment'
 
-appeal is the fitted taste; bait ("you won't believe", "what happens") wins clicks that do not convert; substance is numbers and names.
-intent and quirk are drawn from hashes of words, so no encoder can know them for new queries and phrases; nobody logs a user's segment.
+appeal is the fitted taste; bait ("you won't believe", "what happens") wins clicks that do not convert; substance is numbers and names;
+match says how far the text takes up the query's words; flaws are words said twice and descriptions that begin or break off inside a
+sentence. intent and quirk are drawn from hashes of words, so no encoder can know them for new queries and phrases; nobody logs a user's
+segment. A search ad is read as one text, title first.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 from scipy.stats import norm
 
+from adtext.brief import AdBrief, AdText
 from benchmarks.market.taste import Floats, Taste, words_of
+from trainer.snapshot import describe_text
 
 Ints = npt.NDArray[np.int64]
 PLACES = (0.0, -0.5, -0.95, -1.3)  # added to the click logit by place of display
@@ -29,9 +33,9 @@ SEGMENTS = 3
 FATIGUE = 0.3  # times log(1 + how often the unit saw the phrase before)
 DELAY_MEDIAN_H, DELAY_SIGMA = 20.0, 1.5  # of a conversion after its click, log-normal
 STYLES = 4
-_BASE = {"click": float(logit(0.045)), "convert": float(logit(0.046))}
-_WEIGHTS = {"appeal": 0.30, "bait": 0.15, "match": 0.08, "intent": 0.05, "quirk": 0.06, "segment": 0.10}
-_CONVERT = {"bait": -0.40, "substance": 0.25, "intent": 0.05, "quirk": 0.05}
+_BASE = {"click": float(logit(0.048)), "convert": float(logit(0.035))}
+_WEIGHTS = {"appeal": 0.30, "bait": 0.15, "match": 0.5, "flaws": -0.4, "intent": 0.05, "quirk": 0.06, "segment": 0.10}
+_CONVERT = {"bait": -0.40, "substance": 0.25, "match": 0.4, "intent": 0.05, "quirk": 0.05}
 _BAIT = re.compile(
     r"\b(?:you won't believe|what happen(?:s|ed)|this is (?:what|why|how)|here's (?:what|why|how)|watch|wait|guess|secret|shocking)\b"
     r"|\b(?:amazing|insane|mind|incredible|unbelievable|wtf|epic|crazy|ever|never|everyone|nobody)\b"
@@ -46,6 +50,7 @@ class Wording:
     appeal: Floats
     bait: Floats
     substance: Floats
+    flaws: Floats
     click_quirk: Floats
     convert_quirk: Floats
     style: Floats  # [n, STYLES]
@@ -73,11 +78,16 @@ class Users:
         both = np.mean([expit(click + to_click) * expit(convert + to_convert) for to_click, to_convert in segments], axis=0)
         return ctr, both * in_window(7 * 24)
 
+    def true_ctcvr(self, brief: AdBrief, text: AdText) -> float:
+        """True CTCVR of an ad text for a brief, whoever wrote it."""
+        return float(self.expected([brief.query], [describe_text(text)])[1][0])
+
     def wording(self, texts: Sequence[str]) -> Wording:
         bait = np.array([min(3.0, float(len(_BAIT.findall(text.lower())))) for text in texts])
         substance = np.array([_substance(text) for text in texts])
         to_click, to_convert = (np.array([_quirk(text, kind) for text in texts]) for kind in ("click", "convert"))
-        return Wording(self.taste.appeal(texts), bait - 0.9, substance, to_click, to_convert, self._style(texts))
+        flaws = np.array([_flaws(text) for text in texts])
+        return Wording(self.taste.appeal(texts), bait - 0.9, substance, flaws, to_click, to_convert, self._style(texts))
 
     def base_logits(self, queries: Sequence[str], texts: Sequence[str], wording: Wording) -> tuple[Floats, Floats]:
         """[n] logits of click and of conversion given a click, before segment, place and fatigue."""
@@ -85,10 +95,11 @@ class Users:
         to_click, to_convert = (np.array([_direction(query, kind) for query in queries]) for kind in ("click", "convert"))
         click = (
             _BASE["click"] + _WEIGHTS["appeal"] * wording.appeal + _WEIGHTS["bait"] * wording.bait + _WEIGHTS["match"] * match
+            + _WEIGHTS["flaws"] * wording.flaws
             + _WEIGHTS["intent"] * (to_click * wording.style).sum(axis=1) + _WEIGHTS["quirk"] * wording.click_quirk
         )  # fmt: skip
         convert = (
-            _BASE["convert"] + _CONVERT["bait"] * wording.bait + _CONVERT["substance"] * wording.substance
+            _BASE["convert"] + _CONVERT["bait"] * wording.bait + _CONVERT["substance"] * wording.substance + _CONVERT["match"] * match
             + _CONVERT["intent"] * (to_convert * wording.style).sum(axis=1) + _CONVERT["quirk"] * wording.convert_quirk
         )  # fmt: skip
         return click, convert
@@ -133,8 +144,18 @@ def _substance(text: str) -> float:
 
 
 def _match(query: str, text: str) -> float:
-    """How many of the query's words the text takes up, as a rough z-score."""
-    return min(2.0, float(len({*words_of(query)} & {*words_of(text)}))) - 0.5
+    """Share of the query's words that the text takes up, singular or plural: 1 from three in five."""
+    asked, said = ({word.removesuffix("s") for word in words_of(one)} for one in (query, text))
+    return min(1.0, len(asked & said) / max(1.0, 0.6 * len(asked)))
+
+
+def _flaws(text: str) -> float:
+    """Faults of writing: words repeated, 1 for three in ten beyond the tenth that any text repeats; 1 for each ragged end of a description."""
+    words = [word for word in words_of(text) if len(word) > 3]
+    repeated = max(0.0, 1 - len(set(words)) / max(1, len(words)) - 0.1) / 0.3
+    _, *lines = text.split("\n")
+    ragged = sum(line[:1].islower() for line in lines) + sum(not line.endswith((".", "!", "?")) for line in lines)
+    return min(2.0, repeated) + ragged
 
 
 def _quirk(text: str, kind: str) -> float:
