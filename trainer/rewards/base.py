@@ -1,0 +1,78 @@
+"""What a reward is: a score of whole texts in [0, 1] and, where it knows which tokens did it, spans to charge (RELATE §3.3, §3.4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from adtext.brief import AdText
+from adtext.checks import Finding, check
+from adtext.fold import Span
+from adtext.prompt import parse
+from adtext.rules import RULES, Rules
+from trainer.prompts import Prompt
+
+FloatArray = npt.NDArray[np.float64]
+
+_TERM_OF_KIND = {"length": "length", "format": "format", "grounding": "correctness", "risk": "risk"}
+TERM_OF: Mapping[str, str] = MappingProxyType({rule: _TERM_OF_KIND[kind] for rule, kind in RULES.items()})  # Finding.rule → its one term
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One raw completion as rewards see it: nothing was filtered."""
+
+    prompt: Prompt
+    completion: str
+    text: AdText | None  # None: it does not parse, and scores 0 on every term
+    findings: tuple[Finding, ...]
+
+    def of(self, term: str) -> list[Finding]:
+        """The findings that belong to one term."""
+        return [finding for finding in self.findings if TERM_OF[finding.rule] == term]
+
+
+def read(prompt: Prompt, completion: str, rules: Rules) -> Sample:
+    """Parse and check one completion."""
+    text = parse(completion, prompt.brief.language)
+    return Sample(prompt, completion, text, tuple(check(text, prompt.brief, prompt.spec, rules)) if text else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Spans that pay `share` of a term's penalty. The shares of one text's charges for a term sum to at most 1 on any token."""
+
+    spans: Mapping[str, tuple[Span, ...]]  # by field, in code points of its value
+    share: float
+
+
+class Reward(Protocol):
+    """One term. Pure: the same samples and state give the same scores."""
+
+    @property
+    def name(self) -> str: ...
+
+    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+        """[N] in [0, 1], 1 is best; 0 where a sample does not parse."""
+        ...
+
+
+class TokenReward(Reward, Protocol):
+    """A term that knows which tokens to charge."""
+
+    def charges(self, sample: Sample) -> list[Charge]:
+        """Nothing for a text without fault, and for one that does not parse."""
+        ...
+
+
+def by_field(places: Iterable[tuple[str, Span]]) -> dict[str, tuple[Span, ...]]:
+    """Spans grouped by the field they stand in."""
+    grouped: dict[str, tuple[Span, ...]] = {}
+    for field, span in places:
+        grouped[field] = (*grouped.get(field, ()), span)
+    return grouped

@@ -1,0 +1,61 @@
+"""CTCVR: how much better than the advertiser's own texts would this one convert, by the reward model? (RELATE §3.3.3; sentence level)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import expit
+
+from adtext.brief import AdText
+from trainer.prompts import Prompt
+from trainer.reward_model.score import RewardModel, Triple
+from trainer.rewards.base import FloatArray, Sample
+
+_LEAST_SCALE = 1e-3  # logits: a reward model that gives every text one score would divide by nothing
+
+
+class Conversion:
+    """σ((ℓ(y) − ℓ_ref)/s), ℓ = ensemble mean of logit pCTCVR − κ · its standard deviation.
+
+    ℓ_ref: mean ℓ over the brief's approved texts, else its reference texts. s: standard deviation of ℓ − ℓ_ref over texts of the policy that
+    GRPO starts from; `fit` sets it once. ½ is as good as the advertiser's own.
+    """
+
+    name = "ctcvr"
+
+    def __init__(self, model: RewardModel, *, kappa: float, scale: float = 1.0) -> None:
+        self.model, self.kappa, self.scale = model, kappa, scale
+        self._reference: dict[Prompt, float] = {}
+
+    def fit(self, samples: Sequence[Sample]) -> None:
+        """Take s from these samples; ValueError where fewer than two of them parse."""
+        lifts = self._lifts([sample for sample in samples if sample.text])
+        if len(lifts) < 2:
+            raise ValueError(f"{len(lifts)} of {len(samples)} texts of the starting policy parse: fine-tune it first (relate train sft)")
+        self.scale = max(float(lifts.std()), _LEAST_SCALE)
+
+    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+        scores = np.zeros(len(samples))
+        written = [at for at, sample in enumerate(samples) if sample.text]
+        if written:
+            scores[written] = expit(self._lifts([samples[at] for at in written]) / self.scale)
+        return scores
+
+    def _lifts(self, samples: Sequence[Sample]) -> FloatArray:
+        """[N] ℓ(y) − ℓ_ref of samples that parse."""
+        for prompt in {sample.prompt for sample in samples} - self._reference.keys():
+            self._reference[prompt] = float(self._lowered([(prompt, text) for text in _own_texts(prompt)]).mean())
+        own = np.array([self._reference[sample.prompt] for sample in samples])
+        return self._lowered([(sample.prompt, sample.text) for sample in samples if sample.text]) - own
+
+    def _lowered(self, pairs: Sequence[tuple[Prompt, AdText]]) -> FloatArray:
+        scores = self.model.score([Triple.of(prompt.brief, text) for prompt, text in pairs])
+        return scores.logit - self.kappa * scores.std
+
+
+def _own_texts(prompt: Prompt) -> tuple[AdText, ...]:
+    texts = prompt.brief.ad.approved or prompt.references
+    if not texts:
+        raise ValueError(f"{prompt.brief.ad.id}, query {prompt.brief.query!r}: no approved and no reference text to compare with; give one")
+    return texts

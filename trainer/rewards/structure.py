@@ -1,0 +1,54 @@
+"""Structural quality: does the text fit its platform's lengths and form? (RELATE §3.3.1, Length and Format; sentence level)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from adtext.brief import AdText
+from adtext.spec import FieldSpec, measure
+from trainer.rewards.base import FloatArray, Sample
+
+_WEIGHT = {"block": 1.0, "review": 0.5, "warn": 0.0}
+
+
+class Length:
+    """Mean over the platform's required fields and those the text has of: 1 inside [min, max]; outside, at most ½ and falling to 0 with the
+    distance, `½ · length/min` below and `½ · max(0, 2 − length/max)` above. A missing field, and one the platform does not have, count 0.
+
+    The step at the border is what makes a text that is one character too long worth less than one that can be shown.
+    """
+
+    name = "length"
+
+    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+        return np.array([_fit(sample.text, sample.prompt.spec.fields) if sample.text else 0.0 for sample in samples])
+
+
+def _fit(text: AdText, limits: Mapping[str, FieldSpec]) -> float:
+    values = dict(text.fields())
+    names = {name for name, limit in limits.items() if limit.required} | values.keys()
+    return float(np.mean([_field(values.get(name), limits.get(name)) for name in sorted(names)]))
+
+
+def _field(value: str | None, limit: FieldSpec | None) -> float:
+    if value is None or limit is None or not value.strip():
+        return 0.0
+    length = measure(value, limit.mode)
+    if length < limit.min:
+        return 0.5 * length / limit.min
+    if length > limit.max:
+        return 0.5 * max(0.0, 2 - length / limit.max)
+    return 1.0
+
+
+class Format:
+    """2^(−Σ w) over the findings of form, w = 1 for one that blocks, ½ for one a person must see, 0 for a note."""
+
+    name = "format"
+
+    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+        return np.array(
+            [0.5 ** sum(_WEIGHT[finding.severity] for finding in sample.of(self.name)) if sample.text else 0.0 for sample in samples]
+        )
