@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from scipy.special import expit
 
 from adtext.examples import load_examples
 from benchmarks.market.log import Log, read_stories, simulate, write_snapshot
@@ -34,7 +35,8 @@ from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
 from trainer.reward_model.hashed import HashedEncoder
 from trainer.reward_model.metrics import Interval, auc, bootstrap, calibration_error, within_brief_auc, within_brief_correlation
 from trainer.reward_model.run import fit
-from trainer.reward_model.score import RewardModel, Triple
+from trainer.reward_model.score import RewardModel, Triple, member_logits
+from trainer.reward_model.train import train_ensemble
 from trainer.snapshot import describe_ad, describe_text, read_snapshot
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "briefs.jsonl"
@@ -52,9 +54,10 @@ def market_part(log: Log, users: Users, folder: Path, cache: Path, watch: Callab
     tested = split(cells, config).tested
     truth = _truth(log, tested)
     oracle, scores = truth["ctcvr"], model.score_cells(tested)
-    rivals = {"CTR only": _ctr_only(cells, config, cache), "CVR on clicks": _cvr_on_clicks(cells, config, cache)}
+    seen = {"CTR only": replace(cells, conversions=None), "CVR on clicks": _clicked(cells)}
+    rivals = {name: _rival(rows, config, model.encoder)(tested) for name, rows in seen.items()}
     watch("rivals trained")
-    predicted = {"reward model": scores.ctcvr, "oracle": oracle} | {name: rival.score_cells(tested).ctcvr for name, rival in rivals.items()}
+    predicted = {"reward model": scores.ctcvr, "oracle": oracle} | rivals
     figures = _figures(tested, oracle, predicted)
     base = float((tested.impressions * oracle).sum() / tested.impressions.sum())
     successes = tested.impressions * oracle
@@ -71,16 +74,19 @@ def market_part(log: Log, users: Users, folder: Path, cache: Path, watch: Callab
     return figures
 
 
-def _ctr_only(cells: Cells, config: RewardConfig, cache: Path) -> RewardModel:
-    return fit(replace(cells, conversions=None), config, cache=cache)
+def _rival(cells: Cells, config: RewardConfig, encoder: Encoder) -> Callable[[Cells], FloatArray]:
+    """The order of a model of one rate: the same ensemble, rows and features; uncalibrated, for only its order is compared."""
+    parts = split(cells, config)
+    vectors = torch.from_numpy(encoder.encode(cells.strings))
+    members = train_ensemble(parts.training, parts.tuning, vectors, config)
+    return lambda at: expit(member_logits(members, vectors, at.query, at.ad, at.text, at.position)[0].mean(axis=0))
 
 
-def _cvr_on_clicks(cells: Cells, config: RewardConfig, cache: Path) -> RewardModel:
+def _clicked(cells: Cells) -> Cells:
     """Conversions of clicked impressions alone: the sample that clicking selected."""
-    assert cells.conversions is not None
     clicked = cells.where(cells.clicks > 0)
     assert clicked.conversions is not None
-    return fit(replace(clicked, impressions=clicked.clicks, clicks=clicked.conversions, conversions=None), config, cache=cache)
+    return replace(clicked, impressions=clicked.clicks, clicks=clicked.conversions, conversions=None)
 
 
 def _truth(log: Log, cells: Cells) -> dict[str, FloatArray]:

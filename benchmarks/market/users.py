@@ -150,7 +150,7 @@ def _match(query: str, text: str) -> float:
 
 
 def _flaws(text: str) -> float:
-    """Faults of writing: words repeated, 1 for three in ten beyond the tenth that any text repeats; 1 for each ragged end of a description."""
+    """Faults of writing: words repeated, 1 for three in ten beyond the tenth that any text repeats; each ragged end of a description, 1."""
     words = [word for word in words_of(text) if len(word) > 3]
     repeated = max(0.0, 1 - len(set(words)) / max(1, len(words)) - 0.1) / 0.3
     _, *lines = text.split("\n")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from adtext.brief import AdBrief, AdText
+from adtext.spec import load_spec
 from benchmarks.market import in_taste_half
+from benchmarks.market.ads import DESCRIPTION, TITLE, ad_stories
 from benchmarks.market.log import QUERIES, WINDOW_HOURS, Stories, simulate, write_snapshot
 from benchmarks.market.users import PLACES, Users, in_window, phrase
+from tests.builders import a_brief
+from trainer.prompts import Prompt
 from trainer.reward_model.dataset import read_cells
 from trainer.snapshot import read_snapshot
 
@@ -88,3 +95,57 @@ def test_most_conversions_come_inside_the_window() -> None:
 
 def test_the_taste_half_is_half() -> None:
     assert np.mean([in_taste_half(f"story {number}") for number in range(2000)]) == pytest.approx(0.5, abs=0.04)
+
+
+def prompts() -> list[Prompt]:
+    """Two advertisers with two queries each."""
+    spec = load_spec("google_rsa")
+    found = []
+    for advertiser, wares in (("Fernhill Running", "wide running shoes"), ("Harrow Honey", "heather honey")):
+        ad = a_brief(locale="en-US").ad.model_copy(update={"id": advertiser.replace(" ", "-"), "advertiser": advertiser})
+        for query in (wares, f"{wares} near me"):
+            references = tuple(AdText(title=f"{wares.title()} {number}", description=f"We sell {wares} {number}.") for number in range(4))
+            brief = AdBrief(query=query, bidwords=(wares,), ad=ad, locale="en-US")
+            found.append(Prompt(brief, spec, references, "train"))
+    return found
+
+
+def test_ads_are_shown_for_the_query_they_were_written_for_and_another_of_their_advertiser() -> None:
+    stories = ad_stories(prompts())
+    assert {*stories.group} == {"Fernhill Running", "Harrow Honey"}
+    assert len({*zip(stories.group, stories.text, strict=True)}) == len(stories.text) > 2 * 2 * 20
+    for group, queries in zip(stories.group, stories.queries, strict=True):
+        assert len({*queries}) == QUERIES and all(("honey" in query) == (group == "Harrow Honey") for query in queries)
+    titles, descriptions = zip(*(text.split("\n") for text in stories.text), strict=True)
+    assert max(map(len, titles)) <= TITLE and max(map(len, descriptions)) <= DESCRIPTION
+
+
+def test_the_same_prompts_and_seed_give_the_same_ads_and_another_seed_others() -> None:
+    assert ad_stories(prompts()) == ad_stories(prompts()) != ad_stories(prompts(), seed=1)
+
+
+HONEY = AdText(title="Heather Honey From Angus", description="Heather honey pressed comb by comb and filled by hand.")
+
+
+@pytest.mark.parametrize(
+    ("worse", "why"),
+    [
+        (AdText(title="Two Line Kites From Whitby", description="Ripstop kites sewn panel by panel and packed by hand."), "off the query"),
+        (
+            AdText(title="Heather Heather Heather", description="Honey honey honey honey honey heather honey heather honey."),
+            "repeated words",
+        ),
+        (AdText(title="Heather Honey From Angus", description="honey pressed comb by comb and filled"), "a ragged description"),
+    ],
+)
+def test_users_prefer_an_ad_that_answers_and_reads_well(worse: AdText, why: str) -> None:
+    brief = a_brief(locale="en-US").model_copy(update={"query": "heather honey"})
+    assert USERS.true_ctcvr(brief, worse) < USERS.true_ctcvr(brief, HONEY), why
+
+
+def test_the_program_writes_a_snapshot_of_ads(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.market", "--impressions", "2000", "--out"]
+    done = subprocess.run([*command, str(tmp_path / "ads")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and read_snapshot(tmp_path / "ads").manifest.rows == 2000, done.stderr
+    again = subprocess.run([*command, str(tmp_path / "ads")], capture_output=True, text=True, check=False)
+    assert again.returncode == 2 and "holds a snapshot already" in again.stderr
