@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from trainer.commands import sft
 from trainer.config import ConfigError, RewardConfig, load_config
 from trainer.snapshot import SnapshotError
 
@@ -68,6 +69,8 @@ def main() -> None:
     judge.add_argument("--model", type=Path, required=True)
     judge.add_argument("--report", type=Path, required=True)
     judge.set_defaults(run=evaluate_reward)
+
+    sft.register(commands)
 
     arguments = parser.parse_args()
     try:

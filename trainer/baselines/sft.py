@@ -1,0 +1,101 @@
+"""Supervised fine-tuning on reference texts with TRL's trainer: the baseline, and the policy that GRPO starts from (RELATE §4.1.3).
+
+The references of a query share its prompt, so a query is one row: the prompt once, then every text, each blind to the others. That is
+P + K·R tokens instead of K·(P + R), with the same loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from trainer.config import SftConfig
+from trainer.policy import completion_ids, load_policy, prompt_ids, save_policy
+from trainer.prompts import Prompt
+
+IGNORED = -100  # the label that a loss leaves out
+
+
+def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Path) -> Path:
+    """Train `policy` on every reference of every prompt and save it in `out`; a killed run goes on from its last checkpoint.
+
+    The loss is -log π(text, end-of-text | prompt), mean over the tokens of a step; the prompt's own tokens are not learned.
+    """
+    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.dtype), lora=config.lora)
+    rows = Dataset.from_list(
+        [
+            {"prompt_ids": prompt_ids(tokenizer, prompt),
+             "texts": [completion_ids(tokenizer, text, prompt.brief.language) for text in prompt.references]}
+            for prompt in prompts
+        ]
+    )  # fmt: skip
+    checkpoints = out / "checkpoints"
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(config, checkpoints),
+        train_dataset=rows,
+        data_collator=lambda batch: shared_rows(batch, tokenizer.eos_token_id),
+        processing_class=tokenizer,
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    save_policy(trainer.model, tokenizer, out)
+    return out
+
+
+def shared_rows(batch: Sequence[Mapping[str, Any]], padding: int) -> dict[str, torch.Tensor]:
+    """Rows [p_1 … p_P-1, p_P, y_1, p_P, y_2, …]: the prompt's last token stands before every text, for its first token is learned there.
+
+    Returns input_ids, position_ids and labels [B, L] and a boolean attention_mask [B, 1, L, L]: a token sees the prompt and its own text.
+    """
+    laid = [_lay_out(row["prompt_ids"], row["texts"]) for row in batch]
+    longest = max(len(ids) for ids, *_ in laid)
+    ids, positions, labels, texts = (
+        torch.tensor([[*row[part], *[fill] * (longest - len(row[part]))] for row in laid])
+        for part, fill in ((0, padding), (1, 0), (2, IGNORED), (3, -1))
+    )
+    earlier = torch.ones(longest, longest, dtype=torch.bool).tril()
+    sees = earlier & ((texts[:, None, :] == 0) | (texts[:, None, :] == texts[:, :, None]))
+    return {"input_ids": ids, "position_ids": positions, "labels": labels, "attention_mask": sees[:, None]}
+
+
+def _lay_out(prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Ids, positions, labels and, of each token, the number of its text; 0 is the prompt."""
+    *shared, last = prompt
+    ids, positions = list(shared), list(range(len(shared)))
+    labels, owners = [IGNORED] * len(shared), [0] * len(shared)
+    for number, text in enumerate(texts, start=1):
+        ids += [last, *text]
+        positions += range(len(shared), len(shared) + 1 + len(text))
+        labels += [IGNORED, *text]
+        owners += [number] * (1 + len(text))
+    return ids, positions, labels, owners
+
+
+def _arguments(config: SftConfig, checkpoints: Path) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(checkpoints),
+        per_device_train_batch_size=config.micro_batch,
+        gradient_accumulation_steps=config.batch_size // config.micro_batch,
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=config.warmup_steps,
+        max_grad_norm=1.0,
+        gradient_checkpointing=config.gradient_checkpointing,
+        bf16=False,  # the weights already have the dtype of the config
+        use_cpu=not torch.cuda.is_available(),
+        save_steps=50,
+        save_total_limit=1,
+        logging_steps=1,
+        report_to="none",
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        seed=config.seed,
+    )
