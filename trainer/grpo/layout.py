@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainer.grpo.attention import NAME, Blocks
 from trainer.grpo.logprobs import selected_logprobs
+from trainer.rollout.base import Group
 
 
 class Ids(NamedTuple):
@@ -22,6 +23,10 @@ class Ids(NamedTuple):
 
     prompt: Sequence[int]
     completions: Sequence[Sequence[int]]
+
+    @classmethod
+    def of(cls, group: Group) -> Ids:
+        return cls(group.prompt_ids, [completion.ids for completion in group.completions])
 
     @property
     def tokens(self) -> int:
@@ -54,14 +59,12 @@ class TokenLogprobs(NamedTuple):
 def pack(groups: Sequence[Ids], *, device: torch.device | str = "cpu", shared: bool = True) -> Layout:
     """The row of these groups, texts in the groups' order. Not shared: the prompt stands before every completion again.
 
-    ValueError for a group with an empty prompt (nothing would predict its first token), or where no text has any token.
+    An empty completion keeps its row of the mask and nothing else. ValueError for an empty prompt: nothing would predict a first token.
     """
     if empty := [number for number, group in enumerate(groups) if not group.prompt]:
         raise ValueError(
             f"group {empty[0]} has an empty prompt: its first tokens have no predictor; render the prompt with its chat template"
         )
-    if not any(completion for group in groups for completion in group.completions):
-        raise ValueError("every completion is empty: nothing to learn from; leave such groups out")
     if not shared:
         groups = [Ids(prompt, [completion]) for prompt, completions in groups for completion in completions]
 
@@ -73,15 +76,16 @@ def pack(groups: Sequence[Ids], *, device: torch.device | str = "cpu", shared: b
     sees = (segments[:, None] == segments) | (owners[:, None] == segments)  # itself, and what it stands behind
     visible = sees & (order[:, None] >= order)
     lengths = torch.tensor([len(text) for text in row.texts])
+    longest = max(int(lengths.max()), 1)
     layout = Layout(
         ids=torch.tensor([row.ids]),
         positions=positions[None],
         visible=visible[None, None],
         blocks=_blocks(row),
         predictors=torch.tensor(row.predictors),
-        predicted_by=torch.tensor(row.predicted_by),
-        sampled=torch.tensor([token for text in row.texts for token in text]),
-        mask=torch.arange(int(lengths.max())) < lengths[:, None],
+        predicted_by=torch.tensor(row.predicted_by, dtype=torch.long),
+        sampled=torch.tensor([token for text in row.texts for token in text], dtype=torch.long),
+        mask=torch.arange(longest) < lengths[:, None],
     )
     return _to(layout, torch.device(device))
 
@@ -152,9 +156,7 @@ def _blocks(row: _Row) -> Blocks:
     prompt_of = torch.tensor(row.prompt_of)
     longest = completion_at.shape[1]
     own = torch.ones(longest, longest, dtype=torch.bool).tril()
-    prompts_seen = in_prompt if in_prompt.all() else in_prompt[prompt_of]
-    if in_prompt.all():  # equal prompts: one mask for all, which attention kernels broadcast
-        prompts_seen = in_prompt[:1]
+    prompts_seen = in_prompt[:1] if in_prompt.all() else in_prompt[prompt_of]  # prompts of one length: one mask for all texts
     texts = len(prompts_seen)
     visible = torch.cat((prompts_seen[:, None].expand(texts, longest, -1), own.expand(texts, -1, -1)), dim=2)
     back = torch.empty(len(row.ids), dtype=torch.long)
@@ -168,7 +170,7 @@ def _blocks(row: _Row) -> Blocks:
 def _padded(segments: Sequence[range]) -> tuple[Tensor, Tensor]:
     """([n, longest] places, [n, longest] bool: not padding)."""
     lengths = torch.tensor([len(places) for places in segments])
-    inside = torch.arange(int(lengths.max())) < lengths[:, None]
+    inside = torch.arange(max(int(lengths.max()), 1)) < lengths[:, None]
     starts = torch.tensor([places.start for places in segments])
     return torch.where(inside, starts[:, None] + torch.arange(inside.shape[1]), 0), inside
 

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Aggregation = Literal["sum", "sequence", "token"]
+from trainer.config import Aggregation
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostics:
-    """Sums over the tokens of one batch, so that batches add up; the means come from `mean`."""
+class Diagnostics(NamedTuple):
+    """Sums over the sampled tokens of one batch, so that batches add up."""
 
     tokens: Tensor  # how many
-    kl: Tensor  # Σ k3 estimate of D_KL(π_θ ‖ π_ref), in nats; 0 without a reference
+    kl: Tensor  # k3 estimate of D_KL(π_θ ‖ π_ref), nats; 0 where beta = 0
     clipped_low: Tensor  # tokens whose gradient the clip took: ratio below 1 - ε_low and negative advantage
     clipped_high: Tensor  # ratio above 1 + ε_high and positive advantage
-    ratio: Tensor  # Σ π_θ/π_old
-
-    def __add__(self, other: Diagnostics) -> Diagnostics:
-        return Diagnostics(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
-
-    def mean(self) -> dict[str, float]:
-        """Each as a mean over tokens."""
-        tokens = max(float(self.tokens), 1.0)
-        names = ("kl", "clipped_low", "clipped_high", "ratio")
-        return {name: float(getattr(self, name)) / tokens for name in names}
+    ratio: Tensor  # π_θ/π_old
 
 
 def grpo_loss(
