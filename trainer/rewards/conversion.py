@@ -16,10 +16,10 @@ _LEAST_SCALE = 1e-3  # logits: a reward model that gives every text one score wo
 
 
 class Conversion:
-    """σ((ℓ(y) − ℓ_ref)/s), ℓ = ensemble mean of logit pCTCVR − κ · its standard deviation.
+    """σ((ℓ(y) − ℓ_ref)/s), ℓ = ensemble mean of logit pCTCVR − κ · its standard deviation. ½ is as good as the advertiser's own texts.
 
-    ℓ_ref: mean ℓ over the brief's approved texts, else its reference texts. s: standard deviation of ℓ − ℓ_ref over texts of the policy that
-    GRPO starts from; `fit` sets it once. ½ is as good as the advertiser's own.
+    ℓ_ref: mean ℓ over the brief's approved texts, else over its reference texts. s: standard deviation of ℓ − ℓ_ref over texts of the
+    policy that GRPO starts from, which `fit` takes once.
     """
 
     name = "ctcvr"
@@ -47,7 +47,7 @@ class Conversion:
         for prompt in {sample.prompt for sample in samples} - self._reference.keys():
             self._reference[prompt] = float(self._lowered([(prompt, text) for text in _own_texts(prompt)]).mean())
         own = np.array([self._reference[sample.prompt] for sample in samples])
-        return self._lowered([(sample.prompt, sample.text) for sample in samples if sample.text]) - own
+        return np.asarray(self._lowered([(sample.prompt, sample.text) for sample in samples if sample.text]) - own, dtype=np.float64)
 
     def _lowered(self, pairs: Sequence[tuple[Prompt, AdText]]) -> FloatArray:
         scores = self.model.score([Triple.of(prompt.brief, text) for prompt, text in pairs])
