@@ -12,6 +12,9 @@ import typer
 train = typer.Typer(no_args_is_help=True, help="Train models on what was logged. Needs the [train] extra.")
 
 Snapshot = Annotated[Path, typer.Option(help="A folder that `relate export` wrote.", exists=True, file_okay=False)]
+Policy = Annotated[str | None, typer.Option(help="Where to start: a folder or a Hugging Face name; default the packaged model.")]
+Prompts = Annotated[Path | None, typer.Option(help="Advertisers: a JSON Lines file or a folder; default the packaged ones.", exists=True)]
+Change = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, over the file. May be repeated.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
 
 
@@ -24,7 +27,7 @@ def group() -> None:
 def reward(
     snapshot: Snapshot,
     config: Annotated[Path | None, typer.Option(help="YAML, such as trainer/configs/reward_cpu.yaml; default: the defaults.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, over the file. May be repeated.")] = None,
+    change: Change = None,
     out: Annotated[Path | None, typer.Option(help="Where versions are kept; default RELATE_DATA_DIR/artifacts/reward-models.")] = None,
     threads: Threads = 1,
 ) -> None:
@@ -39,11 +42,40 @@ def reward(
     )
 
 
+@train.command()
+def sft(
+    out: Annotated[Path, typer.Option(help="Where the policy goes: an adapter's folder, or a whole model's when the config has no lora.")],
+    policy: Policy = None,
+    config: Annotated[Path | None, typer.Option(help="YAML, such as trainer/configs/sft_cpu.yaml; default: the defaults.")] = None,
+    change: Change = None,
+    prompts: Prompts = None,
+    threads: Threads = 1,
+) -> None:
+    """Fine-tune a policy on the reference ads: where GRPO starts. Run again after an interruption, it goes on from its last checkpoint.
+
+    Example: relate train sft --config trainer/configs/sft_cpu.yaml --out policies/sft
+    """
+    options = [f"--set={one}" for one in change or []]
+    options += [f"--{name}={value}" for name, value in (("config", config), ("prompts", prompts)) if value]
+    run_trainer("sft", f"--policy={policy or base_model()}", f"--out={out}", f"--threads={threads}", *options)
+
+
 def versions() -> Path:
     """Where trained reward models are kept."""
     from app.settings import Settings
 
     return Settings().data_dir / "artifacts" / "reward-models"
+
+
+def base_model() -> Path:
+    """The packaged model's folder; prepared here when `relate up` has not done it."""
+    from app.settings import Settings
+    from app.up.model import folder
+
+    target = folder(Settings().data_dir)
+    if not target.exists():
+        subprocess.run([sys.executable, "-m", "trainer.packaged_model", str(target)], check=True)
+    return target
 
 
 def cache() -> Path:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset  # type: ignore[import-untyped]
 from transformers.trainer_utils import get_last_checkpoint
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from trainer.config import SftConfig
 from trainer.policy import completion_ids, load_policy, prompt_ids, save_policy
@@ -43,7 +44,8 @@ def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Pa
         data_collator=lambda batch: shared_rows(batch, tokenizer.eos_token_id),
         processing_class=tokenizer,
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None  # type: ignore[no-untyped-call]
+    trainer.train(resume_from_checkpoint=last)
     save_policy(trainer.model, tokenizer, out)
     return out
 
