@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset  # type: ignore[import-untyped]
+from torch.nn.functional import cross_entropy
 from transformers.trainer_utils import get_last_checkpoint
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -37,7 +38,7 @@ def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Pa
         ]
     )  # fmt: skip
     checkpoints = out / "checkpoints"
-    trainer = SFTTrainer(
+    trainer = _TextTrainer(
         model=model,
         args=_arguments(config, checkpoints),
         train_dataset=rows,
@@ -48,6 +49,20 @@ def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Pa
     trainer.train(resume_from_checkpoint=last)
     save_policy(trainer.model, tokenizer, out)
     return out
+
+
+class _TextTrainer(SFTTrainer):
+    """TRL's trainer, scoring only the texts: without a GPU its own head scores the whole prompt too, which doubles the cost."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Σ -log π over the learned tokens of this micro-batch, divided by their number in the whole step."""
+        labels = inputs.pop("labels")[:, 1:]
+        learned = (labels != IGNORED).any(dim=0).nonzero().squeeze(1)
+        logits = model(**inputs, logits_to_keep=learned, use_cache=False).logits.float()
+        loss = cross_entropy(logits.flatten(0, 1), labels[:, learned].flatten(), ignore_index=IGNORED, reduction="sum")
+        return loss / num_items_in_batch
 
 
 def shared_rows(batch: Sequence[Mapping[str, Any]], padding: int) -> dict[str, torch.Tensor]:
