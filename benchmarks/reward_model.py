@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         cache = chosen.cache or Path(scratch) / "cache"
-        users, stories = Users.load(), read_stories(chosen.data)
+        users, stories = Users.load(cache), read_stories(chosen.data)
         if chosen.only in (None, "market"):
             log = simulate(stories, users, chosen.impressions)
             figures["market"] = market_part(log, users, Path(scratch) / "snapshot", cache, console.log)

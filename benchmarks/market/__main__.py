@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
     parser.add_argument("--advertisers", type=Path, default=ADVERTISERS, help="a file or folder of advertisers; those held out stay out")
     parser.add_argument("--headlines", type=Path, help="show the headlines of DIR/packages.csv.gz instead of ads")
+    parser.add_argument("--cache", type=Path, help="keep embeddings in this folder")
     parser.add_argument("--impressions", type=int, default=4_000_000)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
@@ -34,7 +35,7 @@ def main() -> None:
         stories = (
             read_stories(chosen.headlines) if chosen.headlines else ad_stories(load_prompts(chosen.advertisers, split="train"), chosen.seed)
         )
-        log = simulate(stories, Users.load(), chosen.impressions, chosen.seed)
+        log = simulate(stories, Users.load(chosen.cache), chosen.impressions, chosen.seed)
         write_snapshot(log, chosen.out, watch=lambda parts: track(parts, description="impressions"))
     except (PromptError, SnapshotError, OSError) as error:
         parser.error(str(error))

@@ -6,6 +6,7 @@ python -m benchmarks.market.fit_taste --data DIR          # holds packages.csv.g
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from benchmarks.headline_model import fit_weights, read_packages, surface
 from benchmarks.market import in_taste_half
 from benchmarks.market.taste import Taste, hashed_words
+from trainer.reward_model.embed import SentenceEncoder
 
-SCALES = {"words": 0.02, "surface": 0.04}  # prior SD of a weight of log CTR
+SCALES = {"embedding": 0.08, "words": 0.012, "surface": 0.01}  # prior SD of a weight of log CTR
 
 
 def main() -> None:
@@ -25,10 +27,18 @@ def main() -> None:
     half = packages.where(chosen & ~packages.risky)
     shape = surface(half.headline)
     mean, spread = shape.mean(axis=0), shape.std(axis=0) + 1e-9
-    weights = fit_weights({"words": hashed_words(half.headline), "surface": (shape - mean) / spread}, half, SCALES)
-    taste = Taste(weights["words"], weights["surface"], mean, spread, 0.0, 1.0)
+    encoder = SentenceEncoder()
+    blocks = {
+        "embedding": encoder.encode(half.headline).astype(float),
+        "words": hashed_words(half.headline),
+        "surface": (shape - mean) / spread,
+    }
+    weights = fit_weights(blocks, half, SCALES)
+    taste = Taste(encoder, weights["embedding"], weights["words"], weights["surface"], mean, spread)
     liked = taste.raw(half.headline)
-    Taste(weights["words"], weights["surface"], mean, spread, float(liked.mean()), float(liked.std())).save()
+    replace(taste, centre=float(liked.mean()), spread=float(liked.std())).save()
+    for kind in SCALES:
+        print(f"SD of log CTR by {kind}: {(blocks[kind] @ weights[kind]).std():.3f}")
     print(f"{len(half.headline):,} packages of {len(np.unique(half.group)):,} story groups; SD of log CTR {liked.std():.3f}")
 
 

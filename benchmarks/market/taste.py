@@ -1,4 +1,7 @@
-"""What users like in a wording: hashed words and the surface of a text, weighed by numbers fitted on real headline tests."""
+"""What users like in a wording: its meaning, its words and its surface, weighed by numbers fitted on real headline tests.
+
+Real clicks follow meaning more than words (docs/reward_model.md): users who only counted words would be harder to learn from than people.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.headline_model import surface
+from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
 
 Floats = npt.NDArray[np.float64]
 BUCKETS = 1024
@@ -36,12 +41,14 @@ def hashed_words(texts: Sequence[str]) -> Floats:
 class Taste:
     """Weights of expected log CTR; centre and spread of it over real headlines make `appeal` a z-score."""
 
+    encoder: Encoder
+    embedding: Floats
     words: Floats
     surface: Floats
     surface_mean: Floats
     surface_spread: Floats
-    centre: float
-    spread: float
+    centre: float = 0.0
+    spread: float = 1.0
 
     def appeal(self, texts: Sequence[str]) -> Floats:
         """[n] how much more a wording is liked than real headlines are, in their standard deviations; cut at ±3."""
@@ -49,14 +56,15 @@ class Taste:
 
     def raw(self, texts: Sequence[str]) -> Floats:
         shape = (surface(texts) - self.surface_mean) / self.surface_spread
-        return np.asarray(hashed_words(texts) @ self.words + shape @ self.surface)
+        return np.asarray(self.encoder.encode(texts) @ self.embedding + hashed_words(texts) @ self.words + shape @ self.surface)
 
     @staticmethod
-    def load() -> Taste:
-        kept = json.loads(NUMBERS.read_text(encoding="utf-8"))
-        words, surface, mean, spread = (np.array(kept[name]) for name in ("words", "surface", "surface_mean", "surface_spread"))
-        return Taste(words, surface, mean, spread, kept["centre"], kept["spread"])
+    def load(cache: Path | None = None) -> Taste:
+        """The fitted numbers. cache: where vectors are kept."""
+        encoder = SentenceEncoder()
+        kept: dict[str, Any] = {name: np.array(value) for name, value in json.loads(NUMBERS.read_text(encoding="utf-8")).items()}
+        return Taste(CachedEncoder(encoder, cache) if cache else encoder, **kept)
 
     def save(self) -> None:
-        rounded = {name: np.round(value, 4).tolist() for name, value in vars(self).items()}
+        rounded = {one.name: np.round(getattr(self, one.name), 4).tolist() for one in fields(self) if one.name != "encoder"}
         NUMBERS.write_text(json.dumps(rounded) + "\n", encoding="utf-8")
