@@ -62,7 +62,7 @@ class _TextTrainer(SFTTrainer):
         learned = (labels != IGNORED).any(dim=0).nonzero().squeeze(1)
         logits = model(**inputs, logits_to_keep=learned, use_cache=False).logits.float()
         loss = cross_entropy(logits.flatten(0, 1), labels[:, learned].flatten(), ignore_index=IGNORED, reduction="sum")
-        return loss / num_items_in_batch
+        return torch.as_tensor(loss / num_items_in_batch)
 
 
 def shared_rows(batch: Sequence[Mapping[str, Any]], padding: int) -> dict[str, torch.Tensor]:
