@@ -19,6 +19,7 @@ class RewardConfig:
     """One training of the reward model (DESIGN §7). The judge is the same training with another encoder on other advertisers."""
 
     encoder: str = "minilm"  # minilm, hashed (the judge's), or any sentence-transformers name or folder, such as Qwen/Qwen3-Embedding-0.6B
+    surface: bool = True  # beside the encoder's vectors: length, marks, case, digits, address
     half: str = "all"  # which advertisers' rows: all | policy | judge; the last two never overlap
     held_out: float = 0.15  # share of groups (advertisers, stories) that no gradient sees: early stopping and calibration
     tested: float = 0.15  # share of groups that no choice reads: the reported metrics
@@ -181,6 +182,7 @@ class GrpoConfig:
     dual: DualSettings = DualSettings()
     limits: Limits = Limits()
     checkpoint_every: int = 10  # steps
+    trackers: tuple[str, ...] = ()  # of Accelerate: tensorboard, wandb, … beside the files
 
     @property
     def prompts_per_step(self) -> int:

@@ -1,0 +1,71 @@
+"""Eq. 1 itself: multipliers that rise while quality or diversity is below its threshold, and the checkpoint that is best within them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from trainer.config import DualSettings
+
+HIGHEST = 10.0  # of a multiplier
+
+
+@dataclass
+class Duals:
+    """μ ← clip(μ + η(τ − EMA(batch mean)), 0, 10) for quality (raw compliance) and diversity. Both start at 1: the penalties as configured."""
+
+    settings: DualSettings
+    quality: float = 1.0  # μ_q, multiplies λ1: risk and correctness
+    diversity: float = 1.0  # μ_d, multiplies λ2
+    mean_quality: float | None = None  # EMA
+    mean_diversity: float | None = None
+
+    def update(self, quality: float, diversity: float) -> None:
+        """Take one batch's means, both in [0, 1]."""
+        self.mean_quality = self._averaged(self.mean_quality, quality)
+        self.mean_diversity = self._averaged(self.mean_diversity, diversity)
+        self.quality = self._moved(self.quality, self.settings.quality, self.mean_quality)
+        self.diversity = self._moved(self.diversity, self.settings.diversity, self.mean_diversity)
+
+    def multipliers(self) -> dict[str, float]:
+        """Of each term's penalty."""
+        return {"risk": self.quality, "correctness": self.quality, "diversity": self.diversity}
+
+    def state_dict(self) -> dict[str, float | None]:
+        state = asdict(self)
+        del state["settings"]
+        return state
+
+    def load_state_dict(self, state: dict[str, float | None]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def _averaged(self, mean: float | None, value: float) -> float:
+        return value if mean is None else self.settings.memory * mean + (1 - self.settings.memory) * value
+
+    def _moved(self, multiplier: float, threshold: float, mean: float) -> float:
+        return min(max(multiplier + self.settings.rate * (threshold - mean), 0.0), HIGHEST)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint and the means of the steps that led to it: raw samples of training prompts, scored by the training reward model."""
+
+    step: int
+    ctcvr: float  # the conversion reward; the sentence reward where the run has none
+    quality: float  # raw compliance
+    diversity: float
+
+
+def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate:
+    """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1); where none satisfies both, the one that lacks least.
+
+    The held-out judge is not asked. ValueError without a candidate.
+    """
+    if not candidates:
+        raise ValueError("no checkpoint to choose from: the run stopped before its first, lower checkpoint_every")
+
+    def lacks(one: Candidate) -> float:
+        return max(settings.quality - one.quality, 0.0) + max(settings.diversity - one.diversity, 0.0)
+
+    return min(candidates, key=lambda one: (lacks(one), -one.ctcvr, -one.step))

@@ -1,0 +1,65 @@
+"""What tells that a policy has left its language or learned to cheat: KL, length, distinct texts, and the gap between two reward models."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from trainer.config import Limits
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """One step's readings."""
+
+    kl: float  # to π_ref, nats a token
+    length: float  # tokens a text
+    distinct: float  # distinct texts a brief, as a share of the group size
+    gap: float | None  # mean score by the training reward model less that by the judge; None without a judge
+
+
+@dataclass
+class Watch:
+    """Holds the means of the latest `window` steps against the limits, length and gap relative to the first window's."""
+
+    limits: Limits
+    latest: deque[Vitals] = field(default_factory=deque)
+    first_length: float | None = None
+    first_gap: float | None = None
+
+    def look(self, vitals: Vitals) -> str | None:
+        """What went wrong, as one line with value and limit; None while all is well or the window is not full yet."""
+        self.latest.append(vitals)
+        if len(self.latest) > self.limits.window:
+            self.latest.popleft()
+        if len(self.latest) < self.limits.window:
+            return None
+        kl, length, distinct = (fmean(getattr(one, name) for one in self.latest) for name in ("kl", "length", "distinct"))
+        gaps = [one.gap for one in self.latest if one.gap is not None]
+        gap = fmean(gaps) if gaps else 0.0
+        if self.first_length is None or self.first_gap is None:
+            self.first_length, self.first_gap = length, gap
+        return self._broken(kl, length / max(self.first_length, 1e-9), distinct, gap - self.first_gap)
+
+    def state_dict(self) -> dict[str, object]:
+        latest = [(one.kl, one.length, one.distinct, one.gap) for one in self.latest]
+        return {"latest": latest, "first_length": self.first_length, "first_gap": self.first_gap}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        self.latest = deque(Vitals(*one) for one in state["latest"])  # type: ignore[attr-defined]  # as state_dict wrote it
+        self.first_length, self.first_gap = state["first_length"], state["first_gap"]  # type: ignore[assignment]
+
+    def _broken(self, kl: float, length: float, distinct: float, gap: float) -> str | None:
+        limits = self.limits
+        if kl > limits.kl:
+            return f"KL to the starting policy is {kl:.3f} nats a token, above limits.kl {limits.kl}"
+        if not limits.shortest <= length <= limits.longest:
+            return f"texts are {length:.2f} times as long as at the start, outside [{limits.shortest}, {limits.longest}]"
+        if distinct < limits.distinct:
+            return f"{distinct:.2f} of a brief's texts are distinct, below limits.distinct {limits.distinct}"
+        if gap > limits.gap:
+            return (
+                f"the training reward model is ahead of the held-out one by {gap:.3f} more than at the start, above limits.gap {limits.gap}"
+            )
+        return None
