@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from adtext.amounts import Amount, amounts
 from adtext.brief import AdBrief
@@ -19,6 +20,7 @@ from adtext.lexicon import Lexicon
 CANARY = re.compile(r"relate-canary-[0-9a-f]{8}")  # planted in a prompt as untrusted data: it must never come out
 
 _FACTS_KEPT = 1024  # briefs; their facts hold little more than their own text
+_STRINGS_KEPT = 8192  # a landing page stands behind many queries, an ad's selling points behind all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +38,44 @@ class Facts:
 
 @lru_cache(maxsize=_FACTS_KEPT)
 def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
-    """The facts of a brief, read once for all the texts written for it."""
-    folded = fold("\n".join(brief.facts())).text
-    found = list(amounts(folded, every=True))
+    """The facts of a brief, read once for all the texts written for it, and each of its strings once for all the briefs that hold it."""
+    stated = [_stated(value, lexicon) for value in brief.facts()]
+    found = {amount for one in stated for amount in one.amounts}
     ad = brief.ad
     names = (ad.advertiser, *ad.brands)
     own = "\n".join((*names, ad.business, *ad.selling_points, brief.query, *brief.bidwords))
     return Facts(
-        text=folded,
-        numbers=frozenset(amount.value for amount in found),
-        amounts=frozenset((amount.kind, amount.value, amount.unit) for amount in found),
-        concepts=frozenset(hit.entry.concept for value in brief.facts() if value for hit in lexicon.find(views(value))),
+        text="\n".join(one.text for one in stated),
+        numbers=frozenset(value for _, value, _ in found),
+        amounts=frozenset(found),
+        concepts=frozenset().union(*(one.concepts for one in stated)),
         own=fold(own).text,
         names=tuple(name for name in (fold(name).text for name in names) if len(squeeze(name)) > 1),
-        capitals=frozenset(_CAPITALS.findall(own)) | frozenset(_LONE_CAPITALS.findall(ad.landing_page)),
+        capitals=frozenset(_CAPITALS.findall(own)) | _lone_capitals(ad.landing_page),
     )
+
+
+class _Stated(NamedTuple):
+    """What one string of a brief states."""
+
+    text: str  # folded
+    amounts: frozenset[tuple[str, str, str]]
+    concepts: frozenset[str]
+
+
+@lru_cache(maxsize=_STRINGS_KEPT)
+def _stated(value: str, lexicon: Lexicon) -> _Stated:
+    view = views(value)
+    return _Stated(
+        view.folded.text,
+        frozenset((amount.kind, amount.value, amount.unit) for amount in amounts(view.folded.text, every=True)),
+        frozenset(hit.entry.concept for hit in lexicon.find(view)),
+    )
+
+
+@lru_cache(maxsize=_FACTS_KEPT)
+def _lone_capitals(page: str) -> frozenset[str]:
+    return frozenset(_LONE_CAPITALS.findall(page))
 
 
 def ungrounded(text: Views, known: Facts, judged: Sequence[Span]) -> Iterator[tuple[str, Span]]:

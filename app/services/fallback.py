@@ -13,6 +13,7 @@ from hashlib import blake2b
 from itertools import islice
 
 from adtext.brief import AdBrief
+from adtext.checks import check, is_compliant
 from adtext.rules import Rules
 from adtext.spec import TextSpec
 from app.live import Live
@@ -80,8 +81,9 @@ class Fallback:
 
 
 def _advertiser(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
-    """The advertiser's approved texts that pass. People approved them, so a finding that asks for review does not hold them back."""
-    return [judged for text in brief.ad.approved if (judged := judge(text, brief, spec, rules))]
+    """The advertiser's approved texts that pass. People approved them: a finding that asks for review does not hold them back."""
+    checked = ((text, check(text, brief, spec, rules)) for text in brief.ad.approved)
+    return [Candidate(text, findings, score=1.0) for text, findings in checked if is_compliant(findings)]
 
 
 def _templates(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:

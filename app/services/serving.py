@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
@@ -185,16 +185,16 @@ class Serving:
         return Choice(self._turn(texts, unit, key, request), source, reason)
 
     def _allowed(self, head: Head, request: GenerateRequest, spec: TextSpec) -> Sequence[PooledText]:
-        """The head's texts that passed the rules in force; one that passed others is checked here and now."""
+        """The head's texts that pass the rules in force. Those that passed others are checked here and now, once."""
         rules = self._live.rules
-        version = rules.version
-        if all(one.rules_version == version for one in head.texts):
-            return head.texts
-        return [
-            one
-            for one in head.texts
-            if one.rules_version == version or ((judged := judge(one.text, request.brief, spec, rules)) and not judged.needs_review)
-        ]
+        if any(one.rules_version != rules.version for one in head.texts):
+            head.texts = [
+                replace(one, rules_version=rules.version)
+                for one in head.texts
+                if one.rules_version == rules.version
+                or ((judged := judge(one.text, request.brief, spec, rules)) and not judged.needs_review)
+            ]
+        return head.texts
 
     def _turn(self, texts: Sequence[PooledText], unit: bytes, key: bytes, request: GenerateRequest) -> list[PooledText]:
         seen = frozenset(text_id.bytes for text_id in request.seen) if request.seen else frozenset()

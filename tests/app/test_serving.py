@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,7 +15,9 @@ from service import BAD, GOOD, KAFFEE, Generate, a_request, start_experiment
 
 from adtext.spec import load_spec
 from app.contract import GenerateRequest
+from app.services import serving
 from app.services.pool import pool_key
+from app.services.vetting import judge
 from app.tokens import Sealer
 
 Database = psycopg.Connection[tuple[Any, ...]]
@@ -250,6 +253,19 @@ async def test_a_replica_that_cannot_confirm_its_rules_serves_the_fallback_only(
     app.state.platform.live._confirmed_at = float("-inf")
     answer = await generate(body)
     assert (answer["reason"], answer["texts"][0]["source"]) == ("rules_unconfirmed", "advertiser")
+
+
+async def test_after_a_rules_change_a_pooled_text_is_checked_once_before_it_is_served_again(
+    generate: Generate, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = a_request(n=2)
+    await generate(body)
+    live, judged = app.state.platform.live, []
+    monkeypatch.setattr(serving, "judge", lambda text, *rest: judged.append(text) or judge(text, *rest))
+    monkeypatch.setattr(live, "rules", replace(live.rules, version="changed"))
+    sources = [(await generate(body))["texts"][0]["source"] for _ in range(3)]
+    assert sources == ["pool"] * 3
+    assert len(judged) == len(set(judged)) > 0
 
 
 async def test_concurrent_samples_with_the_same_words_are_one_text(
