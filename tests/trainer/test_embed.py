@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.trainer.logs import LetterEncoder
 from trainer.reward_model.embed import CachedEncoder, SentenceEncoder
-from trainer.reward_model.hashed import HashedEncoder, surface
+from trainer.reward_model.hashed import HashedEncoder
+from trainer.reward_model.surface import FEATURES, ShapedEncoder, surface
 
 TEXTS = ["宽脚也能穿的跑鞋", "Running Shoes For Wide Feet", "幅広の足に合うランニングシューズ", ""]
 
@@ -96,4 +97,14 @@ def test_a_judges_encoder_is_the_same_after_saving(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_surface_features_are_finite_for_any_text(texts: list[str]) -> None:
-    assert np.isfinite(surface(texts)).all() and surface(texts).shape == (len(texts), 14)
+    assert np.isfinite(surface(texts)).all() and surface(texts).shape == (len(texts), FEATURES)
+
+
+@pytest.mark.parametrize(("one", "other"), [("跑鞋宽楦", "跑鞋宽楦！"), ("Wide Shoes", "Wide shoes?"), ("幅広の靴", "幅広の靴、24足")])
+def test_shape_tells_texts_apart_that_say_the_same(one: str, other: str, tmp_path: Path) -> None:
+    blind = LetterEncoder()
+    encoder = ShapedEncoder.fit(blind, [*TEXTS, one, other])
+    first, second = encoder.encode([one, other])
+    assert not np.array_equal(first[blind.dim :], second[blind.dim :]) and len(first) == encoder.dim
+    encoder.save(tmp_path / "surface.npz")
+    assert np.array_equal(ShapedEncoder.load(blind, tmp_path / "surface.npz").encode([one]), encoder.encode([one]))

@@ -17,6 +17,7 @@ from trainer.reward_model.embed import make_encoder
 from trainer.reward_model.metrics import auc, bootstrap, calibration_error, log_loss, within_brief_auc
 from trainer.reward_model.model import SharedBottom
 from trainer.reward_model.score import RewardModel, as_mapping, member_logits
+from trainer.reward_model.surface import ShapedEncoder
 from trainer.reward_model.train import Watch, train_ensemble
 from trainer.snapshot import read_snapshot
 
@@ -52,6 +53,8 @@ def fit(
     parts = split(cells, config)
     refuse_shared_groups(parts.training, parts.tested)
     encoder = make_encoder(config.encoder, lambda: strings_of(parts.training), cache)
+    if config.surface:
+        encoder = ShapedEncoder.fit(encoder, [cells.strings[number] for number in np.unique(parts.training.text)])
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     run = f"{data} {encoder.name}"
     members = tuple(train_ensemble(parts.training, parts.tuning, vectors, config, watch=watch, checkpoints=checkpoints, run=run))

@@ -21,6 +21,7 @@ from trainer.reward_model.dataset import Cells
 from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
 from trainer.reward_model.hashed import HashedEncoder
 from trainer.reward_model.model import SharedBottom
+from trainer.reward_model.surface import ShapedEncoder
 from trainer.snapshot import describe_ad, describe_text
 
 FloatArray = npt.NDArray[np.float64]
@@ -81,8 +82,12 @@ class RewardModel:
     def save(self, folder: Path) -> Path:
         """Write encoder, members and, last, the manifest: a folder with a manifest is whole."""
         folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(self.encoder, HashedEncoder):
-            self.encoder.save(folder / "encoder.npz")
+        encoder = self.encoder
+        if isinstance(encoder, ShapedEncoder):
+            encoder.save(folder / "surface.npz")
+            encoder = encoder.encoder
+        if isinstance(encoder, HashedEncoder):
+            encoder.save(folder / "encoder.npz")
         torch.save([member.state_dict() for member in self.members], folder / "members.pt")
         write_reward_model(self.version, folder)
         return folder
@@ -92,20 +97,25 @@ class RewardModel:
         """A saved model. cache: where its encoder's vectors are kept."""
         version = read_reward_model(folder)
         config = from_mapping(RewardConfig, version.config)
-        encoder: Encoder
-        if config.encoder == "hashed":
-            encoder = HashedEncoder.load(folder / "encoder.npz")
-        else:
-            encoder = SentenceEncoder(config.encoder)
-            if encoder.name != version.encoder:
-                raise ValueError(f"{folder} was trained on encoder {version.encoder}, here is {encoder.name}: train anew")
-            encoder = CachedEncoder(encoder, cache) if cache else encoder
+        encoder = _load_encoder(folder, config, cache)
+        if encoder.name != version.encoder:
+            raise ValueError(f"{folder} was trained on encoder {version.encoder}, here is {encoder.name}: train anew")
         members = []
         for weights in torch.load(folder / "members.pt", weights_only=True):
             member = SharedBottom(encoder.dim, config)
             member.load_state_dict(weights)
             members.append(member.eval())
         return RewardModel(version, encoder, tuple(members))
+
+
+def _load_encoder(folder: Path, config: RewardConfig, cache: Path | None) -> Encoder:
+    encoder: Encoder
+    if config.encoder == "hashed":
+        encoder = HashedEncoder.load(folder / "encoder.npz")
+    else:
+        encoder = SentenceEncoder(config.encoder)
+        encoder = CachedEncoder(encoder, cache) if cache else encoder
+    return ShapedEncoder.load(encoder, folder / "surface.npz") if config.surface else encoder
 
 
 @torch.no_grad()
