@@ -15,7 +15,7 @@ from adtext.checks import check, is_compliant
 from adtext.examples import Example, load_examples
 from adtext.rules import Rules, load_rules
 from adtext.spec import load_spec
-from app.policies.nlg import compose
+from adtext.templates import compose
 from app.services.pool import brief_digest, pool_key
 from app.settings import Settings
 from app.store.database import Database

@@ -16,8 +16,8 @@ from adtext.brief import AdBrief
 from adtext.checks import check, is_compliant
 from adtext.rules import Rules
 from adtext.spec import TextSpec
+from adtext.templates import compose
 from app.live import Live
-from app.policies.nlg import compose
 from app.services.pool import Head, Heads, PooledText, brief_digest
 from app.services.vetting import Candidate, identity, judge
 from app.store.database import Database, Unavailable

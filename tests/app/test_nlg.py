@@ -12,7 +12,8 @@ from adtext.checks import check, is_compliant
 from adtext.prompt import parse
 from adtext.rules import load_rules
 from adtext.spec import load_spec, measure
-from app.policies.nlg import NlgWriter, compose
+from adtext.templates import compose
+from app.policies.nlg import NlgWriter
 
 KUTSU: dict[str, Any] = {
     "query": "登山靴 修理",
