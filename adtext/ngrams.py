@@ -59,7 +59,7 @@ class FrequentNgrams:
         """Count these texts as the brief's latest; they replace those it had, and the oldest brief beyond the window is forgotten."""
         key = _key(brief)
         self._window.pop(key, None)
-        self._window[key] = frozenset(_words(value) for text in texts for _, value in text.fields())
+        self._window[key] = frozenset(units(value) for text in texts for _, value in text.fields())
         if len(self._window) > self._size:
             del self._window[next(iter(self._window))]
         self._settled = False
@@ -96,7 +96,7 @@ class FrequentNgrams:
         """For each unit of a field's value: does it stand inside a high-frequency n-gram that is not exempt?"""
         if not self._settled:
             self._settle()
-        words = _words(value)
+        words = units(value)
         repeated = [False] * len(words)
         if self._frequent.isdisjoint(pairwise(words)):  # most fields: no 2-gram, so nothing longer either
             return repeated
@@ -173,7 +173,7 @@ def copy_rate(text: AdText, brief: AdBrief) -> float:
     source = _brief_ngrams(brief)
     copied: list[bool] = []
     for _, value in text.fields():
-        words = _words(value)
+        words = units(value)
         marks = [False] * len(words)
         for start in range(len(words) - COPY_N + 1):
             if words[start : start + COPY_N] in source:
@@ -183,7 +183,8 @@ def copy_rate(text: AdText, brief: AdBrief) -> float:
 
 
 @lru_cache(maxsize=8192)
-def _words(value: str) -> Ngram:
+def units(value: str) -> Ngram:
+    """The folded words of a value, and its Chinese and Japanese characters one by one: what n-grams are made of."""
     return tuple(_UNIT.findall(_folded(value).text))
 
 
@@ -223,7 +224,7 @@ def _runs(marks: Sequence[bool], spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _shingles(text: AdText) -> set[Ngram]:
-    return {gram for _, value in text.fields() for n in (1, 2) for gram in _ngrams(_words(value), n)}
+    return {gram for _, value in text.fields() for n in (1, 2) for gram in _ngrams(units(value), n)}
 
 
 def _jaccard(a: set[Ngram], b: set[Ngram]) -> float:
@@ -239,7 +240,7 @@ def _key(brief: AdBrief) -> str:
 def _names(brief: AdBrief) -> frozenset[Ngram]:
     """Every n-gram of the query, the bidwords and the names."""
     names = (brief.query, *brief.bidwords, brief.ad.advertiser, *brief.ad.brands)
-    return frozenset(gram for name in names for n in range(MIN_N, MAX_N + 1) for gram in _ngrams(_words(name), n))
+    return frozenset(gram for name in names for n in range(MIN_N, MAX_N + 1) for gram in _ngrams(units(name), n))
 
 
 @lru_cache(maxsize=1024)
