@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from trainer.commands import sft
+from trainer.commands import grpo, sft
 from trainer.config import ConfigError, RewardConfig, load_config
 from trainer.snapshot import SnapshotError
 
@@ -70,12 +70,13 @@ def main() -> None:
     judge.add_argument("--report", type=Path, required=True)
     judge.set_defaults(run=evaluate_reward)
 
+    grpo.register(commands)
     sft.register(commands)
 
     arguments = parser.parse_args()
     try:
         arguments.run(arguments)
-    except (ConfigError, SnapshotError, ValueError) as error:
+    except (ConfigError, SnapshotError, ValueError, ArithmeticError, OSError) as error:  # a full disk, a loss that is no number
         sys.exit(f"relate: {error}")
 
 

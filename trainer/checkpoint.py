@@ -44,7 +44,7 @@ def write_checkpoint(checkpoints: Path, step: int, state: dict[str, Any], policy
 def read_checkpoint(folder: Path) -> dict[str, Any]:
     """What `write_checkpoint` was given as state."""
     try:
-        state: dict[str, Any] = torch.load(folder / _STATE, map_location="cpu", weights_only=False)  # our own file: random states of Python
+        state: dict[str, Any] = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError) as error:
         raise ConfigError(
             f"{folder} holds no readable checkpoint ({error}): remove it, the run then goes on from the one before"

@@ -60,6 +60,28 @@ def sft(
     run_trainer("sft", f"--policy={policy or base_model()}", f"--out={out}", f"--threads={threads}", *options)
 
 
+@train.command()
+def grpo(
+    out: Annotated[Path, typer.Option(help="The run's folder: curves, samples, checkpoints and, at the end, policy/.")],
+    policy: Policy = None,
+    base: Annotated[Path | None, typer.Option(help="An adapter's base, where it is not the one that the adapter names.")] = None,
+    reward_model: Annotated[Path | None, typer.Option(help="A version's folder, for the ctcvr reward.")] = None,
+    judge: Annotated[Path | None, typer.Option(help="A held-out reward model: only watched, to see the reward being hacked.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML, such as trainer/configs/grpo_cpu.yaml; default: the defaults.")] = None,
+    change: Change = None,
+    prompts: Prompts = None,
+    threads: Threads = 1,
+) -> None:
+    """Train a policy by reinforcement: rewards, token-level credit, GRPO. Run again, it goes on from its last checkpoint.
+
+    Example: relate train grpo --config trainer/configs/grpo_cpu.yaml --policy policies/sft --reward-model V --judge W --out runs/relate
+    """
+    options = [f"--set={one}" for one in change or []]
+    given = {"config": config, "prompts": prompts, "base": base, "reward-model": reward_model, "judge": judge}
+    options += [f"--{name}={value}" for name, value in given.items() if value]
+    run_trainer("grpo", f"--policy={policy or base_model()}", f"--out={out}", f"--cache={cache()}", f"--threads={threads}", *options)
+
+
 def versions() -> Path:
     """Where trained reward models are kept."""
     from app.settings import Settings

@@ -12,7 +12,7 @@ HIGHEST = 10.0  # of a multiplier
 
 @dataclass
 class Duals:
-    """μ ← clip(μ + η(τ − EMA(batch mean)), 0, 10) for quality (raw compliance) and diversity. Both start at 1: the penalties as configured."""
+    """μ ← clip(μ + η(τ − EMA(batch mean)), 0, 10) for quality (raw compliance) and diversity. Both start at 1: λ as configured."""
 
     settings: DualSettings
     quality: float = 1.0  # μ_q, multiplies λ1: risk and correctness

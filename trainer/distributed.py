@@ -1,0 +1,80 @@
+"""The processes that train one policy: one alone, or several under DeepSpeed ZeRO-2 through Accelerate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from trainer.config import ConfigError, GrpoConfig
+
+Item = TypeVar("Item")
+
+
+class Ranks:
+    """This process among those of its run. One process alone needs no engine: `accelerator` is None then."""
+
+    def __init__(self, config: GrpoConfig) -> None:
+        self.accelerator: Any = None
+        self.number, self.count = 0, 1
+        if config.engine == "deepspeed":
+            self.accelerator = _accelerator(config)
+            self.number, self.count = self.accelerator.process_index, self.accelerator.num_processes
+        if self.count != config.ranks:
+            raise ConfigError(f"ranks {config.ranks} in the config, {self.count} processes here: start it with `relate train grpo`")
+
+    @property
+    def main(self) -> bool:
+        """Whether this one writes the files that there are one of."""
+        return self.number == 0
+
+    def share(self, items: Sequence[Item]) -> list[Item]:
+        """This rank's part of a step, the same size on every rank."""
+        size = len(items) // self.count
+        return list(items[self.number * size : (self.number + 1) * size])
+
+    def gather(self, items: list[Item]) -> list[Item]:
+        """Everyone's items, in rank order, on every rank. They travel pickled."""
+        if self.count == 1:
+            return items
+        from accelerate.utils import gather_object
+
+        gathered: list[Item] = gather_object(items)
+        return gathered
+
+    def prepare(self, model: Any, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
+        """Model and optimiser as the engine wants them."""
+        if self.accelerator is None:
+            return model, optimizer
+        prepared: tuple[Any, Any] = self.accelerator.prepare(model, optimizer)
+        return prepared
+
+    def wait(self) -> None:
+        """Until every rank is here."""
+        if self.accelerator is not None:
+            self.accelerator.wait_for_everyone()
+
+    def save_engine(self, folder: Path) -> None:
+        """Write what each rank holds of weights and optimiser; all ranks call it."""
+        self.accelerator.save_state(str(folder))
+
+    def load_engine(self, folder: Path) -> None:
+        self.accelerator.load_state(str(folder))
+
+
+def _accelerator(config: GrpoConfig) -> Any:
+    from accelerate import Accelerator  # type: ignore[import-untyped]
+    from accelerate.utils import DeepSpeedPlugin
+
+    zero = {
+        "zero_optimization": {"stage": 2, "overlap_comm": torch.cuda.is_available()},
+        "zero_allow_untested_optimizer": True,  # torch's AdamW: DeepSpeed's own would be compiled first
+        "train_micro_batch_size_per_gpu": 1,  # the step lays out its own micro-batches
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": config.max_grad_norm,
+        "bf16": {"enabled": config.precision == "bfloat16"},
+        "steps_per_print": 1 << 60,
+    }
+    return Accelerator(deepspeed_plugin=DeepSpeedPlugin(hf_ds_config=zero), cpu=not torch.cuda.is_available())

@@ -1,0 +1,30 @@
+"""What happens at which step: prompts, seed and learning rate follow from the config alone, so a resumed run needs only its step."""
+
+from __future__ import annotations
+
+import random
+from hashlib import sha256
+
+from trainer.config import GrpoConfig
+
+
+def prompts_at(step: int, prompts: int, config: GrpoConfig) -> list[int]:
+    """Numbers of the step's prompts, for all ranks: every epoch goes through all prompts in an order of its own."""
+    first = step * config.prompts_per_step
+    return [_epoch(place // prompts, prompts, config.seed)[place % prompts] for place in range(first, first + config.prompts_per_step)]
+
+
+def sampling_seed(step: int, rank: int, config: GrpoConfig) -> int:
+    """Of the rollout: another one for each step and rank."""
+    return int.from_bytes(sha256(f"{config.seed} {step} {rank}".encode()).digest()[:6], "big")
+
+
+def learning_rate(step: int, config: GrpoConfig) -> float:
+    """Linear warm-up, then constant."""
+    return config.learning_rate * min(1.0, (step + 1) / max(config.warmup, 1))
+
+
+def _epoch(number: int, prompts: int, seed: int) -> list[int]:
+    order = list(range(prompts))
+    random.Random(f"{seed} {number}").shuffle(order)
+    return order

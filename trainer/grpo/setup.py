@@ -1,0 +1,90 @@
+"""From a config and the names of models to what the loop runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.config import ConfigError, GrpoConfig
+from trainer.distributed import Ranks
+from trainer.grpo.attention import use_shared_prompt_attention
+from trainer.policy import Reference, load_policy
+from trainer.prompts import Prompt
+from trainer.reward_model.embed import make_encoder
+from trainer.reward_model.score import RewardModel
+from trainer.rewards.base import Reward
+from trainer.rewards.combine import Rewards
+from trainer.rewards.conversion import Conversion
+from trainer.rewards.diversity import Diversity
+from trainer.rewards.risk import correctness, risk
+from trainer.rewards.semantics import Relevance
+from trainer.rewards.structure import Format, Length
+from trainer.rollout.base import Rollout
+from trainer.rollout.hf import HfRollout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a run starts from."""
+
+    policy: str  # name, model folder or adapter folder
+    base: str | None = None  # of an adapter, where it is not the one that the adapter names
+    reward_model: Path | None = None
+    judge: Path | None = None  # held-out reward model: watched, never a reward
+    cache: Path | None = None  # of embeddings
+
+    def names(self) -> dict[str, str]:
+        """For the run folder."""
+        return {name: str(getattr(self, name)) for name in ("policy", "base", "reward_model", "judge")}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The policy that learns, and what it is held against."""
+
+    model: Any  # as the engine prepared it
+    plain: Any  # the module itself: sampled from and saved
+    tokenizer: Any
+    reference: Reference | None
+    optimizer: Any
+
+
+def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:
+    """Load the policy and freeze its start as π_ref."""
+    half = config.precision == "bfloat16" and (config.lora is not None or ranks.accelerator is not None)
+    device = ranks.accelerator.device if ranks.accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, tokenizer = load_policy(
+        inputs.policy, dtype=torch.bfloat16 if half else torch.float32,  # DeepSpeed keeps its own float32 masters
+        lora=config.lora, checkpointing=config.checkpointing, base=inputs.base,
+    )  # fmt: skip
+    model.to(device)
+    use_shared_prompt_attention(model)
+    reference = Reference(model) if config.beta > 0 else None
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
+    prepared, optimizer = ranks.prepare(model, optimizer)
+    return Policy(prepared, model, tokenizer, reference, optimizer)
+
+
+def make_rollout(config: GrpoConfig, policy: Policy) -> Rollout:
+    """The engine that samples."""
+    return HfRollout(policy.plain, policy.tokenizer, max_completion=config.max_completion)
+
+
+def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> tuple[Rewards, Conversion | None]:
+    """Every term that can be computed here, also those that only the curves show; and the judge."""
+    conversion = Conversion(RewardModel.load(inputs.reward_model, cache=inputs.cache), kappa=config.kappa) if inputs.reward_model else None
+    judge = Conversion(RewardModel.load(inputs.judge, cache=inputs.cache), kappa=0.0) if inputs.judge else None
+    if conversion and judge and conversion.model.version.version == judge.model.version.version:
+        raise ConfigError(f"{inputs.judge} is the reward model itself: the judge has to be one that no reward reads")
+    terms: list[Reward] = [Length(), Format(), correctness(), risk(), Diversity()]
+    if config.relevance_encoder:
+        encoder = make_encoder(config.relevance_encoder, lambda: [fact for one in prompts for fact in one.brief.facts()], inputs.cache)
+        terms.append(Relevance.fit(encoder, prompts))
+    if conversion:
+        terms.append(conversion)
+    return Rewards(terms, config.sentence_terms, config.token_terms), judge

@@ -1,0 +1,311 @@
+"""The loop: rollout → rewards → credit → advantage → layout → loss → step → sync, watched, logged and resumable (DESIGN §6)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adtext.checks import is_compliant
+from adtext.ngrams import distinct
+from adtext.prompt import parse
+from adtext.rules import load_rules
+from trainer.checkpoint import checkpoint_folder, forget, latest, read_checkpoint, write_checkpoint
+from trainer.config import ConfigError, GrpoConfig
+from trainer.credit import token_rewards
+from trainer.distributed import Ranks
+from trainer.grpo.advantage import sentence_advantages, token_advantages
+from trainer.grpo.constraints import Candidate, Duals, choose
+from trainer.grpo.layout import Ids
+from trainer.grpo.log import RunLog, sample_record
+from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
+from trainer.grpo.setup import Inputs, Policy, make_policy, make_rewards, make_rollout
+from trainer.grpo.step import StepReport, optimise
+from trainer.grpo.watch import Vitals, Watch
+from trainer.policy import prompt_ids, save_policy, trained_state
+from trainer.prompts import Prompt
+from trainer.rewards.base import Sample, read
+from trainer.rewards.combine import Rewards, Scored
+from trainer.rewards.conversion import Conversion
+from trainer.rewards.diversity import Diversity
+from trainer.rollout.base import Group, Rollout
+
+Curve = dict[str, Any]  # one line of curves.jsonl
+_LOGGED_GROUPS = 2  # of a step: enough to read along
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    policy: Path  # the chosen checkpoint's policy
+    chosen: int  # its step
+    steps: int  # taken
+    stopped: str | None  # the limit that was broken, None when all steps were taken
+
+
+def train_grpo(
+    config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt], out: Path, *, watch: Callable[[Curve], None] | None = None
+) -> Outcome:
+    """Train a policy and leave the best checkpoint's in out/policy; a killed run goes on from its last checkpoint.
+
+    ConfigError before anything is loaded or trained; RewardError, NotFiniteError and CheckpointError stop between two steps.
+    """
+    ranks = Ranks(config)
+    rewards, judge = make_rewards(config, inputs, prompts)
+    policy = make_policy(config, inputs, ranks)
+    return Run(config, ranks, policy, make_rollout(config, policy), rewards, judge, prompts, out).train(inputs, watch)
+
+
+@dataclass
+class Run:
+    """One GRPO run and its state."""
+
+    config: GrpoConfig
+    ranks: Ranks
+    policy: Policy
+    rollout: Rollout
+    rewards: Rewards
+    judge: Conversion | None
+    prompts: Sequence[Prompt]
+    out: Path
+    candidates: list[Candidate] = field(default_factory=list)
+    recent: list[Candidate] = field(default_factory=list)  # steps since the last checkpoint
+
+    def __post_init__(self) -> None:
+        self.rules = load_rules()
+        self.log = RunLog(self.out)
+        self.duals = Duals(self.config.dual)
+        self.watch = Watch(self.config.limits)
+        self.checkpoints = self.out / "checkpoints"
+
+    @property
+    def diversity(self) -> Diversity:
+        term = self.rewards.terms["diversity"]
+        assert isinstance(term, Diversity)
+        return term
+
+    @property
+    def conversion(self) -> Conversion | None:
+        term = self.rewards.terms.get("ctcvr")
+        assert term is None or isinstance(term, Conversion)
+        return term
+
+    def train(self, inputs: Inputs, watch: Callable[[Curve], None] | None = None) -> Outcome:
+        """All steps that remain."""
+        step = self._resume()
+        if self.ranks.main:
+            self.log.begin(self.config, inputs.names(), step=step)
+        stopped = None
+        while step < self.config.steps and stopped is None:
+            curve, vitals = self.step(step)
+            step += 1
+            if watch and self.ranks.main:
+                watch(curve)
+            stopped = self.watch.look(vitals)
+            if stopped is None and (step % self.config.checkpoint_every == 0 or step == self.config.steps):
+                self._checkpoint(step)
+        if stopped:  # the steps that the broken window saw are not to be trusted
+            self.candidates = [one for one in self.candidates if one.step <= step - self.config.limits.window]
+            if not self.candidates:
+                raise ConfigError(f"stopped at step {step}, before a checkpoint to go back to: {stopped}")
+        return self._finish(step, stopped)
+
+    # ---- one step
+
+    def step(self, step: int) -> tuple[Curve, Vitals]:
+        """One rollout and the optimiser steps on it."""
+        began = perf_counter()
+        config = self.config
+        everyone = prompts_at(step, len(self.prompts), config)
+        mine = [self.prompts[number] for number in self.ranks.share(everyone)]
+        ids = [prompt_ids(self.policy.tokenizer, prompt) for prompt in mine]
+        groups = self.rollout.sample(mine, ids, config.group_size, seed=sampling_seed(step, self.ranks.number, config))
+        sampled = perf_counter()
+
+        samples = [read(group.prompt, one.text, self.rules) for group in groups for one in group.completions]
+        self._observe(step, everyone, groups)
+        scored = self.rewards.score(samples, self.duals.multipliers() if config.constraints == "dual" else None)
+        judged = self.judge.scores(samples) if self.judge else None
+        rewarded = perf_counter()
+
+        charges = self._charges(groups, scored)
+        sentence = sentence_advantages(torch.as_tensor(scored.sentence, dtype=torch.float32).reshape(-1, config.group_size))
+        advantages = token_advantages(sentence.flatten(), charges, config.alpha)
+        credited = perf_counter()
+
+        for parameters in self.policy.optimizer.param_groups:
+            parameters["lr"] = learning_rate(step, config)
+        report = optimise(
+            self.policy.model, self.policy.optimizer, [Ids.of(group) for group in groups], advantages, config,
+            reference=self.policy.reference, accelerator=self.ranks.accelerator,
+        )  # fmt: skip
+        optimised = perf_counter()
+        self._sync()
+
+        curve = self._curve(step, groups, samples, scored, judged, advantages, report)
+        if config.constraints == "dual":
+            self.duals.update(curve["compliance"], curve["rewards"]["diversity"])
+            curve |= {"multipliers": self.duals.multipliers()}
+        times = (sampled - began, rewarded - sampled, credited - rewarded, optimised - credited, perf_counter() - optimised)
+        curve["seconds"] = dict(zip(("rollout", "rewards", "credit", "optimise", "sync"), (round(one, 4) for one in times), strict=True))
+        if self.ranks.main:
+            self.log.step(curve, self._records(step, groups, samples, scored, charges, sentence.flatten()))
+        self.recent.append(
+            Candidate(step + 1, curve["rewards"].get("ctcvr", curve["reward"]), curve["compliance"], curve["rewards"]["diversity"])
+        )
+        share = curve["distinct"] / config.group_size
+        return curve, Vitals(curve["kl"], curve["length"], share, curve["gap"])
+
+    def _observe(self, step: int, everyone: Sequence[int], groups: Sequence[Group]) -> None:
+        """Let diversity count the whole step's texts, and in the first step take the conversion reward's scale from them."""
+        written = self.ranks.gather([[one.text for one in group.completions] for group in groups])
+        prompts = [self.prompts[number] for number in everyone]
+        parsed = [[parse(text, prompt.brief.language) for text in texts] for prompt, texts in zip(prompts, written, strict=True)]
+        self.diversity.observe([(prompt.brief, [text for text in texts if text]) for prompt, texts in zip(prompts, parsed, strict=True)])
+        if step == 0:
+            started = [Sample(prompt, "", text, ()) for prompt, texts in zip(prompts, parsed, strict=True) for text in texts]
+            for model in (self.conversion, self.judge):
+                if model:
+                    model.fit(started)
+
+    def _charges(self, groups: Sequence[Group], scored: Scored) -> Tensor:
+        """r_t of every sampled token, [N, T], 0 on padding     (RELATE eq. 5)."""
+        texts = [(group.prompt.brief.language, one) for group in groups for one in group.completions]
+        rows = [
+            token_rewards(self.policy.tokenizer, text.ids, language, charges)
+            for (language, text), charges in zip(texts, scored.charges, strict=True)
+        ]
+        charged = np.zeros((len(rows), max(map(len, rows))), dtype=np.float32)
+        for row, place in zip(rows, charged, strict=True):
+            place[: len(row)] = row
+        return torch.from_numpy(charged)
+
+    def _sync(self) -> None:
+        """Give the sampler the new weights, where it keeps a copy."""
+        if self.rollout.name != "hf":
+            from trainer.policy import merged_state
+
+            self.rollout.push(merged_state(self.policy.plain))
+
+    # ---- what a step leaves behind
+
+    def _curve(
+        self, step: int, groups: Sequence[Group], samples: Sequence[Sample], scored: Scored, judged: Any, advantages: Tensor,
+        report: StepReport,
+    ) -> Curve:  # fmt: skip
+        size = self.config.group_size
+        texts = [[sample.text for sample in samples[at : at + size] if sample.text] for at in range(0, len(samples), size)]
+        mine = {
+            "reward": float(scored.sentence.mean()),
+            "compliance": fmean(sample.text is not None and is_compliant(sample.findings) for sample in samples),
+            "parsed": fmean(sample.text is not None for sample in samples),
+            "zero_signal_share": fmean(not advantages[at : at + size].any() for at in range(0, len(samples), size)),
+            "length": fmean(len(one.ids) for group in groups for one in group.completions),
+            "finished": fmean(one.finished for group in groups for one in group.completions),
+            "distinct": fmean(distinct(own) if own else 0 for own in texts),
+            "rewards": {name: float(scores.mean()) for name, scores in scored.terms.items()},
+            "spread": self.rewards.spread_within(scored, size),
+            "judge": None if judged is None else float(judged.mean()),
+        }
+        curve = _mean(self.ranks.gather([mine]))
+        trained = curve["rewards"].get("ctcvr")
+        curve["gap"] = None if trained is None or curve["judge"] is None else trained - curve["judge"]
+        return {"step": step, "learning_rate": learning_rate(step, self.config), **curve, **_diagnostics(report)}
+
+    def _records(
+        self, step: int, groups: Sequence[Group], samples: Sequence[Sample], scored: Scored, charges: Tensor, advantages: Tensor
+    ) -> list[dict[str, Any]]:
+        texts = [one for group in groups for one in group.completions][: _LOGGED_GROUPS * self.config.group_size]
+        return [
+            sample_record(
+                step, samples[at], [self.policy.tokenizer.decode([token]) for token in text.ids], charges[at, : len(text.ids)].tolist(),
+                {name: float(scores[at]) for name, scores in scored.terms.items()}, float(advantages[at]),
+            )
+            for at, text in enumerate(texts)
+        ]  # fmt: skip
+
+    # ---- checkpoints
+
+    def _checkpoint(self, step: int) -> None:
+        means = {name: fmean(getattr(one, name) for one in self.recent) for name in ("ctcvr", "quality", "diversity")}
+        self.candidates.append(Candidate(step, **means))
+        self.recent.clear()
+        state = {
+            "step": step, "weights": trained_state(self.policy.plain), "optimizer": self.policy.optimizer.state_dict(),
+            "random": torch.get_rng_state(), "diversity": self.diversity.state_dict(), "duals": self.duals.state_dict(),
+            "watch": self.watch.state_dict(), "candidates": [asdict(one) for one in self.candidates],
+            "scales": {name: model.scale for name, model in self._scaled().items()},
+            "models": {name: model.model.version.version for name, model in self._scaled().items()},
+        }  # fmt: skip
+        write_checkpoint(self.checkpoints, step, state, lambda folder: save_policy(self.policy.plain, self.policy.tokenizer, folder))
+        forget(self.checkpoints, {one.step for one in self._worth_keeping(step)})
+
+    def _worth_keeping(self, step: int) -> list[Candidate]:
+        """The best so far, and the best of those old enough to go back to when a limit breaks."""
+        old = [one for one in self.candidates if one.step <= step - self.config.limits.window]
+        return [choose(some, self.config.dual) for some in (self.candidates, old) if some]
+
+    def _scaled(self) -> dict[str, Conversion]:
+        return {name: model for name, model in (("ctcvr", self.conversion), ("judge", self.judge)) if model}
+
+    def _resume(self) -> int:
+        """Take up the last checkpoint; the step to take next."""
+        folder = latest(self.checkpoints)
+        if folder is None:
+            return 0
+        state = read_checkpoint(folder)
+        if (models := {name: model.model.version.version for name, model in self._scaled().items()}) != state["models"]:
+            raise ConfigError(f"{folder} was trained with reward models {state['models']}, given are {models}: give the same ones")
+        with torch.no_grad():
+            for name, weight in trained_state(self.policy.plain).items():
+                weight.copy_(state["weights"][name])
+        self.policy.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        self.diversity.load_state_dict(state["diversity"])
+        self.duals.load_state_dict(state["duals"])
+        self.watch.load_state_dict(state["watch"])
+        self.candidates = [Candidate(**one) for one in state["candidates"]]
+        for name, model in self._scaled().items():
+            model.scale = state["scales"][name]
+        self._sync()
+        return int(state["step"])
+
+    def _finish(self, step: int, stopped: str | None) -> Outcome:
+        chosen = choose(self.candidates, self.config.dual)
+        policy = self.out / "policy"
+        if self.ranks.main:
+            shutil.rmtree(policy, ignore_errors=True)
+            shutil.copytree(checkpoint_folder(self.checkpoints, chosen.step) / "policy", policy)
+            ended = {"chosen": chosen.step, "steps": step, "stopped": stopped}
+            (self.out / "outcome.json").write_text(json.dumps(ended) + "\n", encoding="utf-8")
+        return Outcome(policy, chosen.step, step, stopped)
+
+
+def _diagnostics(report: StepReport) -> Curve:
+    return {
+        "loss": report.loss, "grad_norm": report.grad_norm, "kl": report.kl, "entropy": report.entropy, "ratio": report.ratio,
+        "clip_share": report.clipped_low + report.clipped_high, "tokens": report.tokens, "empty": report.empty,
+    }  # fmt: skip
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """Of every rank's curve, each value's mean; None stays None."""
+    first = curves[0]
+    return {
+        name: _mean([one[name] for one in curves])
+        if isinstance(value, dict)
+        else None
+        if value is None
+        else fmean(one[name] for one in curves)
+        for name, value in first.items()
+    }
