@@ -93,7 +93,8 @@ def pack(groups: Sequence[Ids], *, device: torch.device | str = "cpu", shared: b
 def completion_logprobs(model: Any, layout: Layout, *, temperature: float = 1.0) -> TokenLogprobs:
     """log π of every sampled token, with its gradient. Logits are made at predicting positions only, never inside prompts.
 
-    ValueError for FlashAttention, which takes no mask, and for a sliding window shorter than the row's longest text.
+    ValueError for an attention that cannot read a boolean mask of any shape (FlashAttention, eager), and for a sliding window shorter than
+    the longest text.
     """
     _refuse_unmasked_attention(model, int(layout.positions.max()) + 1)
     logits = model(
@@ -183,8 +184,10 @@ def _to(layout: Layout, device: torch.device) -> Layout:
 def _refuse_unmasked_attention(model: Any, longest: int) -> None:
     config = getattr(model, "module", model).config
     attention = config._attn_implementation
-    if attention not in (NAME, "sdpa", "eager"):
-        raise ValueError(f"attention {attention!r} ignores the mask that keeps completions of a prompt apart: load the model with 'sdpa'")
+    if attention not in (NAME, "sdpa"):
+        raise ValueError(
+            f"attention {attention!r} cannot read the mask that keeps a prompt's completions apart: load the model with 'sdpa'"
+        )
     window = getattr(config, "sliding_window", None)
     if window and window < longest and getattr(config, "use_sliding_window", True):
         raise ValueError(
