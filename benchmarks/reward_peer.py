@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.goals import Goal
 from benchmarks.market.log import Log, Stories
 from trainer.config import RewardConfig
 from trainer.registry import RewardModelVersion
 from trainer.reward_model.dataset import Cells
 from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
-from trainer.reward_model.metrics import auc
+from trainer.reward_model.metrics import auc, bootstrap
 from trainer.reward_model.model import SharedBottom
 from trainer.reward_model.score import RewardModel, Triple, as_mapping, member_logits
 from trainer.reward_model.train import train_ensemble
@@ -45,14 +45,12 @@ def rows_of(log: Log) -> Cells:
     )  # fmt: skip
 
 
-def against_rechub(log: Log, encoder: Encoder, folder: Path | None) -> dict[str, Any]:
+def against_rechub(log: Log, encoder: Encoder) -> tuple[dict[str, Any], list[Goal]]:
     """The same frozen vectors, rows, batch, passes and tower widths; both sides keep the last pass's weights."""
-    if folder:
-        sys.path.insert(0, str(folder))
     try:
         import torch_rechub  # type: ignore[import-not-found]  # noqa: F401
     except ModuleNotFoundError as error:
-        raise SystemExit(f"{error.name} is missing: pip install --no-deps torch-rechub, or name its folder with --rechub") from error
+        raise SystemExit(f"{error.name} is missing: pip install --no-deps --target FOLDER torch-rechub, then PYTHONPATH=FOLDER") from error
     cells = rows_of(log)
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     kind = (np.arange(len(cells.groups)) % 20)[cells.group]  # of twenty groups two are tested, one is held out
@@ -67,11 +65,21 @@ def against_rechub(log: Log, encoder: Encoder, folder: Path | None) -> dict[str,
             scores[name] = predict(test)
     rows = len(training) * EPOCHS
     speed = {name: rows / float(np.median(times)) for name, times in seconds.items()}
-    return {
-        "rows": len(training), "batch": BATCH, "passes": EPOCHS, "widths": DIMS, "rows a second": speed,
-        "ratio of speeds": float(np.median(np.array(seconds["torch-rechub"]) / np.array(seconds["ours"]))),
-        "AUC": {name: _areas(test, *both) for name, both in scores.items()},
-    }  # fmt: skip
+    ratios = np.array(seconds["torch-rechub"]) / np.array(seconds["ours"])
+    setting = {"rows": len(training), "batch": BATCH, "passes": EPOCHS, "widths": DIMS}
+    areas = [_more_area(test, rate, scores) for rate in ("CTR", "CTCVR")]
+    ahead = Goal("training rows a second, times torch-rechub's", float(np.median(ratios)), "at least", 3, ratios.min(), ratios.max())
+    return {**setting, "rows a second": speed, "AUC": {name: _areas(test, *both) for name, both in scores.items()}}, [*areas, ahead]
+
+
+def _more_area(test: Cells, rate: str, scores: dict[str, Any]) -> Goal:
+    """AUC less torch-rechub's, with its interval by story group."""
+    assert test.conversions is not None
+    number, successes = {"CTR": (0, test.clicks), "CTCVR": (1, test.conversions)}[rate]
+    ours, theirs = scores["ours"][number], scores["torch-rechub"][number]
+    rest = test.impressions - successes
+    found = bootstrap(lambda w: auc(ours, w * successes, w * rest) - auc(theirs, w * successes, w * rest), test.group)
+    return Goal(f"{rate} AUC, ours less torch-rechub's", found.value, "at least", 0, found.low, found.high)
 
 
 def _areas(test: Cells, ctr: Any, ctcvr: Any) -> dict[str, float]:
@@ -147,7 +155,7 @@ def _rechub(training: Cells, tuning: Cells, vectors: torch.Tensor) -> Any:
     return predict
 
 
-def scoring_speed(stories: Stories, cache: Path) -> dict[str, float]:
+def scoring_speed(stories: Stories, cache: Path) -> tuple[dict[str, float], list[Goal]]:
     """Distinct (query, ad, text) triples a second: cold, warm, and the encoder alone on the same distinct strings."""
     rng = np.random.default_rng(0)
     ads, queries = sorted(set(stories.ad)), sorted({query for queries in stories.queries for query in queries})
@@ -166,11 +174,15 @@ def scoring_speed(stories: Stories, cache: Path) -> dict[str, float]:
         cached.score(triples)
         seconds.append(perf_counter() - start)
     cold, warm = seconds
-    return {
+    figures = {
         "triples": len(triples), "distinct strings": len(strings), "raw encoder strings/s": len(strings) / raw,
-        "cold strings/s": len(strings) / cold, "cold of raw": raw / cold,
-        "warm triples/s": len(triples) / warm, "warm of cold": cold / warm,
+        "cold strings/s": len(strings) / cold, "warm triples/s": len(triples) / warm,
     }  # fmt: skip
+    goals = [
+        Goal("scoring with a cold cache, share of the raw encoder's speed", raw / cold, "at least", 0.9),
+        Goal("a warm repeat, times the cold one's speed", cold / warm, "at least", 20),
+    ]
+    return figures, goals
 
 
 def _untrained(encoder: Encoder) -> RewardModel:

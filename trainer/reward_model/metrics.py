@@ -78,13 +78,17 @@ def calibration_error(p: FloatArray, successes: FloatArray, trials: FloatArray, 
     return float((n * np.abs(predicted - observed)).sum() / n.sum())
 
 
-def within_brief_correlation(score: FloatArray, truth: FloatArray, brief: IntArray) -> float:
-    """Pearson correlation of score and truth after each brief's mean is taken off both. NaN when one never varies inside a brief."""
+def within_brief_correlation(score: FloatArray, truth: FloatArray, brief: IntArray, weights: FloatArray | None = None) -> float:
+    """Pearson correlation of score and truth after each brief's mean is taken off both. NaN when one never varies inside a brief.
+
+    weights [N], the same for a whole brief: how often it counts.
+    """
     number = np.unique(brief, return_inverse=True)[1]
     sizes = np.bincount(number)
     s, t = (values - (np.bincount(number, weights=values) / sizes)[number] for values in (score, truth))
-    scale = np.sqrt((s**2).sum() * (t**2).sum())
-    return float((s * t).sum() / scale) if scale else float("nan")
+    w = np.ones(len(s)) if weights is None else weights
+    scale = np.sqrt((w * s**2).sum() * (w * t**2).sum())
+    return float((w * s * t).sum() / scale) if scale else float("nan")
 
 
 def bootstrap(measure: Callable[[FloatArray], float], group: IntArray, *, rounds: int = 200, seed: int = 0) -> Interval:
