@@ -107,7 +107,7 @@ def _arguments(config: SftConfig, checkpoints: Path) -> SFTConfig:
         gradient_checkpointing=config.gradient_checkpointing,
         bf16=False,  # the weights already have the dtype of the config
         use_cpu=not torch.cuda.is_available(),
-        save_steps=50,
+        save_steps=10,
         save_total_limit=1,
         logging_steps=1,
         report_to="none",

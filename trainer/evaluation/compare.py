@@ -1,0 +1,72 @@
+"""Policies beside each other: means and paired differences with bootstrap intervals over advertisers, who are what differs in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.evaluation.metrics import MEASURES, Measured
+from trainer.reward_model.metrics import Interval
+
+FloatArray = npt.NDArray[np.float64]
+_RESAMPLES = 4000
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The measures of several policies on the same prompts; the first policy is what the others are compared with."""
+
+    policies: tuple[str, ...]
+    means: dict[str, tuple[Interval, ...]]  # by measure, in the policies' order
+    differences: dict[str, tuple[Interval, ...]]  # policy minus the first; of the first itself 0
+    advertisers: int
+    samples: tuple[int, ...]
+
+
+def compare(measured: Sequence[Measured]) -> Comparison:
+    """Percentile intervals of 4,000 resamples of advertisers, the same resamples for every policy: that is what pairs them.
+
+    A mean is over samples, so an advertiser counts by its texts. ValueError when the policies wrote for different advertisers.
+    """
+    names = sorted(set(measured[0].advertisers))
+    for other in measured[1:]:
+        if sorted(set(other.advertisers)) != names:
+            raise ValueError(f"{other.policy} and {measured[0].policy} wrote for different advertisers: sample them on the same prompts")
+    drawn = np.random.default_rng(_SEED).multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES)
+    weights = np.vstack([np.ones(len(names)), drawn])  # the first row is the data themselves
+    means: dict[str, tuple[Interval, ...]] = {}
+    differences: dict[str, tuple[Interval, ...]] = {}
+    for measure in MEASURES:
+        if any(measure not in one.values for one in measured):
+            continue
+        rows = [_means(one, measure, names, weights) for one in measured]
+        means[measure] = tuple(_interval(row) for row in rows)
+        differences[measure] = tuple(_interval(row - rows[0]) for row in rows)
+    return Comparison(tuple(one.policy for one in measured), means, differences, len(names), tuple(len(one.samples) for one in measured))
+
+
+def verdict(difference: Interval) -> str:
+    """What a paired difference says: up or down when its interval excludes zero, else not resolved."""
+    return "up" if difference.low > 0 else "down" if difference.high < 0 else "not resolved"
+
+
+def _means(measured: Measured, measure: str, names: Sequence[str], weights: npt.NDArray[np.float64]) -> FloatArray:
+    """[1 + resamples] means of a measure over samples that have it."""
+    values = measured.values[measure]
+    has = ~np.isnan(values)
+    number = np.searchsorted(names, measured.advertisers)[has]
+    sums, counts = (np.bincount(number, weights=what, minlength=len(names)) for what in (values[has], np.ones(int(has.sum()))))
+    total = weights @ counts
+    return np.asarray(np.divide(weights @ sums, total, out=np.full(len(weights), np.nan), where=total > 0))
+
+
+def _interval(row: FloatArray) -> Interval:
+    known = row[1:][~np.isnan(row[1:])]
+    if not len(known):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Interval(float(row[0]), float(low), float(high))

@@ -1,0 +1,143 @@
+"""What a policy's raw samples are worth, measure by measure, before any filter (RELATE §4.1.2, table 3; DESIGN §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from adtext.brief import AdBrief, AdText
+from adtext.checks import is_compliant
+from adtext.ngrams import FrequentNgrams, copy_rate, distinct, units
+from trainer.reward_model.score import RewardModel, Triple
+from trainer.rewards.base import Sample
+from trainer.rewards.risk import correctness, risk
+from trainer.rewards.semantics import Relevance
+from trainer.rewards.structure import Format, Length
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Scorer = Callable[[Sequence[AdBrief], Sequence[AdText]], FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One column of the comparison."""
+
+    label: str
+    better: Literal["more", "less", "as is"]  # as is: watched, for a change either way is a warning
+    unit: Literal["share", "rate", "count"] = "share"
+
+
+MEASURES: Mapping[str, Measure] = {
+    "compliance": Measure("Compliance Rate (eq. 11)", "more"),
+    "diversity": Measure("Diversity (eq. 12)", "more"),
+    "ctcvr": Measure("predicted CTCVR, training model", "more", "rate"),
+    "judge": Measure("predicted CTCVR, held-out judge", "more", "rate"),
+    "truth": Measure("true CTCVR, simulated users", "more", "rate"),
+    "relevance": Measure("relevance", "more"),
+    "format": Measure("format", "more"),
+    "structure": Measure("structural quality (table 3)", "more"),
+    "semantics": Measure("semantic quality (table 3)", "more"),
+    "distinct": Measure("distinct texts per brief", "more", "count"),
+    "copy": Measure("copy rate", "less"),
+    "words": Measure("words per field", "as is", "count"),
+    "points": Measure("selling points mentioned", "as is"),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The samples of one policy and what each is worth."""
+
+    policy: str
+    samples: Sequence[Sample]
+    values: Mapping[str, FloatArray]  # [N] by measure; NaN where the measure is of a text and none parses
+
+    @property
+    def advertisers(self) -> list[str]:
+        """[N] the advertiser each sample is for."""
+        return [sample.prompt.brief.ad.id for sample in self.samples]
+
+
+def measure(policy: str, samples: Sequence[Sample], relevance: Relevance, models: Mapping[str, RewardModel]) -> Measured:
+    """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as `judge`, where there are such.
+
+    A text that does not parse is neither compliant nor diverse, and scores 0 as in the rewards; predicted rates and habits of writing are
+    of texts that parse. Structural quality is the mean of length and format; semantic quality of relevance, correctness and risk.
+    """
+    length, form = Length().scores(samples), Format().scores(samples)
+    close, right, safe = relevance.scores(samples), correctness().scores(samples), risk().scores(samples)
+    values = {
+        "compliance": np.array([float(sample.text is not None and is_compliant(sample.findings)) for sample in samples]),
+        "diversity": _diversity(samples),
+        "relevance": close,
+        "format": form,
+        "structure": (length + form) / 2,
+        "semantics": (close + right + safe) / 3,
+        "distinct": _distinct(samples),
+        "copy": _of_texts(samples, lambda briefs, texts: np.array([copy_rate(*pair) for pair in zip(texts, briefs, strict=True)])),
+        "words": _of_texts(samples, lambda briefs, texts: np.array([_words_per_field(text) for text in texts])),
+        "points": _of_texts(samples, lambda briefs, texts: np.array([mentioned(*pair) for pair in zip(texts, briefs, strict=True)])),
+    }
+    for name, model in models.items():
+        values[name] = _of_texts(samples, _predicted(model))
+    return Measured(policy, samples, values)
+
+
+def with_truth(measured: Measured, true_ctcvr: Scorer) -> Measured:
+    """The same with the true CTCVR beside, where the users are simulated and it is known."""
+    return Measured(measured.policy, measured.samples, {**measured.values, "truth": _of_texts(measured.samples, true_ctcvr)})
+
+
+def mentioned(text: AdText, brief: AdBrief) -> float:
+    """Share of the brief's selling points that the text mentions; NaN where it has none.
+
+    A point is mentioned when at least half of its telling units stand in the text: numbers, and words of four letters or more; in Chinese
+    and Japanese every character.
+    """
+    written = {unit for _, value in text.fields() for unit in units(value)}
+    points = [
+        {unit for unit in units(point) if len(unit) > 3 or not unit.isascii() or unit[0].isdigit()} for point in brief.ad.selling_points
+    ]
+    told = [len(point & written) / len(point) >= 0.5 for point in points if point]
+    return float(np.mean(told)) if told else float("nan")
+
+
+def _words_per_field(text: AdText) -> float:
+    return float(np.mean([len(units(value)) for _, value in text.fields()]))
+
+
+def _predicted(model: RewardModel) -> Scorer:
+    return lambda briefs, texts: model.score([Triple.of(brief, text) for brief, text in zip(briefs, texts, strict=True)]).ctcvr
+
+
+def _of_texts(samples: Sequence[Sample], score: Scorer) -> FloatArray:
+    values = np.full(len(samples), np.nan)
+    parsed = [(at, sample.prompt.brief, sample.text) for at, sample in enumerate(samples) if sample.text]
+    if parsed:
+        places, briefs, texts = zip(*parsed, strict=True)
+        values[list(places)] = score(briefs, texts)
+    return values
+
+
+def _diversity(samples: Sequence[Sample]) -> FloatArray:
+    """[N] 1 − share of units inside n-grams that are frequent among these very samples."""
+    groups = [list(mine) for _, mine in groupby(samples, key=lambda sample: sample.prompt)]
+    frequent = FrequentNgrams(window=len(groups))
+    for mine in groups:
+        frequent.observe(mine[0].prompt.brief, [sample.text for sample in mine if sample.text])
+    return np.array([1 - frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples])
+
+
+def _distinct(samples: Sequence[Sample]) -> FloatArray:
+    """[N] distinct texts of the sample's prompt: each prompt's samples share one value."""
+    values: list[float] = []
+    for _, mine in groupby(samples, key=lambda sample: sample.prompt):
+        own = list(mine)
+        values += [float(distinct([sample.text for sample in own if sample.text]))] * len(own)
+    return np.array(values)
