@@ -177,7 +177,7 @@ class GrpoConfig:
     token_terms: dict[str, float] = field(default_factory=lambda: {"correctness": 2.0, "risk": 2.0, "diversity": 0.5})  # λ, eq. 5
     alpha: float = 1.0  # of token advantages, eq. 7
     kappa: float = 1.0  # standard deviations of the ensemble that a predicted CTCVR is lowered by
-    relevance_encoder: str = "minilm"
+    relevance_encoder: str | None = "minilm"  # None: relevance is neither weighted nor watched
     constraints: Literal["none", "dual"] = "none"
     dual: DualSettings = DualSettings()
     limits: Limits = Limits()

@@ -39,10 +39,9 @@ class Ranks:
         """Everyone's items, in rank order, on every rank. They travel pickled."""
         if self.count == 1:
             return items
-        from accelerate.utils import gather_object
-
-        gathered: list[Item] = gather_object(items)
-        return gathered
+        gathered: list[list[Item]] = [[]] * self.count
+        torch.distributed.all_gather_object(gathered, items)
+        return [item for part in gathered for item in part]
 
     def prepare(self, model: Any, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
         """Model and optimiser as the engine wants them."""
@@ -65,8 +64,7 @@ class Ranks:
 
 
 def _accelerator(config: GrpoConfig) -> Any:
-    from accelerate import Accelerator  # type: ignore[import-untyped]
-    from accelerate.utils import DeepSpeedPlugin
+    from accelerate import Accelerator, DeepSpeedPlugin  # type: ignore[import-untyped]
 
     zero = {
         "zero_optimization": {"stage": 2, "overlap_comm": torch.cuda.is_available()},

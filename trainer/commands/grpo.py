@@ -56,4 +56,5 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _said(curve: dict[str, Any]) -> str:
     terms = " ".join(f"{name} {value:.2f}" for name, value in curve["rewards"].items())
-    return f"compliance {curve['compliance']:.2f}  {terms}  KL {curve['kl']:.3f}  {curve['length']:.0f} tokens  {sum(curve['seconds'].values()):.0f} s"
+    took = sum(curve["seconds"].values())
+    return f"compliance {curve['compliance']:.2f}  {terms}  KL {curve['kl']:.3f}  {curve['length']:.0f} tokens  {took:.0f} s"
