@@ -53,7 +53,7 @@ class Ingest:
     def __init__(self, settings: Settings, database: Database, live: Live, sealer: Sealer) -> None:
         self._live, self._sealer = live, sealer
         self._elsewhere = timedelta(hours=settings.window_hours)
-        self._commits = GroupCommit(database, _write, most=GROUP)
+        self._commits = GroupCommit(database.begin, _write, most=GROUP)
 
     async def record(self, rows: Sequence[Event | InvalidEvent]) -> list[EventAnswer]:
         """Judge, commit, answer, in the rows' order. Raises Unavailable with the database down: nothing is committed then.

@@ -16,7 +16,7 @@ class Loading:
     def __init__(self, database: Database, live: Live, heads: Heads) -> None:
         self._live, self._heads = live, heads
         self._reads: dict[bytes, asyncio.Task[Head]] = {}
-        self._together = GroupCommit(database, pool_texts)  # reads share a transaction as writes do
+        self._together = GroupCommit(database.autocommit, pool_texts)  # reads share a statement as writes do
 
     async def load(self, key: bytes) -> Head:
         """The key's head, empty where the pool has none. Raises Unavailable. Giving up does not end the read that others share."""

@@ -97,7 +97,7 @@ class Writing:
         self._concurrency, self._most, self._pool = concurrency, most, pool
         self._refills: dict[bytes, _Refill] = {}
         self._gates: dict[str, Gate] = {}
-        self._commits = GroupCommit(database, save_batches)
+        self._commits = GroupCommit(database.autocommit, save_batches)
 
     async def wait(self, order: Order, writer: Writer, timeout: float | None) -> Sequence[PooledText]:
         """The texts of one refill, shared by all who wait for its key. Raises TimeoutError, Overloaded, WriterUnavailable, Unavailable."""

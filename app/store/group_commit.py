@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
-from app.store.database import AsyncConnection, Database, Unavailable
+from app.store.database import AsyncConnection, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class GroupCommit(Generic[Item, Result]):
-    """`write(connection, items)` returns one result an item, in order. A group that fails for a reason of its own is tried again item by
-    item, so that one bad item fails alone; with the database down every waiter gets that error and nothing is committed."""
+    """`write(connection, items)` returns one result an item, in order; `connect` is `Database.begin`, or `autocommit` where it writes with
+    one statement. A group that fails for a reason of its own is tried again item by item, so that one bad item fails alone; with the
+    database down every waiter gets that error and nothing is committed."""
 
     def __init__(
-        self, database: Database, write: Callable[[AsyncConnection, list[Item]], Awaitable[list[Result]]], *, most: int = 256
+        self,
+        connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        write: Callable[[AsyncConnection, list[Item]], Awaitable[list[Result]]],
+        *,
+        most: int = 256,
     ) -> None:
-        self._database, self._write, self._most = database, write, most
+        self._connect, self._write, self._most = connect, write, most
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._worker: asyncio.Task[None] | None = None
 
@@ -51,7 +57,7 @@ class GroupCommit(Generic[Item, Result]):
             _fail([one], error)
 
     async def _commit(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
-        async with self._database.begin() as connection:
+        async with self._connect() as connection:
             results = await self._write(connection, [item for item, _ in group])
         for (_, future), result in zip(group, results, strict=True):
             if not future.done():

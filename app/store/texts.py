@@ -24,23 +24,25 @@ _HEADS = """
     SELECT pool_key, id, title, description, description_2, policy_id, origin, rules_version, created_at FROM texts
     WHERE pool_key = ANY(%s) AND state = 'approved' ORDER BY score DESC, created_at, id"""
 _WRITTEN = "SELECT title, description, description_2 FROM texts WHERE pool_key = %s"
-_ADD_BRIEFS = "INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[]) ON CONFLICT DO NOTHING"
 _TEXT_COLUMNS = {
     "id": "uuid", "pool_key": "bytea", "policy_id": "bigint", "origin": "text", "state": "text", "title": "text", "description": "text",
     "description_2": "text", "brief_digest": "bytea", "advertiser": "text", "ad_id": "text", "industry": "text", "locale": "text",
     "platform": "text", "spec_version": "text", "rules_version": "text", "prompt_hash": "text", "seed": "bigint", "score": "float8",
     "findings": "jsonb",
 }  # fmt: skip
-_ADD_TEXTS = f"""
+_SAVE = f"""
+    WITH new_briefs AS (
+        INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[]) ON CONFLICT DO NOTHING
+    ), counted AS (
+        INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant)
+        SELECT policy, version, (now() AT TIME ZONE 'UTC')::date, n, passed
+        FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS counted (policy, version, n, passed)
+        ON CONFLICT (policy_id, rules_version, day) DO UPDATE SET
+            candidates = candidate_counts.candidates + excluded.candidates, compliant = candidate_counts.compliant + excluded.compliant
+    )
     INSERT INTO texts ({", ".join(_TEXT_COLUMNS)}) SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for kind in _TEXT_COLUMNS.values())})
     ON CONFLICT (id) DO UPDATE SET rules_version = excluded.rules_version, findings = excluded.findings
     RETURNING id, state"""
-_ADD_COUNTS = """
-    INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant)
-    SELECT policy, version, (now() AT TIME ZONE 'UTC')::date, n, passed
-    FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS counted (policy, version, n, passed)
-    ON CONFLICT (policy_id, rules_version, day) DO UPDATE SET
-        candidates = candidate_counts.candidates + excluded.candidates, compliant = candidate_counts.compliant + excluded.compliant"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +89,25 @@ class Batch:
 
 
 async def save_batches(connection: AsyncConnection, batches: list[Batch]) -> list[frozenset[bytes]]:
-    """Write briefs, texts and counts of several batches; for each, the ids of its texts that may be served.
+    """Write briefs, texts and counts of several batches with one statement; for each batch, the ids of its texts that may be served.
 
     A text that is there already keeps its state, so that what a reviewer rejected stays rejected; its rules version is renewed.
     """
     briefs = {batch.brief_digest: batch.brief for batch in batches if batch.texts}
     texts = {row[0]: row for batch in batches for row in _text_rows(batch)}
-    servable: set[bytes] = set()
+    # rows in one order everywhere: two statements that meet the same rows cannot deadlock
+    digests = sorted(briefs)
+    bodies = [briefs[digest].model_dump_json(exclude=_APPROVED) for digest in digests]
+    counts = _columns(_counts(batches), 4)
     async with (await driver(connection)).cursor() as cursor:
-        if texts:
-            # rows in one order everywhere: two transactions that meet the same rows cannot deadlock
-            digests = sorted(briefs)
-            await cursor.execute(_ADD_BRIEFS, (digests, [briefs[digest].model_dump_json(exclude=_APPROVED) for digest in digests]))
-            await cursor.execute(_ADD_TEXTS, [list(column) for column in zip(*(texts[key] for key in sorted(texts)), strict=True)])
-            servable = {text_id.bytes for text_id, state in await cursor.fetchall() if state == "approved"}
-        if counts := _counts(batches):
-            await cursor.execute(_ADD_COUNTS, [list(column) for column in zip(*counts, strict=True)])
+        await cursor.execute(_SAVE, [digests, bodies, *counts, *_columns([texts[key] for key in sorted(texts)], len(_TEXT_COLUMNS))])
+        servable = {text_id.bytes for text_id, state in await cursor.fetchall() if state == "approved"}
     return [frozenset(new.id for new in batch.texts if new.id in servable) for batch in batches]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as columns, `width` of them also where there is no row."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
 _APPROVED: Any = {"ad": {"approved"}}  # no text draws on the advertiser's own texts

@@ -10,7 +10,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from app.store.database import AsyncConnection, Database
+from app.store.database import AsyncConnection
 from app.store.group_commit import GroupCommit
 
 
@@ -41,7 +41,7 @@ async def double(connection: AsyncConnection, items: list[int]) -> list[int]:
 
 
 def committing(ledger: Ledger) -> GroupCommit[int, int]:
-    return GroupCommit(cast(Database, ledger), double, most=50)
+    return GroupCommit(ledger.begin, double, most=50)
 
 
 async def test_concurrent_items_share_transactions_and_keep_their_results() -> None:
