@@ -6,7 +6,7 @@
 
 hits     closed loop, pool hits: requests/s of the service over those of a bare FastAPI route with the same models, interleaved pairs
 misses   closed loop, pool off, distinct keys: completions/s of the service over those of its vLLM server asked directly, alternating
-outages  open loop at half of peak, one request in ten a miss, vLLM refusing and vLLM hanging: answers in time, and with a text
+outages  open loop, one request in ten a miss, at half of this mix's own peak, vLLM refusing and vLLM hanging: answers in time, with a text
 flights  a thousand callers miss one key at once: upstream calls and answers, also when the first caller hangs up
 """
 
@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -45,6 +46,7 @@ PACKAGES = ("fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools"
 CONNECTIONS = 32
 OPEN_CONNECTIONS = 512  # more than can be waiting at once: no request waits for a connection
 DEADLINE_MS = 100  # outages
+FASTEST = 5_000  # requests/s that no run on one process comes near: as many are written for a closed loop that may ask for each only once
 SAMPLES = 4  # completions of one upstream call
 FAR = 31_000_000  # briefs of the raw server begin here: the same bases, never the same prompt
 
@@ -115,10 +117,10 @@ def outages(lab: Lab, plan: Plan, say: Say) -> Figures:
         for offset, (name, policy_url) in enumerate((("refusing", closed_port()), ("hanging", hanging)), start=1):
             with pool(lab, plan, policy_url, say) as stack:
                 say(f"outages: {name}, measuring the peak")
-                file = hit_requests(lab, plan, stack, 1)
-                peak = median(_peak(lab, file, _port(stack), plan).per_second for _ in range(3))
+                never_asked = count(offset * 100_000_000, 10_000_000)
+                peak = median(_mixed_peak(lab, plan, stack, next(never_asked)) for _ in range(3))
                 seconds = max(plan.open_seconds, plan.open_requests / (peak / 2))
-                file = mixed_requests(lab, plan, stack, int(peak / 2 * seconds) + 1, first_miss=offset * 10_000_000)
+                file = mixed_requests(lab, plan, stack, int(peak / 2 * seconds) + 1, first_miss=next(never_asked))
                 say(f"outages: {name}, {seconds:.0f} s at {peak / 2:.0f} a second")
                 load = lab.generator.opened(
                     file, port=_port(stack), connections=OPEN_CONNECTIONS, rate=peak / 2, seconds=seconds, limit_ms=DEADLINE_MS
@@ -167,6 +169,14 @@ def hit_requests(lab: Lab, plan: Plan, stack: Stack, n: int, *, units: int | Non
         for unit in range(units or plan.units)
     )
     return lab.requests(f"hits-{n}", requests)
+
+
+def _mixed_peak(lab: Lab, plan: Plan, stack: Stack, first_miss: int) -> float:
+    """Requests/s of the mix in a closed loop, with callers enough that those who wait for the model hold nobody up."""
+    file = mixed_requests(lab, plan, stack, int(plan.seconds * FASTEST), first_miss=first_miss)
+    load = lab.generator.closed(file, port=_port(stack), connections=4 * CONNECTIONS, seconds=plan.seconds)
+    _every(load, "answered")
+    return load.per_second
 
 
 def mixed_requests(lab: Lab, plan: Plan, stack: Stack, count: int, *, first_miss: int) -> Path:
