@@ -47,7 +47,7 @@ class Sampling:
 
 def sample(
     entrant: Entrant, prompts: Sequence[Prompt], sampling: Sampling, file: Path, rules: Rules, *,
-    nlg: Nlg, base: str | None = None, watch: Callable[[int], None] = lambda done: None,
+    nlg: Nlg, base: str | None = None, watch: Callable[[str], object] = lambda said: None,
 ) -> list[Sample]:  # fmt: skip
     """The raw samples of all prompts, prompt by prompt, from `file` as far as it holds them.
 
@@ -75,7 +75,7 @@ def sample(
             out.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
             out.flush()
             written += rows
-            watch(len(written))
+            watch(f"{file.parent.name}, {entrant.name}: {len(written)} of {len(prompts)} prompts")
     return [read(prompt, text, rules) for prompt, row in zip(prompts, written, strict=True) for text in row["completions"]]
 
 

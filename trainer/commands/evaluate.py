@@ -1,0 +1,55 @@
+"""`python -m trainer evaluate-policy`: sample policies on advertisers they never saw, and compare them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from trainer.prompts import DataSplit
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("evaluate-policy")
+    parser.add_argument("--policy", action="append", required=True, metavar="NAME=SOURCE[@EXAMPLES]")
+    parser.add_argument("--base")
+    parser.add_argument("--split", action="append", choices=get_args(DataSplit))
+    parser.add_argument("--language", default="en")
+    parser.add_argument("--prompts", type=Path)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max-completion", type=int, default=96)
+    parser.add_argument("--reward-model", type=Path)
+    parser.add_argument("--judge", type=Path)
+    parser.add_argument("--logged", type=Path)
+    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from trainer.evaluation.sampling import Entrant, Sampling
+
+    entrants = [Entrant.of(argument) for argument in arguments.policy]
+    import torch
+    from rich.console import Console
+
+    from trainer.evaluation.report import write_report
+    from trainer.evaluation.run import Yardsticks, evaluate, summary
+
+    torch.set_num_threads(arguments.threads)
+    console = Console(stderr=True)
+    sticks = Yardsticks.load(
+        prompts=arguments.prompts, language=arguments.language, encoder=arguments.encoder, reward_model=arguments.reward_model,
+        judge=arguments.judge, logged=arguments.logged, cache=arguments.cache,
+    )  # fmt: skip
+    found = evaluate(
+        entrants, arguments.split or ["held_out"], sticks, Sampling(arguments.samples, arguments.seed, arguments.max_completion),
+        arguments.out, base=arguments.base, limit=arguments.limit, watch=console.print,
+    )  # fmt: skip
+    for split, (comparison, _) in found.items():
+        Console().print(summary(split, comparison))
+    print(write_report(arguments.out / "report.html", found))

@@ -1,0 +1,117 @@
+"""The comparison of policies as a page: every measure with its interval, paired differences, and texts side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from adtext.checks import Finding
+from trainer.evaluation.compare import Comparison, verdict
+from trainer.evaluation.metrics import MEASURES, Measure, Measured
+from trainer.evaluation.page import Html, heading, paragraph, plot, table, write_page
+from trainer.reward_model.metrics import Interval
+from trainer.rewards.base import Sample
+
+_SHOWN = 12  # briefs whose texts are shown
+_SPLITS = {"held_out": "Held-out advertisers", "new_industry": "New industries", "train": "Training advertisers"}
+
+
+def write_report(path: Path, found: Mapping[str, tuple[Comparison, Sequence[Measured]]]) -> Path:
+    """One page. found: by split, the comparison and the samples it is of."""
+    parts: list[Html] = []
+    for split, (comparison, measured) in found.items():
+        parts += [
+            heading(_SPLITS.get(split, split)),
+            paragraph(
+                f"{comparison.advertisers} advertisers, raw samples at temperature 1, before any filter. Brackets are 95 % intervals of a "
+                f"bootstrap over advertisers; differences are paired with {comparison.policies[0]}."
+            ),
+            means_table(comparison),
+            heading(f"Difference from {comparison.policies[0]}"),
+            plot(differences_plot(comparison)),
+            heading("Texts"),
+            texts_table(measured),
+        ]
+    return write_page(path, "Policies compared", parts)
+
+
+def means_table(comparison: Comparison) -> Html:
+    """Measures by policies, and beside each mean what its paired difference from the first policy says."""
+    heads = ["measure", *(f"{name} ({count:,} texts)" for name, count in zip(comparison.policies, comparison.samples, strict=True))]
+    rows: list[list[str | Html]] = []
+    for name, means in comparison.means.items():
+        measure, differences = MEASURES[name], comparison.differences[name]
+        cells = [_mean(measure, means[0]), *(_change(measure, *pair) for pair in zip(means[1:], differences[1:], strict=True))]
+        rows.append([measure.label, *cells])
+    return table(heads, rows)
+
+
+def differences_plot(comparison: Comparison) -> go.Figure:
+    """A forest plot: difference divided by the first policy's mean, so that measures of different units stand on one axis."""
+    labels = [MEASURES[name].label for name in comparison.means]
+    figure = go.Figure()
+    for at, policy in enumerate(comparison.policies[1:], start=1):
+        ratios = [_relative(comparison.differences[name][at], comparison.means[name][0].value) for name in comparison.means]
+        figure.add_scatter(
+            x=[one.value for one in ratios], y=labels, mode="markers", name=policy,
+            error_x={"type": "data", "symmetric": False, "array": [one.high - one.value for one in ratios],
+                     "arrayminus": [one.value - one.low for one in ratios]},
+        )  # fmt: skip
+    figure.add_vline(x=0, line_dash="dot", line_color="gray")
+    figure.update_layout(xaxis={"title": "relative difference", "tickformat": "+.0%"}, yaxis={"autorange": "reversed"},
+                         scattermode="group", height=120 + 32 * len(labels), margin={"l": 10, "t": 20})  # fmt: skip
+    return figure
+
+
+def texts_table(measured: Sequence[Measured]) -> Html:
+    """One sample of every policy for some briefs, what the checks find in it marked."""
+    briefs = [[next(mine) for _, mine in groupby(one.samples, key=lambda sample: sample.prompt)] for one in measured]
+    step = max(1, len(briefs[0]) // _SHOWN)
+    rows = [
+        [Html(f"<b>{escape(samples[0].prompt.brief.query)}</b>\n{escape(samples[0].prompt.brief.ad.advertiser)}"), *map(marked, samples)]
+        for samples in list(zip(*briefs, strict=True))[::step][:_SHOWN]
+    ]
+    return table(["query", *(one.policy for one in measured)], rows, kind="text")
+
+
+def marked(sample: Sample) -> Html:
+    """The text with its findings underlined; a completion that does not parse as it is."""
+    if sample.text is None:
+        return Html(f"<mark title='leaves the template'>{escape(sample.completion)}</mark>")
+    return Html("\n".join(_marked(value, [one for one in sample.findings if one.field == name]) for name, value in sample.text.fields()))
+
+
+def _marked(value: str, findings: Sequence[Finding]) -> str:
+    written, at = "", 0
+    for finding in sorted(findings, key=lambda one: one.span):
+        start, end = max(at, finding.span.start), max(at, finding.span.end)
+        kind = "" if finding.severity == "block" else " class=n"
+        written += escape(value[at:start]) + f"<mark{kind} title='{escape(finding.rule)}'>{escape(value[start:end])}</mark>"
+        at = end
+    return written + escape(value[at:])
+
+
+def _mean(measure: Measure, mean: Interval) -> Html:
+    return Html(f"{said(measure, mean.value)} <small>[{said(measure, mean.low)}, {said(measure, mean.high)}]</small>")
+
+
+def _change(measure: Measure, mean: Interval, difference: Interval) -> Html:
+    moved = verdict(difference)
+    good = moved == "not resolved" or measure.better == "as is"
+    kind = "" if good else "up" if (moved == "up") == (measure.better == "more") else "down"
+    interval = f"{said(measure, difference.value, True)} [{said(measure, difference.low, True)}, {said(measure, difference.high, True)}]"
+    return Html(f'{_mean(measure, mean)}<br><small class="{kind}">{interval}</small>')
+
+
+def said(measure: Measure, value: float, sign: bool = False) -> str:
+    """A value in its measure's unit: shares and counts plainly, rates in per mille."""
+    plus = "+" if sign else ""
+    return f"{value * 1000:{plus}.3f} ‰" if measure.unit == "rate" else f"{value:{plus}.3f}"
+
+
+def _relative(difference: Interval, base: float) -> Interval:
+    return Interval(difference.value / base, difference.low / base, difference.high / base) if base else Interval(0.0, 0.0, 0.0)
