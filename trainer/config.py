@@ -169,6 +169,7 @@ class GrpoConfig:
     max_grad_norm: float = 1.0
     updates: int = 1  # optimiser steps per rollout
     beta: float = 0.02  # of the KL to π_ref
+    weighted_kl: bool = False  # KL times π_θ/π_old, TRL's default: its gradient is then that of D_KL itself, not of the k3 estimate
     clip_low: float = 0.2
     clip_high: float = 0.2
     aggregation: Aggregation = "sum"

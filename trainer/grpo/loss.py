@@ -30,12 +30,16 @@ def grpo_loss(
     clip_low: float,
     clip_high: float,
     beta: float,
+    weighted_kl: bool = False,
     aggregation: Aggregation,
     max_completion: int,
 ) -> tuple[Tensor, Diagnostics]:
     """Minus RELATE's eq. 6, per token -[min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) - β · KL], aggregated over N texts of at most T tokens.
 
     ρ = exp(logp - old_logp);  KL = exp(ref_logp - logp) - (ref_logp - logp) - 1 ≥ 0        k3, Schulman 2020: http://joschu.net/blog/kl-approx.html
+
+    weighted_kl: ρ · KL instead. Texts were drawn from π_old, and only under that weight is the gradient that of D_KL(π_θ ‖ π_ref), even at
+    ρ = 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
 
     logp, old_logp, ref_logp, advantages [N, T]; mask [N, T] is 1 on sampled tokens, 0 on padding. ref_logp may be None where beta = 0.
     aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant; a token weighs the same in every text
@@ -52,7 +56,7 @@ def grpo_loss(
     else:
         ahead = ref_logp - logp
         kl = torch.exp(ahead) - ahead - 1
-        loss = beta * kl - gain
+        loss = beta * (ratio * kl if weighted_kl else kl) - gain
 
     mask = mask.to(logp.dtype)
     with torch.no_grad():

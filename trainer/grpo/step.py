@@ -111,7 +111,7 @@ def _update(
                 old = of_old[number] = scored.logp.detach()
             loss, watched = grpo_loss(
                 scored.logp, old, of_reference[number], batch.advantages, scored.mask,
-                clip_low=config.clip_low, clip_high=config.clip_high, beta=config.beta,
+                clip_low=config.clip_low, clip_high=config.clip_high, beta=config.beta, weighted_kl=config.weighted_kl,
                 aggregation=config.aggregation, max_completion=config.max_completion,
             )  # fmt: skip
             loss = loss * batch.share
