@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from trainer.commands import evaluate, grpo, sft
+from trainer.commands import dpo, evaluate, grpo, sft
 from trainer.config import ConfigError, RewardConfig, load_config
 from trainer.snapshot import SnapshotError
 
@@ -72,6 +72,7 @@ def main() -> None:
 
     grpo.register(commands)
     sft.register(commands)
+    dpo.register(commands)
     evaluate.register(commands)
 
     arguments = parser.parse_args()

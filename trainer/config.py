@@ -89,6 +89,34 @@ class SftConfig:
             raise ConfigError(f"learning_rate {self.learning_rate} must be positive, warmup_steps {self.warmup_steps} not negative")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DpoConfig:
+    """Direct preference optimisation of a fine-tuned policy on pairs of its own texts: the second stage of the two-stage way."""
+
+    language: str = "en"
+    queries: int | None = None  # training queries that pairs are made of, evenly spread; null: all
+    samples: int = 5  # texts a query, of which the best and the worst become a pair
+    lora: LoraSettings | None = field(default_factory=LoraSettings)  # as the policy's own adapter; null: all weights learn
+    dtype: str = "float32"  # of the weights; those of an adapter stay float32
+    epochs: int = 1
+    batch_size: int = 8  # pairs a step
+    micro_batch: int = 1  # pairs in one forward pass
+    learning_rate: float = 5e-5
+    beta: float = 0.1  # of the KL to the policy it starts from
+    gradient_checkpointing: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_below_one(self, "epochs", "batch_size", "micro_batch")
+        refuse_dtype(self.dtype, trains_all=self.lora is None)
+        if self.batch_size % self.micro_batch:
+            raise ConfigError(f"batch_size {self.batch_size} must be a multiple of micro_batch {self.micro_batch}")
+        if self.samples < 2 or (self.queries is not None and self.queries < 1):
+            raise ConfigError(f"samples {self.samples} must be at least 2, for a pair, and queries {self.queries} at least 1 or null")
+        if self.learning_rate <= 0 or self.beta <= 0:
+            raise ConfigError(f"learning_rate {self.learning_rate} and beta {self.beta} must be positive")
+
+
 def refuse_below_one(config: object, *names: str) -> None:
     """ConfigError for a count that is not at least 1."""
     for name in names:

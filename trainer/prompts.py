@@ -9,7 +9,7 @@ Advertisers stand in `data/advertisers/*.jsonl`, one a line, each with its queri
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -50,6 +50,13 @@ def load_prompts(path: Path | None = None, *, language: str = "en", split: DataS
     if not prompts:
         raise PromptError(f"{path} holds no prompts in {language!r} of split {split or 'any'}: use another language, split or folder")
     return prompts
+
+
+def evenly(prompts: Sequence[Prompt], limit: int | None) -> Sequence[Prompt]:
+    """At most `limit` prompts, spread over the whole list, so that few of them are still of many advertisers."""
+    if limit is None or limit >= len(prompts):
+        return prompts
+    return [prompts[at * len(prompts) // limit] for at in range(limit)]
 
 
 def _read(file: Path) -> Iterator[Prompt]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.train import Snapshot, Threads, cache, run_trainer
+from app.cli.train import Prompts, Snapshot, Threads, cache, run_trainer
 
 evaluate = typer.Typer(no_args_is_help=True, help="Judge trained models on what they have not seen. Needs the [train] extra.")
 
@@ -28,3 +28,38 @@ def reward(
     run_trainer(
         "evaluate-reward", f"--model={model}", f"--snapshot={snapshot}", f"--report={report}", f"--cache={cache()}", f"--threads={threads}"
     )
+
+
+@evaluate.command()
+def policy(
+    entrant: Annotated[
+        list[str],
+        typer.Option(
+            "--policy", help="NAME=FOLDER, or nlg for templates; @2 behind it asks with two worked examples. The first is the baseline."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="A folder for samples, numbers and the page; samples in it are not drawn again.")],
+    split: Annotated[list[str] | None, typer.Option(help="held_out (default), new_industry or train. May be repeated.")] = None,
+    reward_model: Annotated[Path | None, typer.Option(help="The version that policies are trained on.", exists=True)] = None,
+    judge: Annotated[Path | None, typer.Option(help="The held-out version, which no policy was trained on.", exists=True)] = None,
+    logged: Annotated[Path | None, typer.Option(help="A snapshot: nlg then begins with the best logged texts.", exists=True)] = None,
+    base: Annotated[Path | None, typer.Option(help="An adapter's base, where it is not the one that the adapter names.")] = None,
+    prompts: Prompts = None,
+    language: Annotated[str, typer.Option(help="Of the prompts: en, zh or ja.")] = "en",
+    limit: Annotated[int | None, typer.Option(help="Prompts a split, evenly spread; default all.", min=1)] = None,
+    samples: Annotated[int, typer.Option(help="Texts a prompt.", min=1)] = 5,
+    pairs: Annotated[
+        int | None, typer.Option(help="Also write so many blind pairs of the two policies, and their key apart.", min=1)
+    ] = None,
+    threads: Threads = 1,
+) -> None:
+    """Compare policies on advertisers they never saw: raw samples, every measure with its interval, paired differences, a page.
+
+    Example: relate evaluate policy --policy sft=policies/sft --policy relate=policies/relate --policy nlg --out evaluation
+    """
+    flags = {
+        "base": base, "out": out, "reward-model": reward_model, "judge": judge, "logged": logged, "prompts": prompts,
+        "language": language, "limit": limit, "samples": samples, "pairs": pairs, "cache": cache(), "threads": threads,
+    }  # fmt: skip
+    options = [f"--policy={one}" for one in entrant] + [f"--split={one}" for one in split or []]
+    run_trainer("evaluate-policy", *options, *(f"--{name}={value}" for name, value in flags.items() if value is not None))

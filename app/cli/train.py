@@ -82,6 +82,27 @@ def grpo(
     run_trainer("grpo", f"--policy={policy or base_model()}", f"--out={out}", f"--cache={cache()}", f"--threads={threads}", *options)
 
 
+@train.command()
+def dpo(
+    policy: Annotated[str, typer.Option(help="A fine-tuned policy: its own texts become the pairs, and it is the reference.")],
+    reward_model: Annotated[Path, typer.Option(help="A version's folder: says which text of a pair is better.", exists=True)],
+    out: Annotated[Path, typer.Option(help="Where the samples and the policy go.")],
+    base: Annotated[Path | None, typer.Option(help="An adapter's base, where it is not the one that the adapter names.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML, such as trainer/configs/dpo_cpu.yaml; default: the defaults.")] = None,
+    change: Change = None,
+    prompts: Prompts = None,
+    threads: Threads = 1,
+) -> None:
+    """Align a fine-tuned policy with pairs of its own texts, the two-stage way: a baseline.
+
+    Example: relate train dpo --policy policies/sft --reward-model V --config trainer/configs/dpo_cpu.yaml --out policies/dpo
+    """
+    options = [f"--set={one}" for one in change or []]
+    given = {"config": config, "prompts": prompts, "base": base, "reward-model": reward_model, "out": out, "cache": cache()}
+    options += [f"--{name}={value}" for name, value in given.items() if value]
+    run_trainer("dpo", f"--policy={policy}", f"--threads={threads}", *options)
+
+
 def versions() -> Path:
     """Where trained reward models are kept."""
     from app.settings import Settings

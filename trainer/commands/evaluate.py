@@ -1,4 +1,4 @@
-"""`python -m trainer evaluate-policy`: sample policies on advertisers they never saw, and compare them."""
+"""`python -m trainer evaluate-policy`: sample policies on advertisers they never saw, compare them, and set out blind pairs of two."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pairs", type=int)
     parser.add_argument("--threads", type=int, default=1)
     parser.set_defaults(run=run)
 
@@ -34,9 +35,12 @@ def run(arguments: argparse.Namespace) -> None:
     from trainer.evaluation.sampling import Entrant, Sampling
 
     entrants = [Entrant.of(argument) for argument in arguments.policy]
+    if arguments.pairs and len(entrants) != 2:
+        raise ValueError(f"pairs {arguments.pairs} with {len(entrants)} policies: a pair is of two, name exactly two")
     import torch
     from rich.console import Console
 
+    from trainer.evaluation.pairs import write_pairs
     from trainer.evaluation.report import write_report
     from trainer.evaluation.run import Yardsticks, evaluate, summary
 
@@ -50,6 +54,9 @@ def run(arguments: argparse.Namespace) -> None:
         entrants, arguments.split or ["held_out"], sticks, Sampling(arguments.samples, arguments.seed, arguments.max_completion),
         arguments.out, base=arguments.base, limit=arguments.limit, watch=console.print,
     )  # fmt: skip
-    for split, (comparison, _) in found.items():
+    for split, (comparison, measured) in found.items():
         Console().print(summary(split, comparison))
+        if arguments.pairs:
+            files = arguments.out / split / "pairs.csv", arguments.out / split / "pairs_key.csv"
+            write_pairs({one.policy: one.samples for one in measured}, *files, count=arguments.pairs)
     print(write_report(arguments.out / "report.html", found))

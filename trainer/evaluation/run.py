@@ -15,7 +15,7 @@ from trainer.evaluation.compare import Comparison, compare
 from trainer.evaluation.metrics import MEASURES, Measured, Scorer, measure, with_truth
 from trainer.evaluation.report import said
 from trainer.evaluation.sampling import Entrant, Sampling, sample
-from trainer.prompts import DataSplit, load_prompts
+from trainer.prompts import DataSplit, evenly, load_prompts
 from trainer.reward_model.dataset import read_cells
 from trainer.reward_model.embed import make_encoder
 from trainer.reward_model.score import RewardModel
@@ -61,8 +61,7 @@ def evaluate(
     """
     found: Found = {}
     for split in splits:
-        prompts = load_prompts(sticks.prompts, language=sticks.language, split=split)
-        prompts = prompts[:: max(1, len(prompts) // limit)][:limit] if limit else prompts
+        prompts = evenly(load_prompts(sticks.prompts, language=sticks.language, split=split), limit)
         measured = []
         for entrant in entrants:
             samples = sample(

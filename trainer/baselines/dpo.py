@@ -1,0 +1,98 @@
+"""Two-stage alignment, the way RELATE replaces (§1): preference pairs of a fine-tuned policy's own texts, then DPO with TRL's trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset  # type: ignore[import-untyped]
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+
+from adtext.brief import AdText
+from adtext.checks import is_compliant
+from trainer.config import DpoConfig
+from trainer.policy import completion_ids, load_policy, prompt_ids, save_policy
+from trainer.prompts import Prompt
+from trainer.reward_model.score import RewardModel, Triple
+from trainer.rewards.base import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Two texts for one prompt, the first predicted to convert better."""
+
+    prompt: Prompt
+    chosen: AdText
+    rejected: AdText
+
+
+def preferences(samples: Sequence[Sample], model: RewardModel) -> list[Preference]:
+    """Of every prompt's compliant samples, the one of highest and the one of lowest predicted CTCVR; a prompt with fewer than two of
+    different prediction has no pair.
+
+    Compliance is required of both sides: a pair must not teach that a broken text loses by its click rate.
+    """
+    pairs = []
+    for prompt, mine in groupby(samples, key=lambda sample: sample.prompt):
+        texts = list(dict.fromkeys(one.text for one in mine if one.text and is_compliant(one.findings)))
+        if len(texts) < 2:
+            continue
+        logits = model.score([Triple.of(prompt.brief, text) for text in texts]).logit
+        if logits.max() > logits.min():
+            pairs.append(Preference(prompt, texts[int(logits.argmax())], texts[int(logits.argmin())]))
+    return pairs
+
+
+def train_dpo(policy: str, pairs: Sequence[Preference], config: DpoConfig, out: Path, *, base: str | None = None) -> Path:
+    """Train `policy` on the pairs and save it in `out`; the reference is the policy as it was given.
+
+    L = -log σ(β·[log π/π_ref(chosen) - log π/π_ref(rejected)])      Rafailov et al. 2023.  ValueError without a pair.
+    """
+    if not pairs:
+        raise ValueError("0 preference pairs: too few compliant samples to learn from; fine-tune the policy first (relate train sft)")
+    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.dtype), lora=config.lora, base=base)
+    rows = [
+        {"prompt_ids": prompt_ids(tokenizer, pair.prompt),
+         "chosen_ids": completion_ids(tokenizer, pair.chosen, pair.prompt.brief.language),
+         "rejected_ids": completion_ids(tokenizer, pair.rejected, pair.prompt.brief.language)}
+        for pair in pairs
+    ]  # fmt: skip
+    trainer = _IdsTrainer(
+        model=model, args=_arguments(config, out / "checkpoints"), train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+    )
+    trainer.train()
+    save_policy(trainer.model, tokenizer, out)
+    return out
+
+
+class _IdsTrainer(DPOTrainer):
+    """TRL's trainer on ids that are made already, by the same two functions as those of every other trainer here."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        return dataset
+
+
+def _arguments(config: DpoConfig, checkpoints: Path) -> DPOConfig:
+    return DPOConfig(
+        output_dir=str(checkpoints),
+        beta=config.beta,
+        per_device_train_batch_size=config.micro_batch,
+        gradient_accumulation_steps=config.batch_size // config.micro_batch,
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        max_grad_norm=1.0,
+        gradient_checkpointing=config.gradient_checkpointing,
+        bf16=False,  # the weights already have the dtype of the config
+        use_cpu=not torch.cuda.is_available(),
+        save_strategy="no",
+        logging_steps=1,
+        report_to="none",
+        max_length=None,
+        seed=config.seed,
+    )
