@@ -14,6 +14,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from adtext.brief import Ad, AdBrief, AdText
 from adtext.prompt import render, write
 from adtext.spec import load_spec
+from trainer.grpo.attention import use_shared_prompt_attention
+from trainer.grpo.layout import Ids, completion_logprobs, pack
+from trainer.policy import completion_ids, load_policy, prompt_ids, save_policy
 from trainer.prompts import Prompt
 
 _CHAT = (
@@ -52,7 +55,7 @@ def _prompt(goods: str, shop: str, locale: Any, references: tuple[AdText, ...]) 
     return Prompt(brief, load_spec("google_rsa" if locale == "en-US" else "baidu_search"), references, "train")
 
 
-def small_tokenizer(prompts: list[Prompt], vocabulary: int = 400) -> Any:
+def small_tokenizer(prompts: list[Prompt], vocabulary: int = 900) -> Any:
     """Byte-level BPE with a chat template, learned from the prompts' own words."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -82,4 +85,26 @@ def save_small_policy(folder: Path, prompts: list[Prompt], *, kind: str = "llama
     model: Any = LlamaForCausalLM(LlamaConfig(**shape)) if kind == "llama" else Qwen3ForCausalLM(Qwen3Config(**shape))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def teach(folder: Path, texts: dict[Prompt, tuple[AdText, ...]], *, steps: int, learning_rate: float = 1e-2) -> Path:
+    """Fine-tune a saved policy on these texts, all of them at every step, and save it again."""
+    model, tokenizer = load_policy(folder)
+    groups = [
+        Ids(prompt_ids(tokenizer, prompt), [completion_ids(tokenizer, text, prompt.brief.language) for text in own])
+        for prompt, own in texts.items()
+    ]
+    use_shared_prompt_attention(model)
+    layout = pack(groups)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * (1 - step / steps)
+        optimizer.zero_grad()
+        scored = completion_logprobs(model, layout)
+        (-scored.logp.sum() / scored.mask.sum()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    save_policy(model, tokenizer, folder)
     return folder
