@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     pool_target: int = Field(default=8, ge=1, le=64, description="Texts a pool key is refilled up to.")
     pool_stale_hours: float = Field(default=24 * 7, gt=0, description="A pool older than this is refreshed in the background.")
     pool_write_n: int = Field(default=4, ge=1, le=16, description="Samples drawn in one upstream call.")
-    deadline_margin_ms: int = Field(default=15, ge=0, description="Kept back from the request's deadline for checking and answering.")
+    deadline_margin_ms: int = Field(default=25, ge=0, description="Kept back from the request's deadline for checking and answering.")
 
     max_inflight: int = Field(default=4096, ge=1, description="Requests being answered at once; beyond it: 503 with Retry-After.")
     max_refills: int = Field(default=1024, ge=1, description="Pool keys being written or waiting for it; beyond it: the fallback chain.")

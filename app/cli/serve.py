@@ -42,9 +42,9 @@ def serve(
 
 
 def _collect_seldom() -> None:
-    """Keep full garbage collections off the answers: one over a full pool stops the process for longer than a deadline.
+    """Keep long garbage collections off the answers: one over a full pool stops the process for longer than a deadline.
 
-    What a request makes dies with its last reference; cycles that stay young still go with the small collections.
+    What a request makes dies with its last reference. Failed calls leave cycles: those go young, a few milliseconds' worth at a time.
     """
     import gc
 

@@ -24,6 +24,11 @@ class Draft:
 
 
 class Writer(Protocol):
+    @property
+    def down(self) -> bool:
+        """It failed a moment ago: asking it again now would only cost time."""
+        ...
+
     async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
         """n raw completions. Raises WriterUnavailable; cancellation reaches the server."""
         ...

@@ -15,6 +15,8 @@ from app.policies.base import Draft
 class NlgWriter:
     """Implements `app.policies.base.Writer` without a model."""
 
+    down = False
+
     async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
         completions = [write(text, brief.language) for text in islice(compose(brief, spec, seed), n)]
         asked = hashlib.sha256("\x1f".join((spec.name, brief.locale, *brief.facts())).encode()).hexdigest()[:16]

@@ -32,8 +32,12 @@ class VllmWriter:
             trust_env=False,  # a policy server is named by its row; a proxy from the environment must not see briefs
         )
 
+    @property
+    def down(self) -> bool:
+        return monotonic() < self._down_until
+
     async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
-        if monotonic() < self._down_until:
+        if self.down:
             raise WriterUnavailable(f"{self._policy.version}: {self._http.base_url} failed within the last {DOWN_S:g} s")
         body = request_body(self._policy, brief, spec, n=n, seed=seed)
         try:

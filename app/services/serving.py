@@ -145,7 +145,10 @@ class Serving:
 
     async def _write_now(self, order: Order, deadline: float, gone: Gone) -> Sequence[PooledText]:
         """Join the key's refill until the deadline, or until the caller hangs up."""
-        writing = asyncio.ensure_future(self._writing.wait(order, self._writers(order.policy), deadline - time.perf_counter()))
+        writer = self._writers(order.policy)
+        if writer.down:
+            raise _NoText("policy_unavailable")
+        writing = asyncio.ensure_future(self._writing.wait(order, writer, deadline - time.perf_counter()))
         left = asyncio.ensure_future(gone())
         try:
             await asyncio.wait({writing, left}, return_when=asyncio.FIRST_COMPLETED)
