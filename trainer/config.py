@@ -117,6 +117,25 @@ class DpoConfig:
             raise ConfigError(f"learning_rate {self.learning_rate} and beta {self.beta} must be positive")
 
 
+@dataclass(frozen=True, kw_only=True)
+class AblateConfig:
+    """Table 2's five configurations, trained alike and compared (RELATE §4.4)."""
+
+    language: str = "en"
+    seeds: tuple[int, ...] = (0, 1, 2)
+    settings: tuple[str, ...] = ()  # NAME=VALUE over every configuration's file: steps=60
+    queries: int | None = None  # training queries, evenly spread; null: all
+    held_out: int | None = None  # held-out queries; null: all
+    samples: int = 5  # texts a held-out query
+
+    def __post_init__(self) -> None:
+        refuse_below_one(self, "samples")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"seeds {self.seeds} must be different numbers, at least one")
+        if any(number is not None and number < 1 for number in (self.queries, self.held_out)):
+            raise ConfigError(f"queries {self.queries} and held_out {self.held_out} must be at least 1, or null for all")
+
+
 def refuse_below_one(config: object, *names: str) -> None:
     """ConfigError for a count that is not at least 1."""
     for name in names:

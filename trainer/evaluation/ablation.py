@@ -1,0 +1,159 @@
+"""Table 2's five configurations trained alike, compared as in table 3 and figure 3 (RELATE §4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from trainer.checkpoint import latest
+from trainer.config import AblateConfig, GrpoConfig, load_config
+from trainer.evaluation.compare import Comparison, compare, verdict
+from trainer.evaluation.curves import figure_3, read_lines
+from trainer.evaluation.metrics import MEASURES, Measured, measure
+from trainer.evaluation.page import Html, heading, paragraph, plot, table, write_page
+from trainer.evaluation.report import means_table, said
+from trainer.evaluation.run import Yardsticks
+from trainer.evaluation.sampling import Entrant, Sampling, sample
+from trainer.grpo.setup import Inputs
+from trainer.grpo.train import train_grpo
+from trainer.prompts import Prompt, evenly, load_prompts
+from trainer.reward_model.metrics import Interval
+
+CONFIGURATIONS = ("model1", "model2", "model3", "model4", "relate")
+START = "start"
+_COLUMNS = ("structure", "ctcvr", "diversity", "semantics")  # of table 3
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of §4.4.2 as a difference of two configurations."""
+
+    words: str
+    treatment: str
+    control: str
+    measure: str
+    direction: str  # up or down
+
+    def verdict(self, difference: Interval) -> str:
+        """holds, not resolved, or fails: by the paired interval alone."""
+        moved = verdict(difference)
+        return moved if moved == "not resolved" else "holds" if moved == self.direction else "fails"
+
+
+CLAIMS = (
+    Claim("Model 2 gains CTCVR over Model 1", "model2", "model1", "ctcvr", "up"),
+    Claim("Model 2 loses diversity", "model2", "model1", "diversity", "down"),
+    Claim("Model 3 repairs diversity", "model3", "model2", "diversity", "up"),
+    Claim("Model 4 gains semantic quality", "model4", "model3", "semantics", "up"),
+    *(Claim(f"RELATE is above Model 4 in {MEASURES[name].label}", "relate", "model4", name, "up") for name in _COLUMNS),
+)
+
+
+def ablate(
+    config: AblateConfig, inputs: Inputs, sticks: Yardsticks, out: Path, *, watch: Callable[[str], object] = lambda said: None
+) -> Path:  # fmt: skip
+    """Train every configuration with every seed, sample their last weights on held-out advertisers, and write out/ablation.html.
+
+    A run, and samples, that are there already are kept: a killed ablation goes on. Training and evaluation share prompts, reward model and
+    start; only the reward's terms, weights and granularity differ.
+    """
+    settings = {name: load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml", config.settings) for name in CONFIGURATIONS}
+    training = evenly(load_prompts(sticks.prompts, language=sticks.language, split="train"), config.queries)
+    held_out = evenly(load_prompts(sticks.prompts, language=sticks.language, split="held_out"), config.held_out)
+    for name, seed in product(CONFIGURATIONS, config.seeds):
+        watch(f"{name}, seed {seed}")
+        _train(replace(settings[name], seed=seed), inputs, training, out / name / f"seed{seed}")
+    judged = Judged(sticks, held_out, Sampling(config.samples, 0, settings["relate"].max_completion), inputs.base, out)
+    measured = {START: judged.of(START, [Path(inputs.policy)])}
+    for name in CONFIGURATIONS:
+        measured[name] = judged.of(name, [_last(out / name / f"seed{seed}") for seed in config.seeds])
+    return write_ablation(measured, [out / name for name in CONFIGURATIONS], config.seeds, out / "ablation.html")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Samples and measures of policies on the same prompts."""
+
+    sticks: Yardsticks
+    prompts: Sequence[Prompt]
+    sampling: Sampling
+    base: str | None
+    out: Path
+
+    def of(self, name: str, policies: Sequence[Path]) -> Measured:
+        """The samples of all seeds of a configuration as one."""
+        each = []
+        for number, policy in enumerate(policies):
+            file = self.out / "samples" / f"{name}_{number}.jsonl"
+            samples = sample(
+                Entrant(name, str(policy)), self.prompts, self.sampling, file, self.sticks.rules, nlg=self.sticks.nlg, base=self.base
+            )
+            each.append(measure(name, samples, self.sticks.relevance, self.sticks.models))
+        values = {column: np.concatenate([one.values[column] for one in each]) for column in each[0].values}
+        return Measured(name, [sample for one in each for sample in one.samples], values)
+
+
+def _train(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt], run: Path) -> None:
+    if not (run / "outcome.json").exists():
+        train_grpo(config, inputs, prompts, run)
+
+
+def _last(run: Path) -> Path:
+    """The weights after the last step: table 3 compares at one step, not at each run's best."""
+    folder = latest(run / "checkpoints")
+    if folder is None:
+        raise ValueError(f"{run} holds no checkpoint: remove the folder and start again")
+    return folder / "policy"
+
+
+def write_ablation(measured: Mapping[str, Measured], runs: Sequence[Path], seeds: Sequence[int], path: Path) -> Path:
+    """Table 3 with intervals, what of §4.4.2 holds, and figure 3."""
+    comparison = compare(list(measured.values()))
+    curves = {run.name: [read_lines(run / f"seed{seed}" / "curves.jsonl") for seed in seeds] for run in runs}
+    about = (
+        f"Five configurations from one start, {len(next(iter(curves.values()))[0])} steps, seeds {', '.join(map(str, seeds))}; raw "
+        f"samples of the last step for {comparison.advertisers} held-out advertisers. Intervals are of a bootstrap over advertisers; the seeds of a "
+        "configuration are pooled, so that they say nothing about other seeds."
+    )
+    return write_page(
+        path,
+        "Ablation of rewards and granularity",
+        [
+            paragraph(about),
+            heading("Table 3"), means_table(comparison),
+            heading("What holds"), claims_table(measured),
+            heading("Figure 3"), plot(figure_3(curves)),
+            heading("Seeds"), _seeds_table(comparison, measured, len(seeds)),
+        ],
+    )  # fmt: skip
+
+
+def claims_table(measured: Mapping[str, Measured]) -> Html:
+    """Every claim with its paired difference and verdict."""
+    rows = []
+    for claim in CLAIMS:
+        pair = compare([measured[claim.control], measured[claim.treatment]])
+        if claim.measure not in pair.differences:
+            continue
+        difference, kind = pair.differences[claim.measure][1], MEASURES[claim.measure]
+        interval = f"{said(kind, difference.value, True)} [{said(kind, difference.low, True)}, {said(kind, difference.high, True)}]"
+        rows.append([claim.words, interval, claim.verdict(difference)])
+    return table(["claim", "paired difference", "verdict"], rows)
+
+
+def _seeds_table(comparison: Comparison, measured: Mapping[str, Measured], seeds: int) -> Html:
+    """Each seed's mean, for the spread that the intervals do not show."""
+    columns = [name for name in _COLUMNS if name in comparison.means]
+    rows = []
+    for name, one in measured.items():
+        parts = 1 if name == START else seeds
+        means = [[float(np.nanmean(part)) for part in np.split(one.values[column], parts)] for column in columns]
+        rows.append(
+            [name, *(", ".join(said(MEASURES[column], value) for value in values) for column, values in zip(columns, means, strict=True))]
+        )
+    return table(["configuration", *(MEASURES[name].label for name in columns)], rows)
