@@ -49,7 +49,7 @@ def _collect_seldom() -> None:
     import gc
 
     gc.freeze()
-    gc.set_threshold(3_000, 20, 1_000)
+    gc.set_threshold(3_000, 5, 1_000)
 
 
 def secrets() -> None:
