@@ -29,14 +29,14 @@ from benchmarks.market.taste import Floats, Taste, words_of
 from trainer.snapshot import describe_text
 
 Ints = npt.NDArray[np.int64]
-PLACES = (0.0, -0.6, -1.1, -1.5)  # added to the click logit by place of display
+PLACES = (0.0, -0.7, -1.25, -1.7)  # added to the click logit by place of display
 SEGMENTS = 3
 FATIGUE = 0.3  # times log(1 + how often the unit saw the phrase before)
 DELAY_MEDIAN_H, DELAY_SIGMA = 20.0, 1.5  # of a conversion after its click, log-normal
 STYLES = 4
-_BASE = {"click": float(logit(0.048)), "convert": float(logit(0.035))}
-_WEIGHTS = {"appeal": 0.25, "bait": 0.12, "match": 0.4, "flaws": -0.3, "intent": 0.05, "quirk": 0.05, "segment": 0.10}
-_CONVERT = {"bait": -0.30, "substance": 0.15, "match": 0.3, "intent": 0.05, "quirk": 0.05}
+_BASE = {"click": float(logit(0.050)), "convert": float(logit(0.043))}
+_WEIGHTS = {"appeal": 0.25, "bait": 0.12, "match": 0.25, "flaws": -0.3, "intent": 0.03, "quirk": 0.04, "segment": 0.10}
+_CONVERT = {"bait": -0.22, "substance": 0.15, "match": 0.20, "intent": 0.03, "quirk": 0.04}
 _BAIT = re.compile(
     r"\b(?:you won't believe|what happen(?:s|ed)|this is (?:what|why|how)|here's (?:what|why|how)|watch|wait|guess|secret|shocking)\b"
     r"|\b(?:amazing|insane|mind|incredible|unbelievable|wtf|epic|crazy|ever|never|everyone|nobody)\b"

@@ -62,9 +62,12 @@ class SharedBottom(nn.Module):
         examined = self.place[position.clamp(max=MAX_POSITIONS - 1)] - self.place[0]
         return self.ctr(hidden).squeeze(1) + examined, self.cvr(hidden).squeeze(1)
 
-    def start_at(self, ctr: float, cvr: float) -> None:
-        """Begin at the base rates: the heads' last biases are their logits."""
-        for head, rate in ((self.ctr, ctr), (self.cvr, cvr)):
+    def start_at(self, ctr: Sequence[float], cvr: float) -> None:
+        """Begin at the base rates: CTR by place, first place first, and CVR. The steps that training has are for the texts."""
+        places = torch.logit(torch.tensor(ctr, dtype=torch.float32), eps=1e-6)
+        with torch.no_grad():
+            self.place.copy_(places - places[0])
+        for head, rate in ((self.ctr, ctr[0]), (self.cvr, cvr)):
             last = head[-1]
             assert isinstance(last, nn.Linear)
             nn.init.constant_(last.bias, float(torch.logit(torch.tensor(rate), eps=1e-6)))

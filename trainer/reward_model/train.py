@@ -14,7 +14,9 @@ from torch import Tensor
 
 from trainer.config import ConfigError, RewardConfig
 from trainer.reward_model.dataset import Cells, refuse_shared_groups
-from trainer.reward_model.model import Batch, SharedBottom, entire_space_loss, ranking_loss
+from trainer.reward_model.model import MAX_POSITIONS, Batch, SharedBottom, entire_space_loss, ranking_loss
+
+_DOUBT = 1000.0  # impressions that the overall rate counts for at a place
 
 Watch = Callable[[int, int, float, float], None]  # member, epoch, training loss, held-out loss
 
@@ -122,9 +124,17 @@ def _start(cells: Cells, vectors: Tensor, config: RewardConfig, number: int) -> 
     torch.manual_seed(seed)
     model = SharedBottom(vectors.shape[1], config)
     clicks, conversions = cells.clicks.sum(), 0.0 if cells.conversions is None else cells.conversions.sum()
-    model.start_at(clicks / cells.impressions.sum(), conversions / max(clicks, 1.0))
+    model.start_at(_ctr_by_place(cells), conversions / max(clicks, 1.0))
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     return MemberState(model, optimiser, torch.Generator().manual_seed(seed), best=deepcopy(model.state_dict()))
+
+
+def _ctr_by_place(cells: Cells) -> list[float]:
+    """Click rate at each place, drawn towards the overall rate where few impressions say it."""
+    place = np.minimum(cells.position, MAX_POSITIONS - 1)
+    shown, clicked = (np.bincount(place, weights=count, minlength=MAX_POSITIONS) for count in (cells.impressions, cells.clicks))
+    overall = clicked.sum() / shown.sum()
+    return [float(rate) for rate in (clicked + overall * _DOUBT) / (shown + _DOUBT)]
 
 
 def _epoch(state: MemberState, cells: Cells, vectors: Tensor, config: RewardConfig) -> float:
