@@ -1,0 +1,62 @@
+"""What rollouts must hold, whichever engine writes: they are draws from π_θ, and the same seed writes the same texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer.small import save_small_policy, small_prompts
+from trainer.policy import end_of_text, load_policy, prompt_ids
+from trainer.rollout.hf import HfRollout
+
+LONGEST = 12
+
+
+@pytest.fixture(scope="module", params=["llama", "qwen3"])
+def policy(request, tmp_path_factory):
+    folder: Path = tmp_path_factory.mktemp("policy") / request.param
+    return load_policy(save_small_policy(folder, small_prompts(), kind=request.param))
+
+
+def written(policy, seed=1, group_size=4):
+    model, tokenizer = policy
+    prompts = small_prompts()[:3]
+    ids = [prompt_ids(tokenizer, prompt)[cut:] for cut, prompt in zip((0, 17, 5), prompts, strict=True)]  # unequal, so there is padding
+    return HfRollout(model, tokenizer, max_completion=LONGEST).sample(prompts, ids, group_size, seed=seed)
+
+
+def test_the_sampler_reports_the_log_probabilities_of_the_policy(policy):
+    model, _ = policy
+    for group in written(policy):
+        for one in group.completions:
+            row = torch.tensor([[*group.prompt_ids, *one.ids]])
+            log_p = model(row).logits[0, len(group.prompt_ids) - 1 : -1].log_softmax(dim=-1)
+            assert one.logprobs == pytest.approx(log_p.gather(1, torch.tensor(one.ids)[:, None])[:, 0].tolist(), abs=1e-4)
+
+
+def test_the_same_seed_writes_the_same_texts_and_another_seed_others(policy):
+    assert written(policy, seed=5) == written(policy, seed=5) != written(policy, seed=6)
+
+
+def test_a_text_ends_at_end_of_text_or_at_the_longest_length(policy):
+    _, tokenizer = policy
+    end = end_of_text(tokenizer)
+    texts = [one for seed in range(8) for group in written(policy, seed, group_size=20) for one in group.completions]
+    assert {one.finished for one in texts} == {True, False}
+    for one in texts:
+        assert end not in one.ids[:-1] and one.finished == (one.ids[-1] == end) and len(one.ids) <= LONGEST
+        assert one.finished or len(one.ids) == LONGEST
+        assert "<|im_end|>" not in one.text
+
+
+def test_texts_are_drawn_as_often_as_the_policy_says(policy):
+    model, tokenizer = policy
+    prompt = small_prompts()[0]
+    ids = prompt_ids(tokenizer, prompt)
+    (group,) = HfRollout(model, tokenizer, max_completion=1).sample([prompt], [ids], 4000, seed=0)
+    p = model(torch.tensor([ids])).logits[0, -1].softmax(dim=-1).double()
+    counts = torch.bincount(torch.tensor([one.ids[0] for one in group.completions]), minlength=len(p)).double()
+    chi_squared = ((counts - 4000 * p) ** 2 / (4000 * p)).sum().item()
+    assert abs(chi_squared - len(p)) < 5 * (2 * len(p)) ** 0.5  # mean V - 1, variance 2(V - 1)
