@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from trainer.commands import dpo, evaluate, grpo, sft
+from trainer.commands import ablate, dpo, evaluate, grpo, sft
 from trainer.config import ConfigError, RewardConfig, load_config
 from trainer.snapshot import SnapshotError
 
@@ -74,6 +74,7 @@ def main() -> None:
     sft.register(commands)
     dpo.register(commands)
     evaluate.register(commands)
+    ablate.register(commands)
 
     arguments = parser.parse_args()
     try:

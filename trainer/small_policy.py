@@ -46,7 +46,8 @@ def make_small_policy(out: Path, *, width: int = 128, layers: int = 4, vocabular
         pad_token_id=tokenizer.pad_token_id, bos_token_id=None, max_position_embeddings=2048,
     )  # fmt: skip
     start = out / "start"
-    LlamaForCausalLM(shape).save_pretrained(start)
+    model: Any = LlamaForCausalLM(shape)  # type: ignore[no-untyped-call]
+    model.save_pretrained(start)
     tokenizer.save_pretrained(start)
     return train_sft(str(start), prompts, _CONFIG, out / "policy")
 
@@ -63,7 +64,7 @@ def learn_tokenizer(prompts: Sequence[Prompt], vocabulary: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )  # fmt: skip
     tokenizer.train_from_iterator(words, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
+    fast: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")  # type: ignore[no-untyped-call]
     fast.chat_template = _CHAT
     return fast
 

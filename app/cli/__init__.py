@@ -8,7 +8,7 @@ import typer
 
 from app.cli import backup, check, database, export, generate, serve, up
 from app.cli.errors import sentence
-from app.cli.evaluate import evaluate
+from app.cli.evaluate import ablate, evaluate
 from app.cli.experiments import experiments
 from app.cli.keys import keys
 from app.cli.train import train
@@ -23,7 +23,7 @@ cli = typer.Typer(
 )
 for command in (
     up.up, serve.serve, serve.secrets, generate.generate, generate.prefill, check.check,
-    database.migrate, database.upgrade, database.retention, backup.backup, backup.restore, export.export,
+    database.migrate, database.upgrade, database.retention, backup.backup, backup.restore, export.export, ablate,
 ):  # fmt: skip
     cli.command()(command)
 cli.add_typer(experiments, name="experiments")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.train import Prompts, Snapshot, Threads, cache, run_trainer
+from app.cli.train import Change, Prompts, Snapshot, Threads, cache, run_trainer
 
 evaluate = typer.Typer(no_args_is_help=True, help="Judge trained models on what they have not seen. Needs the [train] extra.")
 
@@ -63,3 +63,35 @@ def policy(
     }  # fmt: skip
     options = [f"--policy={one}" for one in entrant] + [f"--split={one}" for one in split or []]
     run_trainer("evaluate-policy", *options, *(f"--{name}={value}" for name, value in flags.items() if value is not None))
+
+
+@evaluate.command()
+def training(
+    run: Annotated[Path, typer.Option(help="The folder of a GRPO run, finished or not.", exists=True, file_okay=False)],
+    report: Annotated[Path, typer.Option(help="The page to write.")] = Path("training.html"),
+) -> None:
+    """Write a run's page: every reward's curve, the vital signs, and sampled texts with the tokens that were charged."""
+    run_trainer("training-report", f"--run={run}", f"--report={report}")
+
+
+def ablate(
+    policy: Annotated[str, typer.Option(help="Where all configurations start: a fine-tuned policy's folder.")],
+    reward_model: Annotated[Path, typer.Option(help="A version's folder, for the ctcvr reward.", exists=True)],
+    out: Annotated[Path, typer.Option(help="A folder for runs, samples and ablation.html; what is there already is kept.")],
+    judge: Annotated[Path | None, typer.Option(help="The held-out reward model: only watched.", exists=True)] = None,
+    base: Annotated[Path | None, typer.Option(help="An adapter's base, where it is not the one that the adapter names.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML, such as trainer/configs/ablate_small.yaml; default: the defaults.")] = None,
+    change: Change = None,
+    prompts: Prompts = None,
+    threads: Threads = 1,
+) -> None:
+    """Train table 2's five reward configurations with several seeds and compare them: table 3 with intervals, figure 3, what holds.
+
+    Example: relate ablate --policy small/policy --reward-model V --config trainer/configs/ablate_small.yaml --out ablation
+    """
+    given = {
+        "config": config, "prompts": prompts, "base": base, "reward-model": reward_model, "judge": judge, "out": out, "cache": cache(),
+    }  # fmt: skip
+    options = [f"--set={one}" for one in change or []]
+    options += [f"--{name}={value}" for name, value in given.items() if value]
+    run_trainer("ablate", f"--policy={policy}", f"--threads={threads}", *options)

@@ -115,10 +115,11 @@ def write_ablation(measured: Mapping[str, Measured], runs: Sequence[Path], seeds
     """Table 3 with intervals, what of §4.4.2 holds, and figure 3."""
     comparison = compare(list(measured.values()))
     curves = {run.name: [read_lines(run / f"seed{seed}" / "curves.jsonl") for seed in seeds] for run in runs}
+    steps = len(next(iter(curves.values()))[0])
     about = (
-        f"Five configurations from one start, {len(next(iter(curves.values()))[0])} steps, seeds {', '.join(map(str, seeds))}; raw "
-        f"samples of the last step for {comparison.advertisers} held-out advertisers. Intervals are of a bootstrap over advertisers; the seeds of a "
-        "configuration are pooled, so that they say nothing about other seeds."
+        f"Five configurations from one start, {steps} steps, seeds {', '.join(map(str, seeds))}; raw samples of the last step for "
+        f"{comparison.advertisers} held-out advertisers. Intervals are of a bootstrap over advertisers; the seeds of a configuration are "
+        "pooled, so that they say nothing about other seeds."
     )
     return write_page(
         path,
