@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -45,10 +46,9 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     """What `write_checkpoint` was given as state."""
     try:
         state: dict[str, Any] = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise ConfigError(
-            f"{folder} holds no readable checkpoint ({error}): remove it, the run then goes on from the one before"
-        ) from error
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        what = type(error).__name__  # torch's own message is a page long
+        raise ConfigError(f"{folder} holds no readable checkpoint ({what}): remove it, the run then goes on from the one before") from error
     return state
 
 

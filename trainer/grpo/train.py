@@ -9,14 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from adtext.checks import is_compliant
-from adtext.ngrams import distinct
 from adtext.prompt import parse
 from adtext.rules import load_rules
 from trainer.checkpoint import checkpoint_folder, forget, latest, read_checkpoint, write_checkpoint
@@ -25,11 +22,12 @@ from trainer.credit import token_rewards
 from trainer.distributed import Ranks
 from trainer.grpo.advantage import sentence_advantages, token_advantages
 from trainer.grpo.constraints import Candidate, Duals, choose
+from trainer.grpo.curves import Curve, curve_of, diagnostics, mean_curve, records
 from trainer.grpo.layout import Ids
-from trainer.grpo.log import RunLog, sample_record
+from trainer.grpo.log import RunLog
 from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
 from trainer.grpo.setup import Inputs, Policy, make_policy, make_rewards, make_rollout
-from trainer.grpo.step import StepReport, optimise
+from trainer.grpo.step import optimise
 from trainer.grpo.watch import Vitals, Watch
 from trainer.policy import prompt_ids, save_policy, trained_state
 from trainer.prompts import Prompt
@@ -38,9 +36,6 @@ from trainer.rewards.combine import Rewards, Scored
 from trainer.rewards.conversion import Conversion
 from trainer.rewards.diversity import Diversity
 from trainer.rollout.base import Group, Rollout
-
-Curve = dict[str, Any]  # one line of curves.jsonl
-_LOGGED_GROUPS = 2  # of a step: enough to read along
 
 
 @dataclass(frozen=True)
@@ -127,9 +122,9 @@ class Run:
         began = perf_counter()
         config = self.config
         everyone = prompts_at(step, len(self.prompts), config)
-        mine = [self.prompts[number] for number in self.ranks.share(everyone)]
-        ids = [prompt_ids(self.policy.tokenizer, prompt) for prompt in mine]
-        groups = self.rollout.sample(mine, ids, config.group_size, seed=sampling_seed(step, self.ranks.number, config))
+        prompts = [self.prompts[number] for number in self.ranks.share(everyone)]
+        ids = [prompt_ids(self.policy.tokenizer, prompt) for prompt in prompts]
+        groups = self.rollout.sample(prompts, ids, config.group_size, seed=sampling_seed(step, self.ranks.number, config))
         sampled = perf_counter()
 
         samples = [read(group.prompt, one.text, self.rules) for group in groups for one in group.completions]
@@ -152,14 +147,15 @@ class Run:
         optimised = perf_counter()
         self._sync()
 
-        curve = self._curve(step, groups, samples, scored, judged, advantages, report)
+        mine = curve_of(groups, samples, scored, advantages, self.rewards.spread_within(scored, config.group_size), judged)
+        curve = {"step": step, "learning_rate": learning_rate(step, config), **mean_curve(self.ranks.gather([mine])), **diagnostics(report)}
         if config.constraints == "dual":
             self.duals.update(curve["compliance"], curve["rewards"]["diversity"])
             curve |= {"multipliers": self.duals.multipliers()}
         times = (sampled - began, rewarded - sampled, credited - rewarded, optimised - credited, perf_counter() - optimised)
         curve["seconds"] = dict(zip(("rollout", "rewards", "credit", "optimise", "sync"), (round(one, 4) for one in times), strict=True))
         if self.ranks.main:
-            self.log.step(curve, self._records(step, groups, samples, scored, charges, sentence.flatten()))
+            self.log.step(curve, records(step, self.policy.tokenizer, groups, samples, scored, charges, sentence.flatten()))
         self.recent.append(
             Candidate(step + 1, curve["rewards"].get("ctcvr", curve["reward"]), curve["compliance"], curve["rewards"]["diversity"])
         )
@@ -196,43 +192,6 @@ class Run:
             from trainer.policy import merged_state
 
             self.rollout.push(merged_state(self.policy.plain))
-
-    # ---- what a step leaves behind
-
-    def _curve(
-        self, step: int, groups: Sequence[Group], samples: Sequence[Sample], scored: Scored, judged: Any, advantages: Tensor,
-        report: StepReport,
-    ) -> Curve:  # fmt: skip
-        size = self.config.group_size
-        texts = [[sample.text for sample in samples[at : at + size] if sample.text] for at in range(0, len(samples), size)]
-        mine = {
-            "reward": float(scored.sentence.mean()),
-            "compliance": fmean(sample.text is not None and is_compliant(sample.findings) for sample in samples),
-            "parsed": fmean(sample.text is not None for sample in samples),
-            "zero_signal_share": fmean(not advantages[at : at + size].any() for at in range(0, len(samples), size)),
-            "length": fmean(len(one.ids) for group in groups for one in group.completions),
-            "finished": fmean(one.finished for group in groups for one in group.completions),
-            "distinct": fmean(distinct(own) if own else 0 for own in texts),
-            "rewards": {name: float(scores.mean()) for name, scores in scored.terms.items()},
-            "spread": self.rewards.spread_within(scored, size),
-            "judge": None if judged is None else float(judged.mean()),
-        }
-        curve = _mean(self.ranks.gather([mine]))
-        trained = curve["rewards"].get("ctcvr")
-        curve["gap"] = None if trained is None or curve["judge"] is None else trained - curve["judge"]
-        return {"step": step, "learning_rate": learning_rate(step, self.config), **curve, **_diagnostics(report)}
-
-    def _records(
-        self, step: int, groups: Sequence[Group], samples: Sequence[Sample], scored: Scored, charges: Tensor, advantages: Tensor
-    ) -> list[dict[str, Any]]:
-        texts = [one for group in groups for one in group.completions][: _LOGGED_GROUPS * self.config.group_size]
-        return [
-            sample_record(
-                step, samples[at], [self.policy.tokenizer.decode([token]) for token in text.ids], charges[at, : len(text.ids)].tolist(),
-                {name: float(scores[at]) for name, scores in scored.terms.items()}, float(advantages[at]),
-            )
-            for at, text in enumerate(texts)
-        ]  # fmt: skip
 
     # ---- checkpoints
 
@@ -289,23 +248,3 @@ class Run:
             ended = {"chosen": chosen.step, "steps": step, "stopped": stopped}
             (self.out / "outcome.json").write_text(json.dumps(ended) + "\n", encoding="utf-8")
         return Outcome(policy, chosen.step, step, stopped)
-
-
-def _diagnostics(report: StepReport) -> Curve:
-    return {
-        "loss": report.loss, "grad_norm": report.grad_norm, "kl": report.kl, "entropy": report.entropy, "ratio": report.ratio,
-        "clip_share": report.clipped_low + report.clipped_high, "tokens": report.tokens, "empty": report.empty,
-    }  # fmt: skip
-
-
-def _mean(curves: Sequence[Curve]) -> Curve:
-    """Of every rank's curve, each value's mean; None stays None."""
-    first = curves[0]
-    return {
-        name: _mean([one[name] for one in curves])
-        if isinstance(value, dict)
-        else None
-        if value is None
-        else fmean(one[name] for one in curves)
-        for name, value in first.items()
-    }
