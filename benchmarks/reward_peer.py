@@ -20,6 +20,7 @@ from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
 from trainer.reward_model.metrics import auc, bootstrap
 from trainer.reward_model.model import SharedBottom
 from trainer.reward_model.score import RewardModel, Triple, as_mapping, member_logits
+from trainer.reward_model.surface import ShapedEncoder
 from trainer.reward_model.train import train_ensemble
 
 BATCH, EPOCHS, DIMS = 2048, 2, (128, 64)  # rows a batch, passes over the rows, widths of the towers: the same on both sides
@@ -92,6 +93,7 @@ def _areas(test: Cells, ctr: Any, ctcvr: Any) -> dict[str, float]:
 
 def _ours(training: Cells, tuning: Cells, vectors: torch.Tensor) -> Any:
     config = RewardConfig(
+        surface=False,
         members=1,
         bootstrap=False,
         bottom=DIMS[:1],
@@ -167,7 +169,7 @@ def scoring_speed(stories: Stories, cache: Path) -> tuple[dict[str, float], list
     start = perf_counter()
     encoder.encode(strings)
     raw = perf_counter() - start
-    cached = _untrained(CachedEncoder(encoder, cache))
+    cached = _untrained(ShapedEncoder.fit(CachedEncoder(encoder, cache), stories.text))
     seconds = []
     for _ in range(2):
         start = perf_counter()

@@ -19,7 +19,7 @@ from trainer.reward_model.model import SharedBottom, entire_space_loss, ranking_
 from trainer.reward_model.score import member_logits
 from trainer.reward_model.train import DivergedError, as_batch, batches, predict, resampled, train_ensemble
 
-CONFIG = RewardConfig(members=2, bottom=(16,), tower=(8,), epochs=6, batch_cells=32, learning_rate=1e-2, dropout=0.1)
+CONFIG = RewardConfig(surface=False, members=2, bottom=(16,), tower=(8,), epochs=6, batch_cells=32, learning_rate=1e-2, dropout=0.1)
 
 
 def trained(cells: Cells, config: RewardConfig = CONFIG, **more):
@@ -90,6 +90,16 @@ def test_the_place_of_display_is_not_credited_to_the_text() -> None:
         member_logits(members, vectors, tested.query, tested.ad, tested.text, np.full(len(tested), place))[0].mean() for place in (0, 1)
     ]
     assert logits[0] - logits[1] == pytest.approx(np.log(2), abs=0.35)
+
+
+def test_training_begins_at_the_click_rate_of_each_place() -> None:
+    cells = a_market(groups=60, texts=4)
+    clicks = np.where(cells.position == 1, np.floor(cells.clicks / 5), cells.clicks)
+    fifth = replace(cells, clicks=clicks, conversions=np.minimum(cells.conversions, clicks))
+    members, *_ = trained(fifth, replace(CONFIG, epochs=1, learning_rate=1e-9))
+    place = members[0].place.detach()
+    assert abs(place[0].item()) < 1e-6 and place[1].item() == pytest.approx(np.log(0.2), abs=0.3)
+    assert place[2:].min() > place[1]  # places never shown are no better known than the whole
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another() -> None:

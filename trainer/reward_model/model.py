@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from trainer.config import RewardConfig
+from trainer.reward_model.surface import FEATURES
 
 MAX_POSITIONS = 16  # later places share the last one's effect
 
@@ -40,14 +41,17 @@ class Batch:
 class SharedBottom(nn.Module):
     """[B] click logit and [B] conversion logit given a click.
 
-    The first layer is linear in [query, ad, text], so it is taken once for every distinct string of a batch. The place of display moves the
-    click logit only, by a number of its own; texts are scored at place 0, so what the place did is not credited to the text.
+    The first layer is linear in [query, ad, text], so it is taken once for every distinct string of a batch, and in how well the text
+    answers: the cosines of its meaning with the query's and the ad's, which a layer of this width would not find by itself. The place of
+    display moves the click logit only, by a number of its own; texts are scored at place 0: what the place did is not credited to the text.
     """
 
     def __init__(self, dim: int, config: RewardConfig) -> None:
         super().__init__()
         first, *rest = config.bottom
         self.query, self.ad, self.text = (nn.Linear(dim, first, bias=part == 2) for part in range(3))
+        self.answer = nn.Linear(2, first, bias=False)
+        self.meaning = dim - FEATURES * config.surface
         self.bottom = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout), *_layers(first, rest, config.dropout))
         self.ctr, self.cvr = (
             nn.Sequential(*_layers(config.bottom[-1], config.tower, config.dropout), nn.Linear((*config.bottom, *config.tower)[-1], 1))
@@ -58,9 +62,18 @@ class SharedBottom(nn.Module):
     def forward(self, vectors: Tensor, query: Tensor, ad: Tensor, text: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         """vectors [strings, dim]; query, ad, text [B] index it; position [B]."""
         mixed = _of_each(self.query, vectors, query) + _of_each(self.ad, vectors, ad) + _of_each(self.text, vectors, text)
-        hidden = self.bottom(mixed)
+        hidden = self.bottom(mixed + self.answer(self._cosines(vectors, query, ad, text)))
         examined = self.place[position.clamp(max=MAX_POSITIONS - 1)] - self.place[0]
         return self.ctr(hidden).squeeze(1) + examined, self.cvr(hidden).squeeze(1)
+
+    def _cosines(self, vectors: Tensor, query: Tensor, ad: Tensor, text: Tensor) -> Tensor:
+        """[B, 2] of the text with its query and with its ad; once for every distinct pair."""
+        meaning = vectors[:, : self.meaning]
+        columns = []
+        for other in (query, ad):
+            pairs, place = torch.unique(other * len(vectors) + text, return_inverse=True)
+            columns.append((meaning[pairs // len(vectors)] * meaning[pairs % len(vectors)]).sum(dim=1)[place])
+        return torch.stack(columns, dim=1)
 
     def start_at(self, ctr: Sequence[float], cvr: float) -> None:
         """Begin at the base rates: CTR by place, first place first, and CVR. The steps that training has are for the texts."""
