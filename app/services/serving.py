@@ -144,14 +144,17 @@ class Serving:
             raise _NoText("store_unavailable") from None
 
     async def _write_now(self, order: Order, deadline: float, gone: Gone) -> Sequence[PooledText]:
-        """Join the key's refill until the deadline, or until the caller hangs up."""
-        writer = self._writers(order.policy)
+        """Join the key's refill until the deadline, or until the caller hangs up; not at all where the model cannot be in time."""
+        writer, left = self._writers(order.policy), deadline - time.perf_counter()
         if writer.down:
             raise _NoText("policy_unavailable")
-        writing = asyncio.ensure_future(self._writing.wait(order, writer, deadline - time.perf_counter()))
-        left = asyncio.ensure_future(gone())
+        if left < self._writing.pace(order.policy):
+            self._writing.refill_behind(order, writer)
+            raise _NoText("deadline")
+        writing = asyncio.ensure_future(self._writing.wait(order, writer, left))
+        leaving = asyncio.ensure_future(gone())
         try:
-            await asyncio.wait({writing, left}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not writing.done():
                 raise CallerGone
             fresh = writing.result()
@@ -165,7 +168,7 @@ class Serving:
             raise _NoText("store_unavailable") from None
         finally:
             writing.cancel()
-            left.cancel()
+            leaving.cancel()
         if not fresh:
             raise _NoText("no_compliant_text")
         return fresh

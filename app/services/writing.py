@@ -61,6 +61,15 @@ class Gate:
     slots: int
     _queue: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
     _order: Callable[[], int] = field(default_factory=lambda: count().__next__)
+    _began: dict[int, float] = field(default_factory=dict)  # calls under way, oldest first: monotonic seconds
+    _took: float = 0.0  # seconds of the call that came back last
+    _back: float = float("-inf")  # when it did
+
+    @property
+    def pace(self) -> float:
+        """Seconds a call takes now: what the last one took, or for how long those under way have been silent where that is longer."""
+        oldest = next(iter(self._began.values()), None)
+        return self._took if oldest is None else max(self._took, time.monotonic() - max(oldest, self._back))
 
     @asynccontextmanager
     async def slot(self, priority: int) -> AsyncIterator[None]:
@@ -75,9 +84,14 @@ class Gate:
                 if turn.done() and not turn.cancelled():
                     self._release()
                 raise
+        call = self._order()
+        self._began[call] = time.monotonic()
         try:
             yield
+            self._back = time.monotonic()
+            self._took = self._back - self._began[call]
         finally:
+            del self._began[call]
             self._release()
 
     def _release(self) -> None:
@@ -110,9 +124,13 @@ class Writing:
             if refill.waiters == 0 and not refill.wanted and not refill.task.done():
                 refill.task.cancel()
 
+    def pace(self, policy: PolicyVersion) -> float:
+        """Seconds a call of this policy takes now; 0 before the first."""
+        return self._gate(policy).pace
+
     def refill_behind(self, order: Order, writer: Writer) -> None:
         """Write more without anyone waiting. Dropped, not queued, when too much is under way."""
-        if order.key not in self._refills and len(self._refills) < self._most:
+        if self._pool and order.key not in self._refills and len(self._refills) < self._most:
             self._refill(order, writer, BACKGROUND)
 
     @property
@@ -143,9 +161,8 @@ class Writing:
             log.error("refill failed", exc_info=error)
 
     async def _run(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
-        gate = self._gates.setdefault(order.policy.version, Gate(self._concurrency))
         seed = int.from_bytes(os.urandom(4), "big") >> 1  # a fresh one each call, kept as provenance
-        async with gate.slot(priority):
+        async with self._gate(order.policy).slot(priority):
             draft = await writer.write(order.brief, order.spec, n=order.n, seed=seed)
         rules = self._live.rules
         vetted = vet(draft.completions, order.brief, order.spec, rules)
@@ -165,6 +182,9 @@ class Writing:
         if self._pool:
             self._keep(order.key, fresh)
         return fresh
+
+    def _gate(self, policy: PolicyVersion) -> Gate:
+        return self._gates.setdefault(policy.version, Gate(self._concurrency))
 
     async def _known(self, key: bytes) -> set[str]:
         """Identities of the texts that the key has already, in any state: nothing is written, reviewed or served twice under two ids."""

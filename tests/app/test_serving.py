@@ -112,6 +112,21 @@ async def test_a_late_model_costs_this_caller_its_text_and_the_next_one_nothing(
     assert answer["reason"] is None and len(upstream.bodies) == 1
 
 
+async def test_whom_the_model_cannot_answer_in_time_is_not_kept_waiting_and_the_text_is_written_all_the_same(
+    generate: Generate, upstream: FakePolicyServer, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.release = asyncio.Event()
+    monkeypatch.setattr(app.state.platform.serving._writing, "pace", lambda policy: 11.0)
+    body = a_request(deadline_ms=10_000)
+    async with asyncio.timeout(9):  # it hangs for ten seconds where it waits
+        early = await generate(body)
+    assert (early["reason"], early["texts"][0]["source"]) == ("deadline", "advertiser")
+    upstream.release.set()
+    async with asyncio.timeout(9):
+        while (await generate(body))["texts"][0]["source"] != "pool":
+            await asyncio.sleep(0.01)
+
+
 async def test_a_pool_known_to_be_empty_costs_no_fallback(generate: Generate, upstream: FakePolicyServer, app: FastAPI) -> None:
     body = a_request(deadline_ms=800)
     brief = GenerateRequest.model_validate(body).brief

@@ -49,3 +49,19 @@ async def test_a_waiter_that_gives_up_leaves_the_queue() -> None:
         await asyncio.gather(first, return_exceptions=True)
     await second
     assert gate.slots == 1
+
+
+async def test_the_pace_is_that_of_the_last_call_and_of_silence_where_it_is_longer() -> None:
+    gate = Gate(2)
+    assert gate.pace == 0
+    async with gate.slot(LIVE):
+        await asyncio.sleep(0.02)
+    quick = gate.pace
+    assert quick >= 0.02
+    async with gate.slot(LIVE):
+        await asyncio.sleep(2 * quick)
+        assert gate.pace >= 2 * quick
+        with pytest.raises(RuntimeError):  # a failed call says nothing of the pace
+            async with gate.slot(LIVE):
+                raise RuntimeError
+    assert gate.pace >= 2 * quick
