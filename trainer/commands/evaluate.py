@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from trainer.prompts import DataSplit
+
+if TYPE_CHECKING:
+    from trainer.evaluation.metrics import Scorer
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("evaluate-policy")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What a comparison is told."""
     parser.add_argument("--policy", action="append", required=True, metavar="NAME=SOURCE[@EXAMPLES]")
     parser.add_argument("--base")
     parser.add_argument("--split", action="append", choices=get_args(DataSplit))
@@ -28,10 +37,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--threads", type=int, default=1)
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace, truth: Scorer | None = None) -> None:
+    """Sample, measure, compare, write. truth: the true CTCVR where users are simulated."""
     from trainer.evaluation.sampling import Entrant, Sampling
 
     entrants = [Entrant.of(argument) for argument in arguments.policy]
@@ -52,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     found = evaluate(
         entrants, arguments.split or ["held_out"], sticks, Sampling(arguments.samples, arguments.seed, arguments.max_completion),
-        arguments.out, base=arguments.base, limit=arguments.limit, watch=console.print,
+        arguments.out, base=arguments.base, limit=arguments.limit, truth=truth, watch=console.print,
     )  # fmt: skip
     for split, (comparison, measured) in found.items():
         Console().print(summary(split, comparison))
