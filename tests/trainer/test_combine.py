@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import trainer.config
 from adtext.fold import Span
 from tests.trainer.samples import GOOD, a_sample
-from trainer.config import ConfigError, GrpoConfig
+from trainer.config import ConfigError, GrpoConfig, load_config
 from trainer.rewards.base import Charge, Sample
 from trainer.rewards.combine import RewardError, Rewards
 
@@ -103,3 +106,23 @@ def test_a_weighted_term_that_nothing_computes_is_refused():
 def test_a_config_that_cannot_be_meant_is_refused_with_its_rule(changes, said):
     with pytest.raises(ConfigError, match=said):
         GrpoConfig(**changes)
+
+
+CONFIGS = Path(trainer.config.__file__).with_name("configs")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("grpo_*.yaml")), ids=lambda path: path.stem)
+def test_a_packaged_config_can_be_meant(path):
+    assert load_config(GrpoConfig, path).steps > 0
+
+
+def test_the_five_configurations_add_one_component_each():
+    """RELATE table 2."""
+    models = [load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml") for name in ("model1", "model2", "model3", "model4", "relate")]
+    added = [set(b.sentence_terms) - set(a.sentence_terms) for a, b in pairwise(models[:4])]
+    assert set(models[0].sentence_terms) == {"length", "format"}
+    assert added == [{"ctcvr"}, {"diversity"}, {"relevance", "correctness", "risk"}]
+    assert not any(model.token_terms for model in models[:4])
+    relate = models[4]
+    assert relate.sentence_terms.keys() | relate.token_terms.keys() == models[3].sentence_terms.keys()
+    assert set(relate.token_terms) == {"diversity", "risk", "correctness"}

@@ -1,0 +1,63 @@
+"""Runs of the loop that take seconds: a random policy, and a reward that even it can raise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.trainer.small import small_prompts
+from trainer.config import GrpoConfig, Limits
+from trainer.distributed import Ranks
+from trainer.grpo.setup import Inputs, make_policy, make_rollout
+from trainer.grpo.train import Outcome, Run
+from trainer.policy import load_policy, trained_state
+from trainer.rewards.base import FloatArray, Sample
+from trainer.rewards.combine import Rewards
+from trainer.rewards.diversity import Diversity
+
+WIDE = Limits(kl=1e6, shortest=0.0, longest=1e6, distinct=0.0, gap=1.0)  # a policy that writes no ads has none
+
+
+class Vowels:
+    """Share of vowels in a completion, parsed or not: something that a policy without words can learn."""
+
+    name = "length"
+
+    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+        return np.array([sum(char in "aeiou" for char in one.completion) / max(len(one.completion), 1) for one in samples])
+
+
+def a_run_config(**changes: Any) -> GrpoConfig:
+    usual = {
+        "steps": 6, "batch_size": 10, "max_completion": 8, "checkpoint_every": 2, "relevance_encoder": None, "learning_rate": 3e-3,
+        "sentence_terms": {"length": 1.0}, "token_terms": {"diversity": 0.5}, "limits": WIDE, "micro_groups": 2, "warmup": 2,
+    }  # fmt: skip
+    return GrpoConfig(**(usual | changes))
+
+
+def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> tuple[Run, Inputs]:
+    """A run as train_grpo makes it, but for its rewards."""
+    inputs = Inputs(policy=str(policy))
+    ranks = Ranks(config)
+    made = make_policy(config, inputs, ranks)
+    rewards = Rewards([term or Vowels(), Diversity()], config.sentence_terms, config.token_terms)
+    return Run(config, ranks, made, make_rollout(config, made), rewards, None, small_prompts(), out), inputs
+
+
+def trained(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> Outcome:
+    run, inputs = a_run(policy, out, config, term)
+    return run.train(inputs)
+
+
+def weights(policy: Path, config: GrpoConfig) -> dict[str, Any]:
+    return trained_state(load_policy(policy, lora=config.lora)[0])
+
+
+def curves(out: Path) -> list[dict[str, Any]]:
+    """Every step, without what the clock says."""
+    lines = (out / "curves.jsonl").read_text().splitlines()
+    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
