@@ -68,3 +68,8 @@ class Settings(BaseSettings):
         """The database URL with psycopg 3 named as its driver."""
         scheme, _, rest = self.database_url.partition("://")
         return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else self.database_url
+
+    @property
+    def psycopg_url(self) -> str:
+        """The database URL as psycopg itself reads it."""
+        return self.database_url.replace("+psycopg", "", 1)

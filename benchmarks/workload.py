@@ -66,7 +66,7 @@ class Workload:
         policy, version = await champion(settings), load_rules(settings.packs_dir).version
         for first in range(numbers.start, numbers.stop, GROUP):
             batches = [self._batch(number, policy, version) for number in range(first, min(first + GROUP, numbers.stop))]
-            async with database.begin() as connection:
+            async with database.direct() as connection:
                 await save_batches(connection, batches)
         await database.close()
 

@@ -34,7 +34,7 @@ class Fallback:
 
     def __init__(self, database: Database, live: Live, heads: Heads) -> None:
         self._live, self._heads = live, heads
-        self._commits = GroupCommit(database.autocommit, save_batches)
+        self._commits = GroupCommit(database.direct, save_batches)
         self._making: dict[bytes, asyncio.Task[Sequence[PooledText]]] = {}
 
     def prepare(self, key: bytes, brief: AdBrief, spec: TextSpec) -> asyncio.Future[Sequence[PooledText]]:

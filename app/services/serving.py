@@ -137,7 +137,8 @@ class Serving:
 
     async def _load(self, key: bytes, deadline: float) -> Head:
         try:
-            return await asyncio.wait_for(self._loading.load(key), deadline - time.perf_counter())
+            async with asyncio.timeout(deadline - time.perf_counter()):
+                return await self._loading.load(key)
         except TimeoutError:
             raise _NoText("deadline") from None
         except Unavailable:
@@ -180,7 +181,8 @@ class Serving:
         try:
             # what the policy left of the deadline, and part of the margin: this is the last chance to answer with a text
             left = max(deadline - time.perf_counter(), 0) + self._settings.deadline_margin_ms / 1000 * 0.6
-            texts = preparing.result() if preparing.done() else await asyncio.wait_for(asyncio.shield(preparing), left)
+            async with asyncio.timeout(left):
+                texts = preparing.result() if preparing.done() else await asyncio.shield(preparing)
         except TimeoutError:
             return Choice((), Source.NONE, f"{reason}_and_no_time_for_the_fallback")
         except Unavailable:

@@ -111,7 +111,7 @@ class Writing:
         self._concurrency, self._most, self._pool = concurrency, most, pool
         self._refills: dict[bytes, _Refill] = {}
         self._gates: dict[str, Gate] = {}
-        self._commits = GroupCommit(database.autocommit, save_batches)
+        self._commits = GroupCommit(database.direct, save_batches)
 
     async def wait(self, order: Order, writer: Writer, timeout: float | None) -> Sequence[PooledText]:
         """The texts of one refill, shared by all who wait for its key. Raises TimeoutError, Overloaded, WriterUnavailable, Unavailable."""
@@ -190,7 +190,7 @@ class Writing:
         """Identities of the texts that the key has already, in any state: nothing is written, reviewed or served twice under two ids."""
         if not self._pool:
             return set()
-        async with self._database.begin() as connection:
+        async with self._database.direct() as connection:
             return {identity(text) for text in await written_texts(connection, key)}
 
     @staticmethod

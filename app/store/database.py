@@ -1,4 +1,4 @@
-"""The one way to PostgreSQL: an async SQLAlchemy engine over psycopg 3, and COPY on the same connections."""
+"""The one way to PostgreSQL: an async SQLAlchemy engine over psycopg 3, COPY on its connections, and psycopg alone where a miss waits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -24,11 +25,14 @@ Unavailable: tuple[type[Exception], ...] = (
     ConnectionError,
 )
 
-__all__ = ["AsyncConnection", "AsyncEngine", "DBAPIError", "Database", "Unavailable"]
+Direct = psycopg.AsyncConnection[Any]
+DIRECT = 3  # connections for single statements: reading pool heads, saving fallbacks, saving refills
+
+__all__ = ["AsyncConnection", "AsyncEngine", "DBAPIError", "Database", "Direct", "Unavailable"]
 
 
 class Database:
-    """Connections for the service. `begin()` commits once, when its block ends; `autocommit()` with every statement."""
+    """Connections for the service. `begin()` commits once, when its block ends; `direct()` with every statement."""
 
     def __init__(self, settings: Settings, *, pool_size: int = 8) -> None:
         self.engine: AsyncEngine = create_async_engine(
@@ -39,7 +43,9 @@ class Database:
             hide_parameters=True,  # an error's message must not quote a query into a log
             connect_args={"connect_timeout": 5},
         )
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._direct = AsyncConnectionPool(
+            settings.psycopg_url, min_size=DIRECT, max_size=DIRECT, timeout=5, open=False, kwargs={"autocommit": True, "connect_timeout": 5}
+        )
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -48,17 +54,23 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
-        """Each statement by itself: one round trip, where a transaction takes three. Under load a trip waits for a turn of the loop."""
-        async with self._autocommit.connect() as connection:
+    async def direct(self) -> AsyncIterator[Direct]:
+        """A psycopg connection on which each statement commits by itself.
+
+        It takes two turns of the event loop where a transaction through SQLAlchemy takes twelve: under load a miss waits for each of them.
+        """
+        await self._direct.open()
+        async with self._direct.connection() as connection:
             yield connection
 
     async def warm(self, connections: int) -> None:
         """Open connections ahead: opening one takes longer than a first request may wait."""
         opened = await asyncio.gather(*(self.engine.connect() for _ in range(connections)))
         await asyncio.gather(*(connection.close() for connection in opened))
+        await self._direct.open(wait=True, timeout=5)
 
     async def close(self) -> None:
+        await self._direct.close()
         await self.engine.dispose()
 
 

@@ -7,21 +7,22 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
-from app.store.database import AsyncConnection, Unavailable
+from app.store.database import Unavailable
 
+Connection = TypeVar("Connection")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class GroupCommit(Generic[Item, Result]):
-    """`write(connection, items)` returns one result an item, in order; `connect` is `Database.begin`, or `autocommit` where it writes with
+class GroupCommit(Generic[Connection, Item, Result]):
+    """`write(connection, items)` returns one result an item, in order; `connect` is `Database.begin`, or `direct` where it writes with
     one statement. A group that fails for a reason of its own is tried again item by item, so that one bad item fails alone; with the
     database down every waiter gets that error and nothing is committed."""
 
     def __init__(
         self,
-        connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
-        write: Callable[[AsyncConnection, list[Item]], Awaitable[list[Result]]],
+        connect: Callable[[], AbstractAsyncContextManager[Connection]],
+        write: Callable[[Connection, list[Item]], Awaitable[list[Result]]],
         *,
         most: int = 256,
     ) -> None:
@@ -29,12 +30,12 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._worker: asyncio.Task[None] | None = None
 
-    async def submit(self, item: Item) -> Result:
+    def submit(self, item: Item) -> asyncio.Future[Result]:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._drain(), name="group-commit")
-        return await future
+        return future
 
     async def _drain(self) -> None:
         while self._waiting:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text, update
 from adtext.brief import AdBrief, AdText
 from adtext.checks import Finding
 from app.models.creatives import BriefRow, TextRow
-from app.store.database import AsyncConnection, driver
+from app.store.database import AsyncConnection, Direct
 from app.store.registry import CHANNEL
 
 HEAD_TEXTS = 64  # texts of a key that are held in memory
@@ -88,7 +88,7 @@ class Batch:
     compliant: int = 0
 
 
-async def save_batches(connection: AsyncConnection, batches: list[Batch]) -> list[frozenset[bytes]]:
+async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozenset[bytes]]:
     """Write briefs, texts and counts of several batches with one statement; for each batch, the ids of its texts that may be served.
 
     A text that is there already keeps its state, so that what a reviewer rejected stays rejected; its rules version is renewed.
@@ -99,7 +99,7 @@ async def save_batches(connection: AsyncConnection, batches: list[Batch]) -> lis
     digests = sorted(briefs)
     bodies = [briefs[digest].model_dump_json(exclude=_APPROVED) for digest in digests]
     counts = _columns(_counts(batches), 4)
-    async with (await driver(connection)).cursor() as cursor:
+    async with connection.cursor() as cursor:
         await cursor.execute(_SAVE, [digests, bodies, *counts, *_columns([texts[key] for key in sorted(texts)], len(_TEXT_COLUMNS))])
         servable = {text_id.bytes for text_id, state in await cursor.fetchall() if state == "approved"}
     return [frozenset(new.id for new in batch.texts if new.id in servable) for batch in batches]
@@ -135,10 +135,10 @@ def _counts(batches: Sequence[Batch]) -> list[tuple[int, str, int, int]]:
     return [(*key, *total) for key, total in sorted(totals.items())]
 
 
-async def pool_texts(connection: AsyncConnection, keys: list[bytes]) -> list[list[PoolRow]]:
+async def pool_texts(connection: Direct, keys: list[bytes]) -> list[list[PoolRow]]:
     """Each key's approved texts, best first, at most HEAD_TEXTS."""
     found: dict[bytes, list[PoolRow]] = {key: [] for key in keys}
-    async with (await driver(connection)).cursor() as cursor:
+    async with connection.cursor() as cursor:
         await cursor.execute(_HEADS, (list(found),))
         for key, *row in await cursor.fetchall():
             if len(found[key]) < HEAD_TEXTS:
@@ -146,9 +146,9 @@ async def pool_texts(connection: AsyncConnection, keys: list[bytes]) -> list[lis
     return [found[key] for key in keys]
 
 
-async def written_texts(connection: AsyncConnection, pool_key: bytes) -> list[AdText]:
+async def written_texts(connection: Direct, pool_key: bytes) -> list[AdText]:
     """Every text that was ever kept for the key, in whatever state."""
-    async with (await driver(connection)).cursor() as cursor:
+    async with connection.cursor() as cursor:
         await cursor.execute(_WRITTEN, (pool_key,))
         return [AdText(title=title, description=first, description_2=second) for title, first, second in await cursor.fetchall()]
 

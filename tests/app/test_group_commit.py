@@ -74,7 +74,7 @@ async def test_with_the_database_down_everyone_hears_and_nothing_is_committed() 
 
 async def test_a_caller_that_gives_up_loses_nothing_of_the_others() -> None:
     commits = committing(Ledger())
-    leaver, stayer = asyncio.create_task(commits.submit(1)), asyncio.create_task(commits.submit(2))
+    leaver, stayer = commits.submit(1), commits.submit(2)
     await asyncio.sleep(0)
     leaver.cancel()
     assert await stayer == 4
