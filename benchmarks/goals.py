@@ -27,7 +27,7 @@ class Goal:
         below = self.rule == "at most"
         worst = self.high if below else self.low
         judged = worst if self.sure and worst is not None else self.value
-        return judged <= self.bound if below else judged >= self.bound
+        return bool(judged <= self.bound if below else judged >= self.bound)
 
 
 def show(console: Console, title: str, goals: Sequence[Goal]) -> None:

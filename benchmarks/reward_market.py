@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from benchmarks.goals import Goal
 from benchmarks.market.log import Log, write_snapshot
 from benchmarks.market.users import Users
 from trainer.config import RewardConfig
-from trainer.reward_model.dataset import Cells, FloatArray, half, read_cells, share_of, split
+from trainer.reward_model.dataset import Cells, FloatArray, IntArray, half, read_cells, share_of, split
 from trainer.reward_model.embed import Encoder
 from trainer.reward_model.hashed import HashedEncoder
 from trainer.reward_model.metrics import Interval, auc, bootstrap, calibration_error, within_brief_auc, within_brief_correlation
@@ -37,20 +38,26 @@ CTR_ONLY, CVR_ON_CLICKS = "CTR only", "CVR on clicks"
 
 @dataclass(frozen=True)
 class Judged:
-    """Tested cells with their truth: expected CTCVR, and every model's prediction of it."""
+    """Tested cells with their truth, expected CTCVR, and every model's prediction of it. Texts compete inside one brief and place."""
 
     cells: Cells
     oracle: FloatArray
     predicted: dict[str, FloatArray]
+
+    @cached_property
+    def contest(self) -> IntArray:
+        """[N] number of the brief and place that a cell stood in."""
+        brief_and_place = np.stack([self.cells.brief, self.cells.position])
+        return np.asarray(np.unique(brief_and_place, axis=1, return_inverse=True)[1], dtype=np.int64).reshape(-1)
 
     def auc(self, who: str, weights: FloatArray) -> float:
         won, lost = self._outcomes(weights)
         return auc(self._of(who), won, lost)
 
     def order(self, who: str, weights: FloatArray) -> float:
-        """P(of two impressions of one brief, the one that converts is scored above the one that does not)."""
+        """P(of two impressions of one brief and place, the one that converts is scored above the one that does not)."""
         won, lost = self._outcomes(weights)
-        return within_brief_auc(self._of(who), won, lost, self.cells.brief)
+        return within_brief_auc(self._of(who), won, lost, self.contest)
 
     def interval(self, measure: Callable[[FloatArray], float]) -> Interval:
         return bootstrap(measure, self.cells.group)
@@ -88,7 +95,7 @@ def market_part(
         "AUC inside a brief": {who: judged.order(who, even) for who in everyone},
         "pairs of texts in true order": {who: _pairs_in_order(judged, p) for who, p in judged.predicted.items()},
         "correlation with log true CTCVR inside a brief": {
-            who: within_brief_correlation(np.log(p), np.log(judged.oracle), tested.brief) for who, p in judged.predicted.items()
+            who: within_brief_correlation(np.log(p), np.log(judged.oracle), judged.contest) for who, p in judged.predicted.items()
         },
         "logged outcomes": model.version.metrics,
         "impressions": float(cells.impressions.sum()),
@@ -144,8 +151,7 @@ def _ranking(judged: Judged) -> list[Goal]:
 
 def _pairs_in_order(judged: Judged, predicted: FloatArray) -> float:
     """Share of pairs of texts of one brief and place that the model orders as the truth does: the oracle has 1."""
-    cells = judged.cells
-    contest = np.unique(np.stack([cells.brief, cells.position]), axis=1, return_inverse=True)[1].reshape(-1)
+    contest = judged.contest
     order = np.argsort(contest, kind="stable")
     right = pairs = 0
     for run in np.split(order, np.flatnonzero(np.diff(contest[order])) + 1):

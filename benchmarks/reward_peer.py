@@ -22,6 +22,7 @@ from trainer.reward_model.dataset import Cells
 from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
 from trainer.reward_model.metrics import auc, bootstrap
 from trainer.reward_model.model import SharedBottom
+from trainer.reward_model.novelty import Novelty
 from trainer.reward_model.score import RewardModel, Triple, as_mapping, member_logits
 from trainer.reward_model.surface import ShapedEncoder
 from trainer.reward_model.train import train_ensemble
@@ -198,4 +199,5 @@ def _untrained(encoder: Encoder) -> RewardModel:
         version="untrained", encoder=encoder.name, target="ctcvr", data="", config=as_mapping(config), calibration=calibration,
         created_at=datetime.now(UTC),
     )  # fmt: skip
-    return RewardModel(version, encoder, tuple(SharedBottom(encoder.dim, config).eval() for _ in range(config.members)))
+    members = tuple(SharedBottom(encoder.dim, config).eval() for _ in range(config.members))
+    return RewardModel(version, encoder, members, Novelty(np.zeros(encoder.dim), np.eye(encoder.dim)))

@@ -16,6 +16,7 @@ from trainer.config import RewardConfig
 from trainer.registry import read_reward_model
 from trainer.reward_model.dataset import half, read_cells
 from trainer.reward_model.model import SharedBottom
+from trainer.reward_model.novelty import Novelty
 from trainer.reward_model.report import ranking_table, write_report
 from trainer.reward_model.run import evaluate, fit, train_reward_model, unseen_cells
 from trainer.reward_model.score import RewardModel, Triple, as_mapping
@@ -82,7 +83,8 @@ def test_the_judge_has_other_advertisers_than_the_policys_model(model: RewardMod
 
 def test_every_string_is_embedded_once_a_batch(model: RewardModel) -> None:
     encoder = LetterEncoder()
-    RewardModel(model.version, encoder, (SharedBottom(encoder.dim, replace(CONFIG, surface=False)).eval(),)).score(triples(9))
+    member = SharedBottom(encoder.dim, replace(CONFIG, surface=False)).eval()
+    RewardModel(model.version, encoder, (member,), Novelty(np.zeros(8), np.eye(8))).score(triples(9))
     assert sorted(encoder.asked) == sorted({string for triple in triples(9) for string in triple})
 
 
@@ -129,3 +131,19 @@ def test_the_program_trains_and_evaluates_and_refuses_in_one_line(snapshot: Path
     assert judged.returncode == 0 and "AUC inside a brief" in judged.stdout, judged.stderr
     refused = trainer("train-reward", "--snapshot", tmp_path, "--out", tmp_path, "--set=epochs=0")
     assert (refused.returncode, refused.stderr) == (1, "relate: epochs 0 must be at least 1\n")
+
+
+def test_uncertainty_rises_where_the_like_was_not_logged() -> None:
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(200, 3)) @ np.eye(3, 8)  # every logged text lies in three of eight directions
+    logged = Novelty.fit(plane.astype(np.float32), np.full(200, 5.0), spread=0.3)
+    like, unlike = logged.variance(plane[:20].astype(np.float32)), logged.variance(np.eye(8, dtype=np.float32)[3:])
+    assert like.max() < unlike.min()
+    more = Novelty.fit(plane.astype(np.float32), np.full(200, 50.0), spread=0.3)
+    assert (more.variance(plane.astype(np.float32)) < logged.variance(plane.astype(np.float32))).all()
+
+
+def test_what_nothing_was_logged_of_has_the_priors_variance() -> None:
+    vectors = np.random.default_rng(1).normal(size=(500, 4)).astype(np.float32)
+    nothing = Novelty.fit(vectors, np.full(500, 1e-9), spread=0.3)
+    assert np.sqrt(nothing.variance(vectors).mean()) == pytest.approx(0.3, rel=1e-3)

@@ -16,6 +16,7 @@ from trainer.reward_model.dataset import Cells, Split, half, read_cells, refuse_
 from trainer.reward_model.embed import make_encoder
 from trainer.reward_model.metrics import auc, bootstrap, calibration_error, log_loss, within_brief_auc
 from trainer.reward_model.model import SharedBottom
+from trainer.reward_model.novelty import Novelty
 from trainer.reward_model.score import RewardModel, as_mapping, member_logits
 from trainer.reward_model.surface import ShapedEncoder
 from trainer.reward_model.train import Watch, train_ensemble
@@ -63,7 +64,7 @@ def fit(
         version=name, encoder=encoder.name, target=target, data=data, config=as_mapping(config), created_at=datetime.now(UTC),
         calibration=_calibrations(members, vectors, parts),
     )  # fmt: skip
-    model = RewardModel(version, encoder, members)
+    model = RewardModel(version, encoder, members, _novelty(members, vectors, parts.training))
     return replace(model, version=replace(version, metrics=evaluate(model, parts.tested)))
 
 
@@ -79,6 +80,17 @@ def _calibrations(members: tuple[SharedBottom, ...], vectors: torch.Tensor, part
     if tuning.conversions is not None:
         fitted["ctcvr"] = fit_calibration(both.mean(axis=0), tuning.conversions, tuning.impressions)
     return {rate: (one.slope, one.shift) for rate, one in fitted.items()}
+
+
+def _novelty(members: tuple[SharedBottom, ...], vectors: torch.Tensor, training: Cells) -> Novelty:
+    """Of the training texts; the prior's spread is that of the predicted logits at the first place."""
+    successes = training.clicks if training.conversions is None else training.conversions
+    rate = successes.sum() / training.impressions.sum()
+    texts, place = np.unique(training.text, return_inverse=True)
+    information = np.bincount(place, weights=training.impressions) * rate * (1 - rate)
+    logits = member_logits(members, vectors, training.query, training.ad, training.text, np.zeros_like(training.position))
+    spread = float(logits[training.conversions is not None].mean(axis=0).std())
+    return Novelty.fit(vectors.numpy()[texts], information, spread)
 
 
 def unseen_cells(model: RewardModel, snapshot: Path) -> Cells:

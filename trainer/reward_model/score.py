@@ -21,6 +21,7 @@ from trainer.reward_model.dataset import Cells
 from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
 from trainer.reward_model.hashed import HashedEncoder
 from trainer.reward_model.model import SharedBottom
+from trainer.reward_model.novelty import Novelty
 from trainer.reward_model.surface import ShapedEncoder
 from trainer.snapshot import describe_ad, describe_text
 
@@ -45,7 +46,7 @@ class Scores:
     """[N] each. Rewards use logit - κ·std (DESIGN §5); a model of data without conversions scores CTR in place of CTCVR."""
 
     logit: FloatArray  # mean over members of the calibrated logit of pCTCVR
-    std: FloatArray  # of it over members: rises where they have not seen the like
+    std: FloatArray  # of it: √(variance over members + what the log leaves open about the text), rises where the like was not logged
     ctr: FloatArray
     ctcvr: FloatArray
 
@@ -57,6 +58,7 @@ class RewardModel:
     version: RewardModelVersion
     encoder: Encoder
     members: tuple[SharedBottom, ...]
+    novelty: Novelty
 
     def score(self, triples: Sequence[Triple]) -> Scores:
         """Score triples at the first place of an answer."""
@@ -73,11 +75,13 @@ class RewardModel:
 
     def _score(self, vectors: npt.NDArray[np.float32], *indices: npt.NDArray[np.int64]) -> Scores:
         click, both = member_logits(self.members, torch.from_numpy(vectors), *indices)
+        texts, place = np.unique(indices[2], return_inverse=True)
         target = both if self.version.target == "ctcvr" else click
         ctr, ctcvr = (Calibration(*self.version.calibration[rate]) for rate in ("ctr", self.version.target))
         calibrated = ctcvr(target)
         mean = calibrated.mean(axis=0)
-        return Scores(mean, calibrated.std(axis=0), expit(ctr(click).mean(axis=0)), expit(mean))
+        variance = calibrated.var(axis=0) + ctcvr.slope**2 * self.novelty.variance(vectors[texts])[place]
+        return Scores(mean, np.sqrt(variance), expit(ctr(click).mean(axis=0)), expit(mean))
 
     def save(self, folder: Path) -> Path:
         """Write encoder, members and, last, the manifest: a folder with a manifest is whole."""
@@ -88,6 +92,7 @@ class RewardModel:
             encoder = encoder.encoder
         if isinstance(encoder, HashedEncoder):
             encoder.save(folder / "encoder.npz")
+        self.novelty.save(folder / "novelty.npz")
         torch.save([member.state_dict() for member in self.members], folder / "members.pt")
         write_reward_model(self.version, folder)
         return folder
@@ -105,7 +110,7 @@ class RewardModel:
             member = SharedBottom(encoder.dim, config)
             member.load_state_dict(weights)
             members.append(member.eval())
-        return RewardModel(version, encoder, tuple(members))
+        return RewardModel(version, encoder, tuple(members), Novelty.load(folder / "novelty.npz"))
 
 
 def _load_encoder(folder: Path, config: RewardConfig, cache: Path | None) -> Encoder:
