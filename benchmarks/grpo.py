@@ -121,9 +121,9 @@ def ceiling(model: Path, shape: str) -> float:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with torch.device("meta"):
-        shell = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model))
-    head = shell.get_output_embeddings().weight.numel()
-    body = sum(layer.weight.numel() for layer in shell.modules() if isinstance(layer, torch.nn.Linear)) - head
+        shell: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model))  # type: ignore[no-untyped-call]
+    head: int = shell.get_output_embeddings().weight.numel()
+    body: int = sum(layer.weight.numel() for layer in shell.modules() if isinstance(layer, torch.nn.Linear)) - head
     prompt, completion = map(int, shape.split("/"))
     sampled = GROUP_SIZE * completion
     return (GROUP_SIZE * (prompt + completion) * body + sampled * head) / ((prompt + sampled) * body + sampled * head)

@@ -85,11 +85,12 @@ class Trl:
     """TRL's own generation, reference pass, loss and clipping; only the loop around them is ours, so nothing else is timed."""
 
     def __init__(self, folder: Path, device: str, precision: str, scratch: Path, *, prompts: int, longest: int) -> None:
-        from datasets import Dataset
+        from datasets import Dataset  # type: ignore[import-untyped]
         from transformers import AutoModelForCausalLM, AutoTokenizer
-        from trl import GRPOConfig, GRPOTrainer
+        from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
 
-        self.device, self.rules, self.prompts = device, load_rules(), {}
+        self.device, self.rules = device, load_rules()
+        self.prompts: dict[str, Prompt] = {}  # by query
         tokenizer = AutoTokenizer.from_pretrained(folder)
         tokenizer.eos_token = NEVER
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
@@ -101,8 +102,9 @@ class Trl:
             bf16=precision == "bfloat16", gradient_checkpointing=False, report_to=[], use_cpu=device == "cpu",
             model_init_kwargs={"dtype": "float32"},
         )  # fmt: skip
+        score: Any = self._score
         self.trainer: Any = GRPOTrainer(
-            model, reward_funcs=self._score, args=settings, processing_class=tokenizer,
+            model, reward_funcs=score, args=settings, processing_class=tokenizer,
             train_dataset=Dataset.from_dict({"prompt": ["a"] * GROUP_SIZE * prompts}),
         )  # fmt: skip
         self.model, self.optimizer = self.trainer.accelerator.prepare(self.trainer.model, _adamw(self.trainer.model))
@@ -110,7 +112,7 @@ class Trl:
 
     def optimise(self, batch: Sequence[Ids], advantages: Tensor) -> None:
         self.trainer.max_completion_length = advantages.shape[1]
-        rows = [self._inputs(group, own) for group, own in zip(batch, advantages.split(GROUP_SIZE), strict=True)]
+        rows = [self._inputs(group, own) for group, own in zip(batch, torch.split(advantages, GROUP_SIZE), strict=True)]
         for inputs in rows:
             ids, mask = (torch.cat([inputs[f"prompt_{part}"], inputs[f"completion_{part}"]], dim=1) for part in ("ids", "mask"))
             with torch.no_grad():
