@@ -51,9 +51,10 @@ def evaluate_reward(arguments: argparse.Namespace) -> None:
     print(write_report(model, cells, metrics, arguments.report))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainer")
-    commands = parser.add_subparsers(required=True)
+def parser() -> argparse.ArgumentParser:
+    """Every command of the trainer; what it parses has a `run`."""
+    whole = argparse.ArgumentParser(prog="python -m trainer")
+    commands = whole.add_subparsers(required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--snapshot", type=Path, required=True)
     shared.add_argument("--cache", type=Path)
@@ -75,8 +76,11 @@ def main() -> None:
     dpo.register(commands)
     evaluate.register(commands)
     ablate.register(commands)
+    return whole
 
-    arguments = parser.parse_args()
+
+def main() -> None:
+    arguments = parser().parse_args()
     try:
         arguments.run(arguments)
     except (ConfigError, SnapshotError, ValueError, ArithmeticError, OSError) as error:  # a full disk, a loss that is no number

@@ -199,7 +199,8 @@ class GrpoConfig:
     seed: int = 0
 
     rollout: Literal["hf", "vllm"] = "hf"
-    drift: float = 0.05  # mean |Δ log p| of sampler and trainer beyond which the sampler's weights are stale; bf16 rounding stays under it
+    drift: float = 0.1  # mean |Δ log p| of sampler and trainer beyond which its weights are stale; bfloat16 rounding makes 0.04
+    rollout_memory: float = 0.3  # share of a GPU that vLLM may take
     launcher: Literal["local", "ray"] = "local"
     engine: Literal["torch", "deepspeed"] = "torch"  # deepspeed: ZeRO stage 2
     ranks: int = 1

@@ -36,10 +36,7 @@ def load_policy(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    settings = adapter_settings(Path(model))
-    source = str(base or settings["base_model_name_or_path"]) if settings else str(model)
-    if str(model) == PACKAGED or source == PACKAGED:
-        raise ConfigError("the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that folder")
+    settings, source = adapter_settings(Path(model)), base_of(model, base)
     tokenizer = AutoTokenizer.from_pretrained(source)
     loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
     if settings:
@@ -51,6 +48,15 @@ def load_policy(
         loaded.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     loaded.config.use_cache = not checkpointing
     return loaded.eval(), tokenizer  # eval: no dropout, so that π_old, π_θ and the sampler are one distribution
+
+
+def base_of(model: str | Path, base: str | Path | None = None) -> str:
+    """Where the whole model lies: an adapter's base, else the model itself."""
+    settings = adapter_settings(Path(model))
+    source = str(base or settings["base_model_name_or_path"]) if settings else str(model)
+    if source == PACKAGED:
+        raise ConfigError("the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that folder")
+    return source
 
 
 def adapter_settings(folder: Path) -> dict[str, Any] | None:

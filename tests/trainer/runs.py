@@ -45,7 +45,7 @@ def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> tupl
     ranks = Ranks(config)
     made = make_policy(config, inputs, ranks)
     rewards = Rewards([term or Vowels(), Diversity()], config.sentence_terms, config.token_terms)
-    return Run(config, ranks, made, make_rollout(config, made), rewards, None, small_prompts(), out), inputs
+    return Run(config, ranks, made, make_rollout(config, inputs, made, small_prompts()), rewards, None, small_prompts(), out), inputs
 
 
 def trained(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> Outcome:

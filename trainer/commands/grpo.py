@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +30,22 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(arguments: argparse.Namespace) -> None:
     config = load_config(GrpoConfig, arguments.config, arguments.set)
     prompts = load_prompts(arguments.prompts, language=config.language, split="train")
+    if "RANK" not in os.environ and (config.ranks > 1 or config.launcher == "ray"):
+        start_ranks(config)
+        return
     import torch
     from rich.console import Console
     from rich.progress import Progress
 
-    from trainer.grpo.setup import Inputs
+    from trainer.grpo.setup import Inputs, memory_of
     from trainer.grpo.train import train_grpo
 
     torch.set_num_threads(arguments.threads)
     inputs = Inputs(
         policy=arguments.policy, base=arguments.base, reward_model=arguments.reward_model, judge=arguments.judge, cache=arguments.cache
     )
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+    console.print(memory_of(config, inputs, prompts))
     with Progress(console=console) as progress:
         bar = progress.add_task("loading", total=config.steps)
 
@@ -51,7 +57,21 @@ def run(arguments: argparse.Namespace) -> None:
         outcome = train_grpo(config, inputs, prompts, arguments.out, watch=watch)
     if outcome.stopped:
         console.print(f"stopped at step {outcome.steps}: {outcome.stopped}; went back to step {outcome.chosen}")
-    print(outcome.policy)
+    if not console.quiet:
+        print(outcome.policy)
+
+
+def start_ranks(config: GrpoConfig) -> None:
+    """This very command once a rank, and its end with theirs."""
+    arguments = sys.argv[1:]
+    if config.launcher == "ray":
+        from trainer.launch.ray import launch_on_ray
+
+        launch_on_ray(arguments, config.ranks)
+        return
+    from trainer.launch.local import launch, trainer_command
+
+    launch(trainer_command(arguments), config.ranks)
 
 
 def _said(curve: dict[str, Any]) -> str:

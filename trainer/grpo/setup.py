@@ -12,7 +12,8 @@ import torch
 from trainer.config import ConfigError, GrpoConfig
 from trainer.distributed import Ranks
 from trainer.grpo.attention import use_shared_prompt_attention
-from trainer.policy import Reference, load_policy
+from trainer.grpo.memory import estimate, said
+from trainer.policy import Reference, base_of, load_policy, merged_state, prompt_ids
 from trainer.prompts import Prompt
 from trainer.reward_model.embed import make_encoder
 from trainer.reward_model.score import RewardModel
@@ -53,6 +54,16 @@ class Policy:
     optimizer: Any
 
 
+def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> str:
+    """What the run will need of memory, as one line; no weights are loaded for it."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    source = base_of(inputs.policy, inputs.base)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    longest = max(len(prompt_ids(tokenizer, prompt)) for prompt in prompts)
+    return said(estimate(config, AutoConfig.from_pretrained(source), longest))
+
+
 def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:
     """Load the policy and freeze its start as π_ref."""
     half = config.precision == "bfloat16" and (config.lora is not None or ranks.accelerator is not None)
@@ -71,9 +82,16 @@ def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:
     return Policy(prepared, model, tokenizer, reference, optimizer)
 
 
-def make_rollout(config: GrpoConfig, policy: Policy) -> Rollout:
-    """The engine that samples."""
-    return HfRollout(policy.plain, policy.tokenizer, max_completion=config.max_completion)
+def make_rollout(config: GrpoConfig, inputs: Inputs, policy: Policy, prompts: Sequence[Prompt]) -> Rollout:
+    """The engine that samples, with the policy's weights."""
+    if config.rollout == "hf":
+        return HfRollout(policy.plain, policy.tokenizer, max_completion=config.max_completion)
+    from trainer.rollout.vllm import VllmRollout
+
+    longest = max(len(prompt_ids(policy.tokenizer, prompt)) for prompt in prompts)
+    engine = VllmRollout(base_of(inputs.policy, inputs.base), policy.tokenizer, config, longest_prompt=longest)
+    engine.push(merged_state(policy.plain))
+    return engine
 
 
 def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> tuple[Rewards, Conversion | None]:

@@ -29,13 +29,14 @@ from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
 from trainer.grpo.setup import Inputs, Policy, make_policy, make_rewards, make_rollout
 from trainer.grpo.step import optimise
 from trainer.grpo.watch import Vitals, Watch
-from trainer.policy import prompt_ids, save_policy, trained_state
+from trainer.policy import merged_state, prompt_ids, save_policy, trained_state
 from trainer.prompts import Prompt
 from trainer.rewards.base import Sample, read
 from trainer.rewards.combine import Rewards, Scored
 from trainer.rewards.conversion import Conversion
 from trainer.rewards.diversity import Diversity
 from trainer.rollout.base import Group, Rollout
+from trainer.rollout.drift import check_drift
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def train_grpo(
     ranks = Ranks(config)
     rewards, judge = make_rewards(config, inputs, prompts)
     policy = make_policy(config, inputs, ranks)
-    return Run(config, ranks, policy, make_rollout(config, policy), rewards, judge, prompts, out).train(inputs, watch)
+    return Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, judge, prompts, out).train(inputs, watch)
 
 
 @dataclass
@@ -125,6 +126,7 @@ class Run:
         prompts = [self.prompts[number] for number in self.ranks.share(everyone)]
         ids = [prompt_ids(self.policy.tokenizer, prompt) for prompt in prompts]
         groups = self.rollout.sample(prompts, ids, config.group_size, seed=sampling_seed(step, self.ranks.number, config))
+        drifted = check_drift(self.policy.plain, groups[0], config.drift) if self.rollout.name != "hf" else None
         sampled = perf_counter()
 
         samples = [read(group.prompt, one.text, self.rules) for group in groups for one in group.completions]
@@ -152,6 +154,7 @@ class Run:
         if config.constraints == "dual":
             self.duals.update(curve["compliance"], curve["rewards"]["diversity"])
             curve |= {"multipliers": self.duals.multipliers()}
+        curve["drift"] = drifted
         times = (sampled - began, rewarded - sampled, credited - rewarded, optimised - credited, perf_counter() - optimised)
         curve["seconds"] = dict(zip(("rollout", "rewards", "credit", "optimise", "sync"), (round(one, 4) for one in times), strict=True))
         if self.ranks.main:
@@ -189,8 +192,6 @@ class Run:
     def _sync(self) -> None:
         """Give the sampler the new weights, where it keeps a copy."""
         if self.rollout.name != "hf":
-            from trainer.policy import merged_state
-
             self.rollout.push(merged_state(self.policy.plain))
 
     # ---- checkpoints

@@ -12,6 +12,7 @@ from trainer.prompts import Prompt
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import FloatArray, Sample
 
+_LEAST_TEXTS = 5  # a standard deviation of fewer means little
 _LEAST_SCALE = 1e-3  # logits: a reward model that gives every text one score would divide by nothing
 
 
@@ -29,9 +30,9 @@ class Conversion:
         self._reference: dict[Prompt, float] = {}
 
     def fit(self, samples: Sequence[Sample]) -> None:
-        """Take s from these samples; ValueError where fewer than two of them parse."""
+        """Take s from these samples; ValueError where too few of them parse."""
         lifts = self._lifts([sample for sample in samples if sample.text])
-        if len(lifts) < 2:
+        if len(lifts) < _LEAST_TEXTS:
             raise ValueError(f"{len(lifts)} of {len(samples)} texts of the starting policy parse: fine-tune it first (relate train sft)")
         self.scale = max(float(lifts.std()), _LEAST_SCALE)
 
