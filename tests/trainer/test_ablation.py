@@ -1,6 +1,8 @@
 """The ablation's reading: a claim holds by its paired interval or not at all; figure 3 and the run's page show what was logged."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,8 +10,8 @@ from builders import A_SPEC, a_brief, an_ad
 
 from adtext.prompt import write
 from adtext.rules import load_rules
-from trainer.config import AblateConfig, ConfigError, load_config
-from trainer.evaluation.ablation import CLAIMS, CONFIGURATIONS, START, Claim, write_ablation
+from trainer.config import AblateConfig, ConfigError, GrpoConfig, load_config
+from trainer.evaluation.ablation import CLAIMS, CONFIGS, CONFIGURATIONS, START, Claim, write_ablation
 from trainer.evaluation.curves import figure_3, quality, read_lines
 from trainer.evaluation.metrics import Measured
 from trainer.evaluation.training_report import shaded, write_training_report
@@ -135,3 +137,14 @@ def test_a_folder_without_a_run_is_named(tmp_path, content):
 def test_a_wrong_setting_stops_before_a_model_loads(setting, said):
     with pytest.raises(ConfigError, match=said):
         load_config(AblateConfig, None, [setting])
+
+
+@pytest.mark.parametrize("file", ["ablate_small.yaml", "ablate_smollm2.yaml"])
+def test_packaged_ablations_change_the_reward_of_a_configuration_and_nothing_else(file):
+    ablation = load_config(AblateConfig, CONFIGS / file)
+    runs = [load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml", ablation.settings) for name in CONFIGURATIONS]
+    alike = {repr(replace(run, sentence_terms={"length": 1.0}, token_terms={})) for run in runs}
+    assert len(alike) == 1
+    active = [run.sentence_terms.keys() | run.token_terms.keys() for run in runs]
+    assert all(fewer < more for fewer, more in pairwise(active[:4])) and active[3] == active[4], "each adds to the one before (table 2)"
+    assert not runs[3].token_terms and runs[4].token_terms, "RELATE alone charges tokens"

@@ -16,7 +16,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #e3e6ea;vertical-align:top}
 th{font-weight:600}td:first-child,th:first-child{text-align:left}
 small{color:#5b6470}.up{color:#116329}.down{color:#a40e26}
-.text td{text-align:left;font-size:14px;white-space:pre-line}
+.text th{text-align:left}.text td{text-align:left;font-size:14px;white-space:pre-line}
 mark{background:#ffd8d3}mark.n{background:#ffe9b8}
 """
 
