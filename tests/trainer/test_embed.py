@@ -124,3 +124,8 @@ def test_shape_tells_texts_apart_that_say_the_same(one: str, other: str, tmp_pat
     assert not np.array_equal(first[blind.dim :], second[blind.dim :]) and len(first) == encoder.dim
     encoder.save(tmp_path / "surface.npz")
     assert np.array_equal(ShapedEncoder.load(blind, tmp_path / "surface.npz").encode([one]), encoder.encode([one]))
+
+
+def test_an_encoder_that_is_not_there_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"encoder '.*nowhere' cannot be loaded: use minilm, hashed, a folder"):
+        SentenceEncoder(str(tmp_path / "nowhere"))

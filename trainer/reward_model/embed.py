@@ -40,7 +40,10 @@ class SentenceEncoder:
         from sentence_transformers import SentenceTransformer
 
         folder = str(packaged_folder()) if name == PACKAGED else name
-        self.model = SentenceTransformer(folder, device="cpu" if name == PACKAGED else None)
+        try:
+            self.model = SentenceTransformer(folder, device="cpu" if name == PACKAGED else None)
+        except OSError as error:
+            raise ValueError(f"encoder {name!r} cannot be loaded: use minilm, hashed, a folder, or a model within reach") from error
         self.name, self.batch_size = _identity(name, Path(folder)), batch_size
         self.dim = int(self.model.get_embedding_dimension() or 0)
 
