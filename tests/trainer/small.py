@@ -72,13 +72,13 @@ def small_tokenizer(prompts: list[Prompt], vocabulary: int = 900) -> Any:
     return fast
 
 
-def save_small_policy(folder: Path, prompts: list[Prompt], *, kind: str = "llama", width: int = 32, seed: int = 0) -> Path:
+def save_small_policy(folder: Path, prompts: list[Prompt], *, kind: str = "llama", width: int = 32, head: int = 0, seed: int = 0) -> Path:
     """Random weights: a Llama or a Qwen3 of two layers."""
     tokenizer = small_tokenizer(prompts)
     torch.manual_seed(seed)
     shape: dict[str, Any] = {
         "vocab_size": len(tokenizer), "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": width // 4, "tie_word_embeddings": True,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": head or width // 4, "tie_word_embeddings": True,
         "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None,
         "max_position_embeddings": 2048,
     }  # fmt: skip

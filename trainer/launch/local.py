@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from threading import Event
 
 _LOOK_S = 0.5
-_GRACE_S = 10.0  # between asking a rank to end and ending it
+_GRACE_S = 5.0  # between asking a rank to end and ending it
 
 
 class RankError(OSError):

@@ -59,9 +59,17 @@ class VllmRollout:
     def push(self, state_dict: Mapping[str, Tensor]) -> None:
         """Load the weights in place; what was cached under the old ones is forgotten."""
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(state_dict.items())})
+        self._llm.apply_model(_repack_tied_head)
         self._llm.reset_prefix_cache()
 
     def _completion(self, output: Any) -> Completion:
         ids = tuple(output.token_ids)
         logprobs = tuple(float(step[token].logprob) for token, step in zip(ids, output.logprobs, strict=True))
         return Completion(ids, decode(self._tokenizer, ids), output.finish_reason == "stop", logprobs)
+
+
+def _repack_tied_head(model: Any) -> None:
+    """vLLM 0.32 on CPU keeps a packed copy of the head, which a reload makes anew only where the head has weights of its own."""
+    head = getattr(model, "lm_head", None)
+    if head is not None and model.config.tie_word_embeddings:
+        head.quant_method.process_weights_after_loading(head)
