@@ -50,13 +50,17 @@ def figure_3(runs: Mapping[str, Sequence[Sequence[Curve]]]) -> go.Figure:
                 continue
             if len(seeds) > 1:
                 band = [*map(max, by_step), *reversed([*map(min, by_step)])]
-                figure.add_scatter(x=[*steps, *reversed(steps)], y=band, fill="toself", opacity=0.15, line={"width": 0}, hoverinfo="skip",
-                                   fillcolor=colours[run], showlegend=False, legendgroup=run, **place)  # fmt: skip
+                figure.add_scatter(x=[*steps, *reversed(steps)], y=band, fill="toself", line={"width": 0}, mode="lines", hoverinfo="skip",
+                                   fillcolor=f"rgba({_rgb(colours[run])},0.12)", showlegend=False, legendgroup=run, **place)  # fmt: skip
             figure.add_scatter(x=steps, y=[fmean(values) for values in by_step], mode="lines", name=run, legendgroup=run,
                                showlegend=panel == 0, line={"color": colours[run], "width": 2}, **place)  # fmt: skip
     figure.update_xaxes(title_text="step", row=2)
     figure.update_layout(height=640, margin={"t": 40}, legend={"orientation": "h", "y": -0.12})
     return figure
+
+
+def _rgb(colour: str) -> str:
+    return ",".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
 
 
 def lines(curves: Sequence[Curve], names: Mapping[str, str], columns: int = 3) -> go.Figure:
