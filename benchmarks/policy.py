@@ -1,6 +1,6 @@
 """`relate evaluate policy` with one column more: the true CTCVR of every text, which simulated users have and real ones never tell.
 
-    python -m benchmarks.policy --policy sft=FOLDER --policy relate=FOLDER --policy nlg --reward-model V --judge W --out DIR
+python -m benchmarks.policy --policy sft=FOLDER --policy relate=FOLDER --policy nlg --reward-model V --judge W --out DIR
 """
 
 from __future__ import annotations
