@@ -65,6 +65,6 @@ class _Rank:
     def train(self, arguments: list[str], rank: int, ranks: int, address: str, port: int) -> None:
         from trainer.__main__ import parser
 
-        os.environ.update(rank_environment(rank, ranks, address, port) | {"LOCAL_RANK": "0"})  # Ray shows an actor its own GPU only
+        os.environ.update({**rank_environment(rank, ranks, address, port), "LOCAL_RANK": "0"})  # Ray shows an actor its own GPU only
         given = parser().parse_args(arguments)
         given.run(given)

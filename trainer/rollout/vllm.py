@@ -38,7 +38,7 @@ class VllmRollout:
             model=model, dtype="float32" if on_cpu else config.precision, max_model_len=length, generation_config="vllm",
             enforce_eager=on_cpu, enable_chunked_prefill=not on_cpu, max_num_batched_tokens=max(length, 8192),
             gpu_memory_utilization=config.rollout_memory, disable_log_stats=True,
-            **({"distributed_executor_backend": "external_launcher"} if config.ranks > 1 else {}),
+            distributed_executor_backend="external_launcher" if config.ranks > 1 else None,
         )  # fmt: skip
 
     def sample(self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int) -> list[Group]:
