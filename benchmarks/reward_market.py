@@ -117,7 +117,7 @@ def _rival(cells: Cells, config: RewardConfig, encoder: Encoder) -> Callable[[Ce
     parts = split(cells, config)
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     members = train_ensemble(parts.training, parts.tuning, vectors, config)
-    return lambda at: expit(member_logits(members, vectors, at.query, at.ad, at.text, at.position)[0].mean(axis=0))
+    return lambda at: expit(member_logits(members, vectors, config, at.query, at.ad, at.text, at.position)[0].mean(axis=0))
 
 
 def _clicked(cells: Cells) -> Cells:

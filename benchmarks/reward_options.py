@@ -69,7 +69,7 @@ def predicted(cells: Cells, tested: Cells, config: RewardConfig, cache: Path) ->
         encoder = ShapedEncoder.fit(encoder, [cells.strings[number] for number in np.unique(parts.training.text)])
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     members = train_ensemble(parts.training, parts.tuning, vectors, config)
-    return np.asarray(expit(member_logits(members, vectors, tested.query, tested.ad, tested.text, tested.position)[1].mean(axis=0)))
+    return np.asarray(expit(member_logits(members, vectors, config, tested.query, tested.ad, tested.text, tested.position)[1].mean(axis=0)))
 
 
 def effects(judged: Judged, against: str, console: Console, title: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _ours(training: Cells, tuning: Cells, vectors: torch.Tensor) -> Any:
     members = train_ensemble(training, tuning, vectors, config)
 
     def predict(test: Cells) -> tuple[Any, Any]:
-        click, both = member_logits(members, vectors, test.query, test.ad, test.text, test.position)
+        click, both = member_logits(members, vectors, config, test.query, test.ad, test.text, test.position)
         return click[0], both[0]
 
     return predict

@@ -15,7 +15,7 @@ from tests.trainer.logs import LetterEncoder, a_market
 from trainer.config import ConfigError, RewardConfig
 from trainer.reward_model.dataset import Cells, LeakageError, split
 from trainer.reward_model.metrics import within_brief_correlation
-from trainer.reward_model.model import SharedBottom, entire_space_loss, ranking_loss
+from trainer.reward_model.model import Batch, SharedBottom, entire_space_loss, ranking_loss
 from trainer.reward_model.score import member_logits
 from trainer.reward_model.train import DivergedError, as_batch, batches, predict, resampled, train_ensemble
 
@@ -28,6 +28,10 @@ def trained(cells: Cells, config: RewardConfig = CONFIG, **more):
     return train_ensemble(parts.training, parts.tuning, vectors, config, **more), vectors, parts.tested
 
 
+def whole(cells: Cells) -> Batch:
+    return as_batch(cells, torch.from_numpy(LetterEncoder().encode(cells.strings)), CONFIG)
+
+
 def weights(members) -> list[torch.Tensor]:
     return [tensor for member in members for tensor in member.state_dict().values()]
 
@@ -38,7 +42,9 @@ def same(one, other) -> bool:
 
 def test_ctcvr_is_ranked_inside_a_brief_where_clicks_and_conversions_disagree() -> None:
     members, vectors, tested = trained(a_market(groups=80), replace(CONFIG, epochs=30))
-    click, both = (logits.mean(axis=0) for logits in member_logits(members, vectors, tested.query, tested.ad, tested.text, tested.position))
+    click, both = (
+        logits.mean(axis=0) for logits in member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, tested.position)
+    )
     ctr, ctcvr = tested.clicks / tested.impressions, tested.conversions / tested.impressions
     assert within_brief_correlation(click, ctr, tested.brief) > 0.8
     assert within_brief_correlation(both, ctcvr, tested.brief) > 0.7
@@ -60,7 +66,7 @@ def test_counted_cells_have_the_loss_and_gradient_of_their_rows() -> None:
     gradients = []
     for data in (cells, rows):
         model.zero_grad()
-        batch = as_batch(data)
+        batch = as_batch(data, vectors, CONFIG)
         loss = entire_space_loss(*predict(model, batch, vectors), batch)
         loss.backward()
         gradients.append((loss.detach(), [parameter.grad.clone() for parameter in model.parameters()]))
@@ -70,7 +76,7 @@ def test_counted_cells_have_the_loss_and_gradient_of_their_rows() -> None:
 
 
 def test_the_ranking_term_sees_no_briefs_level_only_its_texts_order() -> None:
-    batch = as_batch(a_market(groups=3, texts=3))
+    batch = whole(a_market(groups=3, texts=3))
     click, conversion = torch.randn(len(batch.brief)), torch.full((len(batch.brief),), -3.0)
     level = torch.tensor([0.0, -0.5, 0.7])[batch.brief]
     shifted = torch.logit(torch.sigmoid(click) * torch.exp(level - 0.8))
@@ -87,7 +93,8 @@ def test_the_place_of_display_is_not_credited_to_the_text() -> None:
     halved = replace(cells, clicks=clicks, conversions=np.minimum(cells.conversions, clicks))
     members, vectors, tested = trained(halved, replace(CONFIG, epochs=30))
     logits = [
-        member_logits(members, vectors, tested.query, tested.ad, tested.text, np.full(len(tested), place))[0].mean() for place in (0, 1)
+        member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, np.full(len(tested), place))[0].mean()
+        for place in (0, 1)
     ]
     assert logits[0] - logits[1] == pytest.approx(np.log(2), abs=0.35)
 
@@ -164,7 +171,7 @@ def test_a_bootstrap_sample_draws_whole_groups() -> None:
 
 @pytest.mark.parametrize("by_brief", [True, False])
 def test_an_epoch_takes_every_cell_once_and_keeps_competing_texts_together_when_they_are_ranked(by_brief: bool) -> None:
-    batch = as_batch(a_market(groups=10, texts=4))
+    batch = whole(a_market(groups=10, texts=4))
     pieces = list(batches(batch, 8, torch.Generator().manual_seed(0), by_brief=by_brief))
     assert sorted(torch.cat([piece.text for piece in pieces]).tolist()) == sorted(batch.text.tolist())
     most = max(len(piece.brief.unique()) for piece in pieces)

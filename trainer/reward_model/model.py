@@ -16,6 +16,7 @@ from trainer.config import RewardConfig
 from trainer.reward_model.surface import FEATURES
 
 MAX_POSITIONS = 16  # later places share the last one's effect
+_PAIRS = 8192  # of strings whose vectors are multiplied at once
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Batch:
     query: Tensor
     ad: Tensor
     text: Tensor
+    answer: Tensor  # [B, 2], see `answering`
     position: Tensor
     brief: Tensor
     impressions: Tensor
@@ -33,9 +35,9 @@ class Batch:
 
     def at(self, chosen: Tensor) -> Batch:
         """The chosen cells, in that order."""
-        query, ad, text, position, brief = (one[chosen] for one in (self.query, self.ad, self.text, self.position, self.brief))
+        query, ad, text, answer, position = (one[chosen] for one in (self.query, self.ad, self.text, self.answer, self.position))
         conversions = None if self.conversions is None else self.conversions[chosen]
-        return Batch(query, ad, text, position, brief, self.impressions[chosen], self.clicks[chosen], conversions)
+        return Batch(query, ad, text, answer, position, self.brief[chosen], self.impressions[chosen], self.clicks[chosen], conversions)
 
 
 class SharedBottom(nn.Module):
@@ -51,7 +53,6 @@ class SharedBottom(nn.Module):
         first, *rest = config.bottom
         self.query, self.ad, self.text = (nn.Linear(dim, first, bias=part == 2) for part in range(3))
         self.answer = nn.Linear(2, first, bias=False)
-        self.meaning = dim - FEATURES * config.surface
         self.bottom = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout), *_layers(first, rest, config.dropout))
         self.ctr, self.cvr = (
             nn.Sequential(*_layers(config.bottom[-1], config.tower, config.dropout), nn.Linear((*config.bottom, *config.tower)[-1], 1))
@@ -59,21 +60,12 @@ class SharedBottom(nn.Module):
         )
         self.place = nn.Parameter(torch.zeros(MAX_POSITIONS))
 
-    def forward(self, vectors: Tensor, query: Tensor, ad: Tensor, text: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-        """vectors [strings, dim]; query, ad, text [B] index it; position [B]."""
+    def forward(self, vectors: Tensor, query: Tensor, ad: Tensor, text: Tensor, answer: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """vectors [strings, dim]; query, ad, text [B] index it; answer [B, 2] of `answering`; position [B]."""
         mixed = _of_each(self.query, vectors, query) + _of_each(self.ad, vectors, ad) + _of_each(self.text, vectors, text)
-        hidden = self.bottom(mixed + self.answer(self._cosines(vectors, query, ad, text)))
+        hidden = self.bottom(mixed + self.answer(answer))
         examined = self.place[position.clamp(max=MAX_POSITIONS - 1)] - self.place[0]
         return self.ctr(hidden).squeeze(1) + examined, self.cvr(hidden).squeeze(1)
-
-    def _cosines(self, vectors: Tensor, query: Tensor, ad: Tensor, text: Tensor) -> Tensor:
-        """[B, 2] of the text with its query and with its ad; once for every distinct pair."""
-        meaning = vectors[:, : self.meaning]
-        columns = []
-        for other in (query, ad):
-            pairs, place = torch.unique(other * len(vectors) + text, return_inverse=True)
-            columns.append((meaning[pairs // len(vectors)] * meaning[pairs % len(vectors)]).sum(dim=1)[place])
-        return torch.stack(columns, dim=1)
 
     def start_at(self, ctr: Sequence[float], cvr: float) -> None:
         """Begin at the base rates: CTR by place, first place first, and CVR. The steps that training has are for the texts."""
@@ -84,6 +76,18 @@ class SharedBottom(nn.Module):
             last = head[-1]
             assert isinstance(last, nn.Linear)
             nn.init.constant_(last.bias, float(torch.logit(torch.tensor(rate), eps=1e-6)))
+
+
+def answering(vectors: Tensor, config: RewardConfig, query: Tensor, ad: Tensor, text: Tensor) -> Tensor:
+    """[B, 2] cosines of each text's meaning with its query's and its ad's: a fixed feature, taken once for every distinct pair."""
+    meaning = vectors[:, : vectors.shape[1] - FEATURES * config.surface]
+    columns = []
+    for other in (query, ad):
+        pairs, place = torch.unique(other * len(vectors) + text, return_inverse=True)
+        one, two = pairs // len(vectors), pairs % len(vectors)
+        cosines = [(meaning[i] * meaning[j]).sum(dim=1) for i, j in zip(one.split(_PAIRS), two.split(_PAIRS), strict=True)]
+        columns.append(torch.cat(cosines)[place])
+    return torch.stack(columns, dim=1)
 
 
 def entire_space_loss(click: Tensor, conversion: Tensor, batch: Batch) -> Tensor:

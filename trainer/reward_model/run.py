@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer.config import RewardConfig, from_mapping
+from trainer.config import RewardConfig
 from trainer.registry import RewardModelVersion, new_version
 from trainer.reward_model.calibrate import Calibration, fit_calibration
 from trainer.reward_model.dataset import Cells, Split, half, read_cells, refuse_shared_groups, split
@@ -62,9 +62,9 @@ def fit(
     target = "ctr" if cells.conversions is None else "ctcvr"
     version = RewardModelVersion(
         version=name, encoder=encoder.name, target=target, data=data, config=as_mapping(config), created_at=datetime.now(UTC),
-        calibration=_calibrations(members, vectors, parts),
+        calibration=_calibrations(members, vectors, config, parts),
     )  # fmt: skip
-    model = RewardModel(version, encoder, members, _novelty(members, vectors, parts.training))
+    model = RewardModel(version, encoder, members, _novelty(members, vectors, config, parts.training))
     return replace(model, version=replace(version, metrics=evaluate(model, parts.tested)))
 
 
@@ -73,29 +73,32 @@ def strings_of(cells: Cells) -> list[str]:
     return [cells.strings[number] for number in np.unique(np.concatenate([cells.query, cells.ad, cells.text]))]
 
 
-def _calibrations(members: tuple[SharedBottom, ...], vectors: torch.Tensor, parts: Split) -> dict[str, tuple[float, float]]:
+def _calibrations(
+    members: tuple[SharedBottom, ...], vectors: torch.Tensor, config: RewardConfig, parts: Split
+) -> dict[str, tuple[float, float]]:
     tuning = parts.tuning
-    click, both = member_logits(members, vectors, tuning.query, tuning.ad, tuning.text, tuning.position)
+    click, both = member_logits(members, vectors, config, tuning.query, tuning.ad, tuning.text, tuning.position)
     fitted: dict[str, Calibration] = {"ctr": fit_calibration(click.mean(axis=0), tuning.clicks, tuning.impressions)}
     if tuning.conversions is not None:
         fitted["ctcvr"] = fit_calibration(both.mean(axis=0), tuning.conversions, tuning.impressions)
     return {rate: (one.slope, one.shift) for rate, one in fitted.items()}
 
 
-def _novelty(members: tuple[SharedBottom, ...], vectors: torch.Tensor, training: Cells) -> Novelty:
+def _novelty(members: tuple[SharedBottom, ...], vectors: torch.Tensor, config: RewardConfig, training: Cells) -> Novelty:
     """Of the training texts; the prior's spread is that of the predicted logits at the first place."""
     successes = training.clicks if training.conversions is None else training.conversions
     rate = successes.sum() / training.impressions.sum()
     texts, place = np.unique(training.text, return_inverse=True)
     information = np.bincount(place, weights=training.impressions) * rate * (1 - rate)
-    logits = member_logits(members, vectors, training.query, training.ad, training.text, np.zeros_like(training.position))
+    at_first = np.zeros_like(training.position)
+    logits = member_logits(members, vectors, config, training.query, training.ad, training.text, at_first)
     spread = float(logits[training.conversions is not None].mean(axis=0).std())
     return Novelty.fit(vectors.numpy()[texts], information, spread)
 
 
 def unseen_cells(model: RewardModel, snapshot: Path) -> Cells:
     """Of any snapshot, the groups that neither training nor tuning of this model could see: the split goes by a hash of their names."""
-    config = from_mapping(RewardConfig, model.version.config)
+    config = model.config
     return split(half(read_cells(read_snapshot(snapshot)), config.half), config).tested
 
 

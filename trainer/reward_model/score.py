@@ -20,7 +20,7 @@ from trainer.reward_model.calibrate import Calibration
 from trainer.reward_model.dataset import Cells
 from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
 from trainer.reward_model.hashed import HashedEncoder
-from trainer.reward_model.model import SharedBottom
+from trainer.reward_model.model import SharedBottom, answering
 from trainer.reward_model.novelty import Novelty
 from trainer.reward_model.surface import ShapedEncoder
 from trainer.snapshot import describe_ad, describe_text
@@ -60,6 +60,10 @@ class RewardModel:
     members: tuple[SharedBottom, ...]
     novelty: Novelty
 
+    @property
+    def config(self) -> RewardConfig:
+        return from_mapping(RewardConfig, self.version.config)
+
     def score(self, triples: Sequence[Triple]) -> Scores:
         """Score triples at the first place of an answer."""
         if not triples:
@@ -74,7 +78,7 @@ class RewardModel:
         return self._score(self.encoder.encode(cells.strings), cells.query, cells.ad, cells.text, cells.position)
 
     def _score(self, vectors: npt.NDArray[np.float32], *indices: npt.NDArray[np.int64]) -> Scores:
-        click, both = member_logits(self.members, torch.from_numpy(vectors), *indices)
+        click, both = member_logits(self.members, torch.from_numpy(vectors), self.config, *indices)
         texts, place = np.unique(indices[2], return_inverse=True)
         target = both if self.version.target == "ctcvr" else click
         ctr, ctcvr = (Calibration(*self.version.calibration[rate]) for rate in ("ctr", self.version.target))
@@ -124,14 +128,17 @@ def _load_encoder(folder: Path, config: RewardConfig, cache: Path | None) -> Enc
 
 
 @torch.no_grad()
-def member_logits(members: Sequence[SharedBottom], vectors: torch.Tensor, *indices: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+def member_logits(
+    members: Sequence[SharedBottom], vectors: torch.Tensor, config: RewardConfig, *indices: npt.NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
     """[members, N] logits of pCTR and of pCTCVR = pCTR · pCVR. indices: query, ad, text, position, [N] each."""
     click, both = (np.zeros((len(members), len(indices[0]))) for _ in range(2))
     for start in range(0, len(indices[0]), _CHUNK):
         part = slice(start, start + _CHUNK)
         query, ad, text, position = (torch.from_numpy(one[part]) for one in indices)
+        answer = answering(vectors, config, query, ad, text)
         for row, member in enumerate(members):
-            to_click, to_conversion = (logit.double() for logit in member(vectors, query, ad, text, position))
+            to_click, to_conversion = (logit.double() for logit in member(vectors, query, ad, text, answer, position))
             log_both = logsigmoid(to_click) + logsigmoid(to_conversion)
             click[row, part], both[row, part] = to_click, log_both - torch.log1p(-log_both.exp())
     return click, both

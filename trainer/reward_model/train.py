@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainer.config import ConfigError, RewardConfig
 from trainer.reward_model.dataset import Cells, refuse_shared_groups
-from trainer.reward_model.model import MAX_POSITIONS, Batch, SharedBottom, entire_space_loss, ranking_loss
+from trainer.reward_model.model import MAX_POSITIONS, Batch, SharedBottom, answering, entire_space_loss, ranking_loss
 
 _DOUBT = 1000.0  # impressions that the overall rate counts for at a place
 
@@ -57,17 +57,18 @@ def train_ensemble(
     another run or config is refused.
     """
     refuse_shared_groups(training, held_out)
-    check = as_batch(held_out)
+    check = as_batch(held_out, vectors, config)
     members = []
     for number in range(config.members):
         cells = resampled(training, config.seed * 1000 + number) if config.bootstrap else training
         path = checkpoints / f"member-{number}.pt" if checkpoints else None
         with torch.random.fork_rng(devices=[]):
             state = _start(cells, vectors, config, number)
+            whole = as_batch(cells, vectors, config)
             if path and path.exists():
                 _resume(state, path, config, run)
             while not state.finished(config):
-                loss = _epoch(state, cells, vectors, config)
+                loss = _epoch(state, whole, vectors, config)
                 held_out_loss = _judge(state.model, check, vectors)
                 if not np.isfinite(loss + held_out_loss):
                     raise DivergedError(f"member {number}, epoch {state.epoch}: loss is {loss}: lower learning_rate {config.learning_rate}")
@@ -94,7 +95,7 @@ def resampled(cells: Cells, seed: int) -> Cells:
     )  # fmt: skip
 
 
-def as_batch(cells: Cells) -> Batch:
+def as_batch(cells: Cells, vectors: Tensor, config: RewardConfig) -> Batch:
     """All cells as one batch of tensors."""
 
     def counts(values: Any) -> Tensor:
@@ -103,11 +104,12 @@ def as_batch(cells: Cells) -> Batch:
     indices = (cells.query, cells.ad, cells.text, cells.position, cells.brief)
     query, ad, text, position, brief = (torch.from_numpy(one.copy()) for one in indices)
     conversions = None if cells.conversions is None else counts(cells.conversions)
-    return Batch(query, ad, text, position, brief, counts(cells.impressions), counts(cells.clicks), conversions)
+    answer = answering(vectors, config, query, ad, text)
+    return Batch(query, ad, text, answer, position, brief, counts(cells.impressions), counts(cells.clicks), conversions)
 
 
 def predict(model: SharedBottom, batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
-    return model(vectors, batch.query, batch.ad, batch.text, batch.position)  # type: ignore[no-any-return]
+    return model(vectors, batch.query, batch.ad, batch.text, batch.answer, batch.position)  # type: ignore[no-any-return]
 
 
 def batches(whole: Batch, size: int, order: torch.Generator, *, by_brief: bool) -> Iterator[Batch]:
@@ -137,10 +139,9 @@ def _ctr_by_place(cells: Cells) -> list[float]:
     return [float(rate) for rate in (clicked + overall * _DOUBT) / (shown + _DOUBT)]
 
 
-def _epoch(state: MemberState, cells: Cells, vectors: Tensor, config: RewardConfig) -> float:
+def _epoch(state: MemberState, whole: Batch, vectors: Tensor, config: RewardConfig) -> float:
     state.model.train()
     total = torch.zeros(())
-    whole = as_batch(cells)
     for batch in batches(whole, config.batch_cells, state.order, by_brief=config.ranking_weight > 0):
         click, conversion = predict(state.model, batch, vectors)
         loss = entire_space_loss(click, conversion, batch)
