@@ -11,28 +11,39 @@ from typing import Any
 import torch
 
 from trainer.config import ConfigError
+from trainer.distributed import Ranks
 
 _STATE = "state.pt"
+ENGINE = "engine"  # what DeepSpeed wrote, every rank its own part
 
 
 class CheckpointError(OSError):
     """A checkpoint that could not be written or read; those before it are whole."""
 
 
-def write_checkpoint(checkpoints: Path, step: int, state: dict[str, Any], policy: Callable[[Path], None]) -> Path:
+def write_checkpoint(
+    checkpoints: Path, step: int, state: dict[str, Any], policy: Callable[[Path], None], ranks: Ranks | None = None
+) -> Path:  # fmt: skip
     """Write the checkpoint after `step` steps: policy(folder) writes what can be served, `state` is what a resumed run needs.
 
-    CheckpointError, for instance on a full disk; nothing of it is left behind then.
+    All ranks call it: each writes what its engine holds of weights and optimiser, the main one the rest. CheckpointError, for instance on a
+    full disk; nothing of it is left behind then.
     """
+    main = ranks is None or ranks.main
     folder = checkpoint_folder(checkpoints, step)
     partial = folder.with_name(folder.name + ".partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        policy(partial / "policy")
-        torch.save(state, partial / _STATE)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        if main:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        if ranks is not None and ranks.accelerator is not None:
+            ranks.wait()
+            ranks.save_engine(partial / ENGINE)
+        if main:
+            policy(partial / "policy")
+            torch.save(state, partial / _STATE)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
     except (OSError, RuntimeError) as error:  # torch and safetensors report a full disk as RuntimeError
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(
@@ -72,3 +83,4 @@ def forget(checkpoints: Path, kept: set[int]) -> None:
             shutil.rmtree(folder)
         else:
             (folder / _STATE).unlink(missing_ok=True)
+            shutil.rmtree(folder / ENGINE, ignore_errors=True)

@@ -11,6 +11,7 @@ import torch
 
 from tests.trainer.policies import distance
 from tests.trainer.rank_steps import cases, steps
+from tests.trainer.runs import curves
 from tests.trainer.small import save_small_policy, small_prompts
 from trainer.launch.local import RankError, launch, rank_environment
 from trainer.policy import load_policy, trained_state
@@ -38,6 +39,21 @@ def test_two_ranks_learn_what_one_process_learns(policy, tmp_path):
             assert their_norms == pytest.approx(norms, rel=1e-4), name
         assert their_losses == pytest.approx(losses, rel=1e-3, abs=1e-6), name
     assert distance(flat(found["gradient, separate prompts"][2], start), flat(found["gradient"][2], start)) <= 1e-4
+
+
+@pytest.mark.slow
+def test_a_run_whose_rank_was_killed_ends_soon_and_goes_on_where_it_was(policy, tmp_path):
+    def run(out: Path, *fails_at: str) -> None:
+        launch([sys.executable, "-m", "tests.trainer.rank_run", str(policy), str(out), *fails_at], ranks=2)
+
+    with pytest.raises(RankError, match="rank 1 of 2 was killed by signal 9"):
+        run(tmp_path / "killed", "4")  # a checkpoint holds two steps
+    run(tmp_path / "killed")
+    run(tmp_path / "whole")
+    resumed, whole = curves(tmp_path / "killed"), curves(tmp_path / "whole")
+    assert [step["step"] for step in resumed] == list(range(5))
+    for name in ("reward", "loss", "kl", "grad_norm", "length"):
+        assert [step[name] for step in resumed] == pytest.approx([step[name] for step in whole], rel=1e-5, abs=1e-5), name
 
 
 ENDS = "import os, signal, sys; rank = os.environ['RANK']; {}; signal.pause()"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adtext.prompt import parse
 from adtext.rules import load_rules
-from trainer.checkpoint import checkpoint_folder, forget, latest, read_checkpoint, write_checkpoint
+from trainer.checkpoint import ENGINE, checkpoint_folder, forget, latest, read_checkpoint, write_checkpoint
 from trainer.config import ConfigError, GrpoConfig
 from trainer.credit import token_rewards
 from trainer.distributed import Ranks
@@ -200,15 +200,24 @@ class Run:
         means = {name: fmean(getattr(one, name) for one in self.recent) for name in ("ctcvr", "quality", "diversity")}
         self.candidates.append(Candidate(step, **means))
         self.recent.clear()
+        alone = self.ranks.accelerator is None  # an engine writes its own part of these two
         state = {
-            "step": step, "weights": trained_state(self.policy.plain), "optimizer": self.policy.optimizer.state_dict(),
-            "random": torch.get_rng_state(), "diversity": self.diversity.state_dict(), "duals": self.duals.state_dict(),
-            "watch": self.watch.state_dict(), "candidates": [asdict(one) for one in self.candidates],
+            "step": step,
+            "weights": trained_state(self.policy.plain) if alone else {},
+            "optimizer": self.policy.optimizer.state_dict() if alone else {},
+            "random": torch.get_rng_state(),
+            "diversity": self.diversity.state_dict(),
+            "duals": self.duals.state_dict(),
+            "watch": self.watch.state_dict(),
+            "candidates": [asdict(one) for one in self.candidates],
             "scales": {name: model.scale for name, model in self._scaled().items()},
             "models": {name: model.model.version.version for name, model in self._scaled().items()},
-        }  # fmt: skip
-        write_checkpoint(self.checkpoints, step, state, lambda folder: save_policy(self.policy.plain, self.policy.tokenizer, folder))
-        forget(self.checkpoints, {one.step for one in self._worth_keeping(step)})
+        }
+        policy, tokenizer = self.policy.plain, self.policy.tokenizer
+        write_checkpoint(self.checkpoints, step, state, lambda folder: save_policy(policy, tokenizer, folder), self.ranks)
+        if self.ranks.main:
+            forget(self.checkpoints, {one.step for one in self._worth_keeping(step)})
+        self.ranks.wait()
 
     def _worth_keeping(self, step: int) -> list[Candidate]:
         """The best so far, and the best of those old enough to go back to when a limit breaks."""
@@ -226,10 +235,12 @@ class Run:
         state = read_checkpoint(folder)
         if (models := {name: model.model.version.version for name, model in self._scaled().items()}) != state["models"]:
             raise ConfigError(f"{folder} was trained with reward models {state['models']}, given are {models}: give the same ones")
-        with torch.no_grad():
+        if self.ranks.accelerator is not None:
+            self.ranks.load_engine(folder / ENGINE)
+        else:
             for name, weight in trained_state(self.policy.plain).items():
                 weight.copy_(state["weights"][name])
-        self.policy.optimizer.load_state_dict(state["optimizer"])
+            self.policy.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
         self.diversity.load_state_dict(state["diversity"])
         self.duals.load_state_dict(state["duals"])
