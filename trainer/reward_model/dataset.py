@@ -68,7 +68,7 @@ def read_cells(snapshot: Snapshot) -> Cells:
     else:
         rows = _labelled(snapshot.exposures)
     if not rows.num_rows:
-        raise SnapshotError("the snapshot holds no valid impression to learn from")
+        raise SnapshotError("the snapshot holds no valid impression to learn from: export again when some are mature")
     has_conversions = rows["conversions"].null_count == 0
     sums = rows.group_by(["text_id", "query", "position"], use_threads=False).aggregate(
         [("impressions", "sum"), ("clicks", "sum"), ("conversions", "sum")]
