@@ -4,7 +4,7 @@
     make lock-gpu    gpu.lock, as pip resolves it from an index that has CUDA builds; no GPU is needed
 
 cpu.lock and gpu.lock hold the core, one way of serving and [dev]: what `make run` and `make test` install. train.lock holds what [train]
-needs beyond cpu.lock.
+and [ray] need beyond cpu.lock.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def main() -> None:
         return
     cpu = dict(installed(needed(project["dependencies"], extras["cpu"], extras["dev"], build)))
     write(HERE / "cpu.lock", cpu, "The core, CPU serving and the development tools.")
-    train = dict(installed(needed(extras["train"])))
+    train = dict(installed(needed(extras["train"], extras["ray"])))
     write(
         HERE / "train.lock", {name: version for name, version in train.items() if name not in cpu}, "What training needs beyond cpu.lock."
     )

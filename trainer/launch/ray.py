@@ -29,6 +29,8 @@ def _run(ray: Any, arguments: Sequence[str], ranks: int) -> None:
     from ray.util.placement_group import placement_group, remove_placement_group  # type: ignore[import-not-found]
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # type: ignore[import-not-found]
 
+    if (cores := ray.cluster_resources().get("CPU", 0)) < ranks:
+        raise RankError(f"{ranks} ranks need a CPU each and the Ray cluster has {cores:g}: add nodes, or lower ranks")
     gpus = 1 if ray.cluster_resources().get("GPU", 0) >= ranks else 0
     together = placement_group([{"CPU": 1, "GPU": gpus} if gpus else {"CPU": 1}] * ranks, strategy="PACK")
     ray.get(together.ready())

@@ -1,0 +1,60 @@
+"""The same trainer on a Ray cluster started here: one actor a rank."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import ray
+
+from tests.trainer.small import save_small_policy, small_prompts
+from trainer.launch.local import RankError
+from trainer.launch.ray import launch_on_ray
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """A policy of two layers, and its prompts as an advertiser file."""
+    folder: Path = tmp_path_factory.mktemp("ray")
+    prompts = small_prompts()
+    lines = [
+        {
+            "ad": prompt.brief.ad.model_dump(mode="json"), "locale": prompt.brief.locale, "platform": prompt.spec.name, "split": "train",
+            "queries": [{"query": prompt.brief.query, "bidwords": list(prompt.brief.bidwords),
+                         "references": [text.model_dump(exclude_none=True) for text in prompt.references]}],
+        }
+        for prompt in prompts
+    ]  # fmt: skip
+    (folder / "advertisers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return {"policy": save_small_policy(folder / "base", prompts, width=16), "prompts": folder / "advertisers.jsonl", "folder": folder}
+
+
+def arguments(files: dict[str, Path], out: str, **changes: str) -> list[str]:
+    """A command line of two steps on two ranks."""
+    settings = {
+        "launcher": "ray", "engine": "deepspeed", "ranks": "2", "steps": "2", "batch_size": "20", "max_completion": "8",
+        "relevance_encoder": "null", "sentence_terms": "{length: 1.0}", "checkpoint_every": "2",
+        "limits": "{window: 9, kl: 1000, shortest: 0, longest: 1000, distinct: 0, gap: 1}",
+    }  # fmt: skip
+    given = [f"--set={name}={value}" for name, value in (settings | changes).items()]
+    return ["grpo", f"--policy={files['policy']}", f"--prompts={files['prompts']}", f"--out={files['folder'] / out}", *given]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(num_cpus=2, include_dashboard=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_trains_and_a_rank_that_fails_ends_the_run_with_one_line(files, cluster):
+    launch_on_ray(arguments(files, "run"), ranks=2)
+    ended = json.loads((files["folder"] / "run" / "outcome.json").read_text())
+    assert ended["steps"] == 2 and (files["folder"] / "run" / "policy" / "model.safetensors").exists()
+    with pytest.raises(RankError, match=r"rank \d of 2 failed .*all were stopped") as raised:
+        launch_on_ray(arguments(files, "refused", ranks="3", batch_size="15"), ranks=2)  # the config says three
+    assert "\n" not in str(raised.value)
+    with pytest.raises(RankError, match="3 ranks need a CPU each and the Ray cluster has 2"):
+        launch_on_ray(arguments(files, "refused"), ranks=3)
