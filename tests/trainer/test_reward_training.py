@@ -181,3 +181,12 @@ def test_an_epoch_takes_every_cell_once_and_keeps_competing_texts_together_when_
 def test_the_service_reaches_snapshots_and_configs_without_torch() -> None:
     code = "import sys, trainer.snapshot, trainer.config, trainer.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_batch_holds_a_few_cells_of_a_text_together_so_that_its_vector_is_projected_once() -> None:
+    cells = a_market(groups=10, texts=4)
+    many = whole(cells.where(np.repeat(np.arange(len(cells)), 20)))
+    pieces = list(batches(many, 64, torch.Generator().manual_seed(0), by_brief=False))
+    assert sorted(torch.cat([piece.text for piece in pieces]).tolist()) == sorted(many.text.tolist())
+    distinct = [len(piece.text.unique()) for piece in pieces[:-1]]
+    assert max(distinct) <= 64 / 4 and min(distinct) > 4  # blocks of 8, 8 and 4 cells: few texts a batch, but not one

@@ -16,6 +16,7 @@ from trainer.config import ConfigError, RewardConfig
 from trainer.reward_model.dataset import Cells, refuse_shared_groups
 from trainer.reward_model.model import MAX_POSITIONS, Batch, SharedBottom, answering, entire_space_loss, ranking_loss
 
+BLOCK = 8  # cells of one text that a batch holds together
 _DOUBT = 1000.0  # impressions that the overall rate counts for at a place
 
 Watch = Callable[[int, int, float, float], None]  # member, epoch, training loss, held-out loss
@@ -113,12 +114,24 @@ def predict(model: SharedBottom, batch: Batch, vectors: Tensor) -> tuple[Tensor,
 
 
 def batches(whole: Batch, size: int, order: torch.Generator, *, by_brief: bool) -> Iterator[Batch]:
-    """Batches of `size` cells in random order; by_brief: briefs in random order, the cells of each together, so that they compete."""
+    """Batches of `size` cells: blocks of cells in random order, or, by_brief, briefs in random order, the cells of each together, so that
+    they compete. A block holds a few cells of one text, whose vectors are then projected once for all of them.
+    """
     rank = torch.rand(len(whole.brief), generator=order, dtype=torch.float64)
-    if by_brief:
-        rank += torch.randperm(int(whole.brief.max()) + 1, generator=order)[whole.brief]
+    block = whole.brief if by_brief else _blocks(whole.text, rank)
+    rank += torch.randperm(int(block.max()) + 1, generator=order)[block]
     for chosen in torch.split(torch.argsort(rank), size):
         yield whole.at(chosen)
+
+
+def _blocks(text: Tensor, rank: Tensor) -> Tensor:
+    """[N] number of a cell's block: BLOCK cells of one text, drawn by rank."""
+    order = torch.argsort(text + rank)
+    texts = text[order]
+    first = torch.searchsorted(texts, texts)
+    block = torch.empty_like(text)
+    block[order] = torch.unique(texts * len(text) + (torch.arange(len(text)) - first) // BLOCK, return_inverse=True)[1]
+    return block
 
 
 def _start(cells: Cells, vectors: Tensor, config: RewardConfig, number: int) -> MemberState:
@@ -127,7 +140,7 @@ def _start(cells: Cells, vectors: Tensor, config: RewardConfig, number: int) -> 
     model = SharedBottom(vectors.shape[1], config)
     clicks, conversions = cells.clicks.sum(), 0.0 if cells.conversions is None else cells.conversions.sum()
     model.start_at(_ctr_by_place(cells), conversions / max(clicks, 1.0))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     return MemberState(model, optimiser, torch.Generator().manual_seed(seed), best=deepcopy(model.state_dict()))
 
 
