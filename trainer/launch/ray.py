@@ -14,7 +14,7 @@ def launch_on_ray(arguments: Sequence[str], ranks: int) -> None:
 
     All actors are placed before any starts; they must see the same files.
     """
-    import ray  # type: ignore[import-not-found]
+    import ray
 
     started_here = not ray.is_initialized()
     ray.init(address=os.environ.get("RAY_ADDRESS"), ignore_reinit_error=True, log_to_driver=True)
@@ -26,8 +26,8 @@ def launch_on_ray(arguments: Sequence[str], ranks: int) -> None:
 
 
 def _run(ray: Any, arguments: Sequence[str], ranks: int) -> None:
-    from ray.util.placement_group import placement_group, remove_placement_group  # type: ignore[import-not-found]
-    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # type: ignore[import-not-found]
+    from ray.util.placement_group import placement_group, remove_placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
     if (cores := ray.cluster_resources().get("CPU", 0)) < ranks:
         raise RankError(f"{ranks} ranks need a CPU each and the Ray cluster has {cores:g}: add nodes, or lower ranks")
