@@ -9,6 +9,7 @@ from statistics import fmean
 
 import pytest
 import torch
+from accelerate.tracking import GeneralTracker, register_tracker_class
 
 from adtext.brief import AdText
 from tests.trainer.runs import Vowels, a_run_config, curves, trained, weights
@@ -16,6 +17,7 @@ from tests.trainer.small import save_small_policy, small_prompts, teach
 from trainer.config import ConfigError, GrpoConfig, Limits, LoraSettings
 from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
 from trainer.grpo.setup import Inputs
+from trainer.grpo.trackers import Trackers
 from trainer.grpo.train import train_grpo
 from trainer.rewards.combine import RewardError
 
@@ -93,6 +95,52 @@ def test_a_broken_limit_stops_the_run_and_goes_back_to_a_good_checkpoint(policy,
     assert outcome.stopped is not None and "above limits.kl 0.05" in outcome.stopped
     assert outcome.chosen <= outcome.steps - 2 < 58 and (outcome.policy / "model.safetensors").exists()
     assert json.loads((tmp_path / "run" / "outcome.json").read_text())["stopped"] == outcome.stopped
+
+
+class Kept(GeneralTracker):
+    """A tracker as Accelerate's users write their own."""
+
+    name = "kept"
+    requires_logging_directory = True
+    tracker = None
+
+    def __init__(self, project: str, folder: Path) -> None:
+        super().__init__()
+        self.file = folder / f"{project}.jsonl"
+
+    def store_init_configuration(self, values):
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._write({"config": values})
+
+    def log(self, values, step=None, **kwargs):
+        self._write({"step": step, **values})
+
+    def finish(self):
+        self._write({"finished": True})
+
+    def _write(self, line):
+        with self.file.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def test_trackers_are_told_every_curve_of_the_run_folder(tmp_path):
+    register_tracker_class(Kept)
+    config = a_run_config(trackers=("kept",))
+    curve = {"step": 3, "reward": 0.5, "rewards": {"ctcvr": 0.25}, "gap": None}
+    with Trackers(config, tmp_path) as trackers:
+        trackers.log(curve)
+    began, logged, ended = map(json.loads, (tmp_path / "trackers" / "relate.jsonl").read_text().splitlines())
+    assert began["config"]["batch_size"] == 10 and began["config"]["token_terms/diversity"] == 0.5
+    assert logged == {"step": 3, "reward": 0.5, "rewards/ctcvr": 0.25} and ended == {"finished": True}
+    with Trackers(config, tmp_path / "another rank", write=False) as trackers:
+        trackers.log(curve)
+    assert not (tmp_path / "another rank").exists()
+
+
+@pytest.mark.parametrize(("name", "why"), [("crayon", "is unknown to Accelerate; there are .*tensorboard"), ("aim", "pip install it")])
+def test_a_tracker_that_cannot_be_had_stops_a_run_before_a_model_is_loaded(name, why, tmp_path):
+    with pytest.raises(ConfigError, match=why):
+        train_grpo(a_run_config(trackers=(name,)), Inputs(policy="no such model"), small_prompts(), tmp_path)
 
 
 def test_every_epoch_sees_every_prompt_once_and_seeds_never_repeat():

@@ -28,6 +28,7 @@ from trainer.grpo.log import RunLog
 from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
 from trainer.grpo.setup import Inputs, Policy, make_policy, make_rewards, make_rollout
 from trainer.grpo.step import optimise
+from trainer.grpo.trackers import Trackers
 from trainer.grpo.watch import Vitals, Watch
 from trainer.policy import merged_state, prompt_ids, save_policy, trained_state
 from trainer.prompts import Prompt
@@ -57,9 +58,17 @@ def train_grpo(
     ConfigError before anything is loaded or trained; RewardError, NotFiniteError and CheckpointError stop between two steps.
     """
     ranks = Ranks(config)
-    rewards, judge = make_rewards(config, inputs, prompts)
-    policy = make_policy(config, inputs, ranks)
-    return Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, judge, prompts, out).train(inputs, watch)
+    with Trackers(config, out, write=ranks.main) as trackers:
+        rewards, judge = make_rewards(config, inputs, prompts)
+        policy = make_policy(config, inputs, ranks)
+        run = Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, judge, prompts, out)
+
+        def seen(curve: Curve) -> None:
+            trackers.log(curve)
+            if watch:
+                watch(curve)
+
+        return run.train(inputs, seen)
 
 
 @dataclass
