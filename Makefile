@@ -5,6 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV   ?= .venv
 BUILD  ?= $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 OTHER   = $(if $(filter gpu,$(BUILD)),cpu,gpu)
+WORKERS ?= 2
 LOCKS   = requirements/$(BUILD).lock
 STAMP   = $(VENV)/.installed
 BIN     = $(VENV)/bin
@@ -20,8 +21,9 @@ help: ## Say what each target does
 run: env ## Start the platform: PostgreSQL, vLLM, the API (RUN="--port 9000" passes options)
 	$(BIN)/relate up $(RUN)
 
-test: check ## Everything that must hold: style, types, import rules, tests
-	$(BIN)/python -m pytest $(TESTS)
+# one thread a worker: threads that wait for a taken core would only spin
+test: check ## Everything that must hold: style, types, import rules, tests (WORKERS=4 where there are more cores)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: env ## Style, types and import rules only
 	$(BIN)/ruff check .

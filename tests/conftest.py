@@ -27,6 +27,13 @@ hypothesis.settings.register_profile("relate", deadline=None)  # how long an exa
 hypothesis.settings.load_profile("relate")
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what tests recorded with `record_property`: measured shares that a reader wants to see although they pass."""
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, value in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a server's maintenance database; `template_relate` beside it is migrated.

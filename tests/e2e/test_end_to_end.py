@@ -6,7 +6,7 @@ What is served is judged by `forbidden`, the tests' own list of strings and fact
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_an_invalid_brief_is_refused_by_field_and_sentence(stack: Stack, api: ht
 
 
 def test_most_english_briefs_get_a_model_written_text(
-    stack: Stack, api: httpx.Client, prefilled: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    stack: Stack, api: httpx.Client, prefilled: dict[str, Any], record_property: Callable[[str, object], None]
 ) -> None:
     sources: dict[str, str] = {}
     reasons: Counter[str] = Counter()
@@ -100,9 +100,9 @@ def test_most_english_briefs_get_a_model_written_text(
         sources[example.name] = answer["texts"][0]["source"] if answer["texts"] else "none"
         reasons[str(answer["reason"])] += 1
     by_model = [example.name for example in PLAIN_ENGLISH if sources[example.name] in ("pool", "fresh")]
-    with capsys.disabled():
-        print(f"\nsources over {len(VALID)} briefs: {dict(Counter(sources.values()))}; why not the policy's own: {dict(reasons)}")
-        print(f"plain English briefs with a model-written text: {len(by_model)} of {len(PLAIN_ENGLISH)}")
+    record_property(f"sources over {len(VALID)} briefs", dict(Counter(sources.values())))
+    record_property("why not the policy's own", dict(reasons))
+    record_property("plain English briefs with a model-written text", f"{len(by_model)} of {len(PLAIN_ENGLISH)}")
     assert len(by_model) >= 0.8 * len(PLAIN_ENGLISH)
 
 
