@@ -114,6 +114,12 @@ def test_an_interval_by_groups_is_wider_than_one_that_takes_rows_for_independent
     assert by_group.high - by_group.low > 2 * (by_row.high - by_row.low)
 
 
+def test_a_short_log_has_no_significant_pair_and_no_accuracy() -> None:
+    test, clicks, impressions = np.zeros(2, dtype=int), np.array([1.0, 2.0]), np.array([4.0, 4.0])
+    accuracy, count = pair_accuracy(np.array([0.1, 0.2]), competing_pairs(test, test, clicks, impressions), 0.001)
+    assert count == 0 and np.isnan([accuracy.value, accuracy.low, accuracy.high]).all()
+
+
 def test_a_pair_is_counted_when_its_difference_is_significant() -> None:
     test, group = np.array([7, 7, 7, 8, 8]), np.array([0, 0, 0, 1, 1])
     clicks, shown = np.array([10.0, 40, 40, 10, 50]), np.full(5, 1000.0)

@@ -129,8 +129,13 @@ def competing_pairs(test: IntArray, group: IntArray, successes: FloatArray, tria
 
 
 def pair_accuracy(score: FloatArray, pairs: Pairs, level: float, *, rounds: int = 1000) -> tuple[Interval, int]:
-    """Share of pairs significant at `level` whose better text has the higher score (ties half), by group bootstrap; and their number."""
+    """Share of pairs significant at `level` whose better text has the higher score (ties half), by group bootstrap; and their number.
+
+    Without such a pair, as in a short log, the share is NaN.
+    """
     chosen = pairs.p_value < level
+    if not chosen.any():
+        return Interval(float("nan"), float("nan"), float("nan")), 0
     gap = score[pairs.better[chosen]] - score[pairs.worse[chosen]]
     right = (np.sign(gap) + 1) / 2
 
