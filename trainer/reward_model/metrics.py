@@ -92,7 +92,12 @@ def within_brief_correlation(score: FloatArray, truth: FloatArray, brief: IntArr
 
 
 def bootstrap(measure: Callable[[FloatArray], float], group: IntArray, *, rounds: int = 200, seed: int = 0) -> Interval:
-    """Interval of a measure of weights [N] when whole groups are drawn with replacement. `measure` must treat a weight as a count."""
+    """Interval of a measure of weights [N] when whole groups are drawn with replacement. `measure` must treat a weight as a count.
+
+    NaN of nothing: a short log may hold no pair at a level.
+    """
+    if not len(group):
+        return Interval(float("nan"), float("nan"), float("nan"))
     numbers = np.unique(group, return_inverse=True)[1]
     groups = int(numbers.max()) + 1
     rng = np.random.default_rng(seed)
@@ -129,13 +134,8 @@ def competing_pairs(test: IntArray, group: IntArray, successes: FloatArray, tria
 
 
 def pair_accuracy(score: FloatArray, pairs: Pairs, level: float, *, rounds: int = 1000) -> tuple[Interval, int]:
-    """Share of pairs significant at `level` whose better text has the higher score (ties half), by group bootstrap; and their number.
-
-    Without such a pair, as in a short log, the share is NaN.
-    """
+    """Share of pairs significant at `level` whose better text has the higher score (ties half), by group bootstrap; and their number."""
     chosen = pairs.p_value < level
-    if not chosen.any():
-        return Interval(float("nan"), float("nan"), float("nan")), 0
     gap = score[pairs.better[chosen]] - score[pairs.worse[chosen]]
     right = (np.sign(gap) + 1) / 2
 
