@@ -123,17 +123,23 @@ class Kept(GeneralTracker):
             file.write(json.dumps(line) + "\n")
 
 
-def test_trackers_are_told_every_curve_of_the_run_folder(tmp_path):
+def test_trackers_are_told_the_curves_of_the_run_folder(policy, tmp_path):
     register_tracker_class(Kept)
-    config = a_run_config(trackers=("kept",))
-    curve = {"step": 3, "reward": 0.5, "rewards": {"ctcvr": 0.25}, "gap": None}
-    with Trackers(config, tmp_path) as trackers:
-        trackers.log(curve)
-    began, logged, ended = map(json.loads, (tmp_path / "trackers" / "relate.jsonl").read_text().splitlines())
+    config = a_run_config(steps=2, sentence_terms={"length": 1.0}, trackers=("kept",))
+    seen = []
+    train_grpo(config, Inputs(policy=str(policy)), small_prompts(), tmp_path, watch=seen.append)
+    began, *logged, ended = map(json.loads, (tmp_path / "trackers" / "relate.jsonl").read_text().splitlines())
     assert began["config"]["batch_size"] == 10 and began["config"]["token_terms/diversity"] == 0.5
-    assert logged == {"step": 3, "reward": 0.5, "rewards/ctcvr": 0.25} and ended == {"finished": True}
-    with Trackers(config, tmp_path / "another rank", write=False) as trackers:
-        trackers.log(curve)
+    assert len(seen) == len(logged) == 2 and ended == {"finished": True}
+    for told, curve in zip(logged, curves(tmp_path), strict=True):
+        assert told["step"] == curve["step"] and told["reward"] == curve["reward"] and told["kl"] == curve["kl"]
+        assert {name: told[f"rewards/{name}"] for name in curve["rewards"]} == curve["rewards"]
+        assert all(isinstance(value, (int, float)) for value in told.values())
+
+
+def test_only_the_rank_that_writes_has_trackers(tmp_path):
+    with Trackers(a_run_config(trackers=("kept",)), tmp_path / "another rank", write=False) as trackers:
+        trackers.log({"step": 3, "reward": 0.5})
     assert not (tmp_path / "another rank").exists()
 
 

@@ -16,25 +16,25 @@ PROJECT = "relate"
 
 
 class Trackers:
-    """Every tracker that the config names; none by default."""
+    """Every tracker that the config names; none by default. A resumed run tells the steps it takes again once more."""
 
     def __init__(self, config: GrpoConfig, run: Path, *, write: bool = True) -> None:
         """write: whether this rank is the one that does. ConfigError for a tracker that is unknown to Accelerate or not installed."""
         kinds = [_kind(name) for name in config.trackers] if write else []
         self._each = [kind(PROJECT, run / "trackers") if kind.requires_logging_directory else kind(PROJECT) for kind in kinds]
-        settings = dict(_flat(asdict(config)))
+        self._settings = dict(_flat(asdict(config)))
+
+    def __enter__(self) -> Self:
         for tracker in self._each:
             tracker.start()
-            tracker.store_init_configuration(settings)
+            tracker.store_init_configuration(self._settings)
+        return self
 
     def log(self, curve: Mapping[str, Any]) -> None:
         """One step: numbers alone, nested names joined by a slash (rewards/ctcvr)."""
         values = {name: value for name, value in _flat(curve) if isinstance(value, (int, float)) and name != "step"}
         for tracker in self._each:
             tracker.log(values, step=int(curve["step"]))
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         """Let each write what it still holds."""

@@ -58,16 +58,17 @@ def train_grpo(
     ConfigError before anything is loaded or trained; RewardError, NotFiniteError and CheckpointError stop between two steps.
     """
     ranks = Ranks(config)
-    with Trackers(config, out, write=ranks.main) as trackers:
-        rewards, judge = make_rewards(config, inputs, prompts)
-        policy = make_policy(config, inputs, ranks)
-        run = Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, judge, prompts, out)
+    trackers = Trackers(config, out, write=ranks.main)
+    rewards, judge = make_rewards(config, inputs, prompts)
+    policy = make_policy(config, inputs, ranks)
+    run = Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, judge, prompts, out)
 
-        def seen(curve: Curve) -> None:
-            trackers.log(curve)
-            if watch:
-                watch(curve)
+    def seen(curve: Curve) -> None:
+        trackers.log(curve)
+        if watch:
+            watch(curve)
 
+    with trackers:
         return run.train(inputs, seen)
 
 
