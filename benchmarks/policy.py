@@ -1,24 +1,37 @@
 """`relate evaluate policy` with one column more: the true CTCVR of every text, which simulated users have and real ones never tell.
 
-python -m benchmarks.policy --policy sft=FOLDER --policy relate=FOLDER --policy nlg --reward-model V --judge W --out DIR
+    python -m benchmarks.policy --policy sft=FOLDER --policy base=FOLDER@2 --policy nlg --policy dpo=FOLDER --policy relate=FOLDER
+        --split held_out --split new_industry --reward-model V --judge W --logged SNAPSHOT --out DIR
+
+With policies of these names it says whether RELATE is above SFT, and SFT above the base, as they should be: more compliant, more varied and
+better converting, but not by saying less, copying more, or writing one text over and over.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 
 from adtext.brief import AdBrief, AdText
+from benchmarks.goals import Goal, as_records, show
 from benchmarks.market.users import Users
+from benchmarks.record import record
 from trainer.commands.evaluate import add_options, run
+from trainer.evaluation.compare import Comparison
+from trainer.evaluation.metrics import MEASURES
 from trainer.snapshot import describe_text
+
+RISE, ENOUGH = 0.11, 0.98  # of compliance: by as much, or to as much
+MARGIN, KEPT = 0.02, 0.9  # what may be lost of what should stay: absolute, and as a share
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.policy", description="Compare policies, with the true CTCVR beside.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     arguments = parser.parse_args()
     users = Users.load(arguments.cache)
@@ -26,7 +39,43 @@ def main() -> None:
     def true_ctcvr(briefs: Sequence[AdBrief], texts: Sequence[AdText]) -> npt.NDArray[np.float64]:
         return users.expected([brief.query for brief in briefs], [describe_text(text) for text in texts])[1]
 
-    run(arguments, truth=true_ctcvr)
+    figures = {}
+    for split, (comparison, _) in run(arguments, truth=true_ctcvr).items():
+        goals = [*relate_over_sft(comparison), *sft_over_base(comparison)]
+        show(Console(), split, goals)
+        figures[split] = {"goals": as_records(goals), **asdict(comparison)}
+    print(f"written to {record('policy', figures, ('torch', 'transformers', 'trl'))}")
+
+
+def relate_over_sft(comparison: Comparison) -> Iterator[Goal]:
+    """RELATE minus SFT, paired by advertiser; shares of SFT's where a habit of writing should stay."""
+    if comparison.policies[0] != "sft" or "relate" not in comparison.policies:
+        return
+    relate = comparison.policies.index("relate")
+    means = {name: (of[0].value, of[relate].value) for name, of in comparison.means.items()}
+    differences = {name: of[relate] for name, of in comparison.differences.items()}
+
+    def above(name: str, bound: float) -> Goal:
+        found = differences[name]
+        return Goal(f"RELATE over SFT: {MEASURES[name].label}", found.value, "at least", bound, found.low, found.high, sure=True)
+
+    yield from (above(name, 0.0) for name in ("compliance", "diversity", "judge") if name in differences)
+    if means["compliance"][1] < ENOUGH:
+        yield Goal("rise of the Compliance Rate", differences["compliance"].value, "at least", RISE)
+    yield from (above(name, -MARGIN) for name in ("relevance", "format", "distinct"))
+    yield Goal("distinct texts of five", means["distinct"][1], "at least", 4.0)
+    copy = differences["copy"]  # higher where even the low end is
+    yield Goal("low end of the rise of the copy rate", copy.low, "at most", 0.0)
+    for name in ("words", "points"):
+        yield Goal(f"{MEASURES[name].label}, share of SFT's", means[name][1] / means[name][0], "at least", KEPT)
+
+
+def sft_over_base(comparison: Comparison) -> Iterator[Goal]:
+    if comparison.policies[0] != "sft" or "base" not in comparison.policies:
+        return
+    for name in ("compliance", "format"):
+        base = comparison.differences[name][comparison.policies.index("base")]
+        yield Goal(f"SFT over base: {MEASURES[name].label}", -base.value, "at least", 0.0, -base.high, -base.low, sure=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from trainer.prompts import DataSplit
 
 if TYPE_CHECKING:
     from trainer.evaluation.metrics import Scorer
+    from trainer.evaluation.run import Found
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,8 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
 
 
-def run(arguments: argparse.Namespace, truth: Scorer | None = None) -> None:
-    """Sample, measure, compare, write. truth: the true CTCVR where users are simulated."""
+def run(arguments: argparse.Namespace, truth: Scorer | None = None) -> Found:
+    """Sample, measure, compare, write; what was found. truth: the true CTCVR where users are simulated."""
     from trainer.evaluation.sampling import Entrant, Sampling
 
     entrants = [Entrant.of(argument) for argument in arguments.policy]
@@ -69,3 +70,4 @@ def run(arguments: argparse.Namespace, truth: Scorer | None = None) -> None:
             files = arguments.out / split / "pairs.csv", arguments.out / split / "pairs_key.csv"
             write_pairs({one.policy: one.samples for one in measured}, *files, count=arguments.pairs)
     print(write_report(arguments.out / "report.html", found))
+    return found
