@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -57,7 +58,7 @@ CLAIMS = (
 def ablate(
     config: AblateConfig, inputs: Inputs, sticks: Yardsticks, out: Path, *, watch: Callable[[str], object] = lambda said: None
 ) -> Path:  # fmt: skip
-    """Train every configuration with every seed, sample their last weights on held-out advertisers, and write out/ablation.html.
+    """Train every configuration with every seed, sample their last weights on held-out advertisers, write out/ablation.html and .json.
 
     A run, and samples, that are there already are kept: a killed ablation goes on. Training and evaluation share prompts, reward model and
     start; only the reward's terms, weights and granularity differ.
@@ -112,8 +113,10 @@ def _last(run: Path) -> Path:
 
 
 def write_ablation(measured: Mapping[str, Measured], runs: Sequence[Path], seeds: Sequence[int], path: Path) -> Path:
-    """Table 3 with intervals, what of §4.4.2 holds, and figure 3."""
-    comparison = compare(list(measured.values()))
+    """Table 3 with intervals, what of §4.4.2 holds, and figure 3; the numbers beside the page, as JSON."""
+    comparison, judged = compare(list(measured.values())), judged_claims(measured)
+    claims = [{"claim": claim.words, "difference": asdict(found), "verdict": claim.verdict(found)} for claim, found in judged]
+    path.with_suffix(".json").write_text(json.dumps({"claims": claims, **asdict(comparison)}, indent=1) + "\n", encoding="utf-8")
     curves = {run.name: [read_lines(run / f"seed{seed}" / "curves.jsonl") for seed in seeds] for run in runs}
     steps = len(next(iter(curves.values()))[0])
     about = (
@@ -127,21 +130,23 @@ def write_ablation(measured: Mapping[str, Measured], runs: Sequence[Path], seeds
         [
             paragraph(about),
             heading("Table 3"), means_table(comparison),
-            heading("What holds"), claims_table(measured),
+            heading("What holds"), claims_table(judged),
             heading("Figure 3"), plot(figure_3(curves)),
             heading("Seeds"), _seeds_table(comparison, measured, len(seeds)),
         ],
     )  # fmt: skip
 
 
-def claims_table(measured: Mapping[str, Measured]) -> Html:
-    """Every claim with its paired difference and verdict."""
+def judged_claims(measured: Mapping[str, Measured]) -> list[tuple[Claim, Interval]]:
+    """Every claim about a measure that there is, with its paired difference."""
+    pairs = [(claim, compare([measured[claim.control], measured[claim.treatment]])) for claim in CLAIMS]
+    return [(claim, pair.differences[claim.measure][1]) for claim, pair in pairs if claim.measure in pair.differences]
+
+
+def claims_table(judged: Sequence[tuple[Claim, Interval]]) -> Html:
     rows = []
-    for claim in CLAIMS:
-        pair = compare([measured[claim.control], measured[claim.treatment]])
-        if claim.measure not in pair.differences:
-            continue
-        difference, kind = pair.differences[claim.measure][1], MEASURES[claim.measure]
+    for claim, difference in judged:
+        kind = MEASURES[claim.measure]
         interval = f"{said(kind, difference.value, True)} [{said(kind, difference.low, True)}, {said(kind, difference.high, True)}]"
         rows.append([claim.words, interval, claim.verdict(difference)])
     return table(["claim", "paired difference", "verdict"], rows)
