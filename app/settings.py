@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from trainer.registry import PACKAGED_POLICY
+
 
 class Settings(BaseSettings):
     """The service's settings. `relate up` fills in what one machine can provide for itself; at scale the environment says it all."""
@@ -33,7 +35,7 @@ class Settings(BaseSettings):
     bootstrap_admin_key: SecretStr | None = Field(default=None, description="An admin key to accept on an empty installation.")
 
     policy_url: str = Field(default="", description="Base URL of a vLLM server for the packaged model; empty: `relate up` starts one.")
-    policy_model: str = Field(default="relate-base", description="The model name that server answers to.")
+    policy_model: str = Field(default=PACKAGED_POLICY, description="The model name that server answers to.")
     policy_concurrency: int = Field(default=16, ge=1, le=1024, description="Upstream calls at once for each policy endpoint.")
     policy_timeout_s: float = Field(default=30.0, gt=0, le=600, description="An upstream call that takes longer is given up.")
 

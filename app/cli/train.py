@@ -111,11 +111,11 @@ def versions() -> Path:
 
 
 def base_model() -> Path:
-    """The packaged model's folder; prepared here when `relate up` has not done it."""
+    """The packaged model's folder; prepared here when it is not there."""
     from app.settings import Settings
-    from app.up.model import folder
+    from app.up.model import base
 
-    target = folder(Settings().data_dir)
+    target = base(Settings().data_dir)
     if not target.exists():
         subprocess.run([sys.executable, "-m", "trainer.packaged_model", str(target)], check=True)
     return target

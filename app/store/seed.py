@@ -13,9 +13,12 @@ from adtext.brief import LOCALES
 from app.models.experiments import Revision
 from app.models.policies import Policy, PolicyAlias
 from app.settings import Settings
-from trainer.registry import Decoding, new_version
+from trainer.registry import PACKAGED_POLICY, Decoding, new_version
 
-# A weak writer before it is trained: two worked examples, a low temperature, and an output that cannot leave the template.
+# The packaged policy is asked as it was trained, cooler: at temperature 1 a small model is more inventive than correct. It keeps to the
+# template and to the brief's numbers by itself, so nothing constrains it.
+TRAINED_DECODING = Decoding(temperature=0.4, top_p=0.95, max_tokens=72)
+# A model that was never trained to write ads: two worked examples, a low temperature, and an output that cannot leave the template.
 BASE_DECODING = Decoding(examples=2, temperature=0.5, top_p=0.95, max_tokens=72, structured=True)
 
 
@@ -34,11 +37,11 @@ def seed(settings: Settings, rules_version: str) -> None:
 
 def _first_policies(connection: Connection, settings: Settings) -> None:
     today = datetime.now(UTC).date()
-    nlg, base = Decoding(), BASE_DECODING
+    name, decoding = ("relate", TRAINED_DECODING) if settings.policy_model == PACKAGED_POLICY else ("base", BASE_DECODING)
     rows: list[dict[str, Any]] = [
-        {"kind": "nlg", "model": None, "locales": list(LOCALES), "decoding": asdict(nlg)},
-        {"kind": "vllm", "model": settings.policy_model, "locales": ["en-US", "en-GB"], "decoding": asdict(base)},
+        {"kind": "nlg", "model": None, "locales": list(LOCALES), "decoding": asdict(Decoding())},
+        {"kind": "vllm", "model": settings.policy_model, "locales": ["en-US", "en-GB"], "decoding": asdict(decoding)},
     ]
-    versions = [new_version(name, row, today) for name, row in zip(("nlg", "base"), rows, strict=True)]
+    versions = [new_version(kind, row, today) for kind, row in zip(("nlg", name), rows, strict=True)]
     connection.execute(insert(Policy), [{"version": version, "endpoint": None, **row} for version, row in zip(versions, rows, strict=True)])
     connection.execute(insert(PolicyAlias).values(alias="champion", version=versions[1]))

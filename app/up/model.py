@@ -1,4 +1,4 @@
-"""The packaged policy model: prepared once, then served by vLLM as a child."""
+"""The packaged policy: prepared once, then served by vLLM as a child."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ from pathlib import Path
 import httpx
 
 from app.up.child import Child, UpError
+from trainer.registry import PACKAGED_POLICY
 
 LOAD_S = 900.0
 
 
 def prepare(data_dir: Path, environment: Mapping[str, str]) -> Child | None:
-    """The child that converts the packaged model to data_dir/models/relate-base; None when that is done."""
-    target = folder(data_dir)
+    """The child that converts the packaged model and merges the packaged policy; None when that is done."""
+    target = served(data_dir)
     if target.exists():
         return None
     return Child(
         name="preparing the packaged model",
-        command=[sys.executable, "-m", "trainer.packaged_model", str(target)],
+        command=[sys.executable, "-m", "trainer.packaged_model", str(target), "--trained"],
         log=data_dir / "logs" / "prepare-model.log",
         environment=environment,
         ready=target.exists,
     )
 
 
-def folder(data_dir: Path) -> Path:
+def base(data_dir: Path) -> Path:
+    """The packaged model as it comes, which training starts from."""
     return data_dir / "models" / "relate-base"
 
 
-def server(data_dir: Path, *, name: str, port: int, environment: Mapping[str, str]) -> Child:
-    """vLLM over the prepared model. Priority scheduling lets a live request pass a prefill.
+def served(data_dir: Path) -> Path:
+    """The packaged policy, whole."""
+    return data_dir / "models" / PACKAGED_POLICY
+
+
+def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping[str, str]) -> Child:
+    """vLLM over a model's folder, answering to `name`. Priority scheduling lets a live request pass a prefill.
 
     On CPU: bfloat16 is at least as fast as float32 and half the memory; eager, since compiling would take two more minutes at the first
     start; 1 GiB of cache holds eleven requests of full length. vLLM leaves one core to the API by itself.
@@ -44,14 +51,14 @@ def server(data_dir: Path, *, name: str, port: int, environment: Mapping[str, st
         name="vLLM",
         command=[
             *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
-            *("--model", str(folder(data_dir)), "--served-model-name", name),
+            *("--model", str(model), "--served-model-name", name),
             *("--host", "127.0.0.1", "--port", str(port)),
             *("--dtype", "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "64"),
             *("--scheduling-policy", "priority", "--disable-uvicorn-access-log"),
             # on CPU this vLLM's engine dies when a prompt with a seed is prefilled in pieces («CPU Generator does not use offset»)
             *(("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096") if on_cpu else ()),
         ],
-        log=data_dir / "logs" / "vllm.log",
+        log=log,
         environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", **environment},
         ready=lambda: answers(f"{url}/health"),
     )

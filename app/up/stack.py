@@ -124,7 +124,10 @@ class Stack:
     def _start_vllm(self) -> None:
         port = free_port("127.0.0.1", 0)
         self.settings = self.settings.replaced(policy_url=f"http://127.0.0.1:{port}")
-        self.vllm = packaged.server(self.settings.data_dir, name=self.settings.policy_model, port=port, environment=os.environ)
+        data = self.settings.data_dir
+        self.vllm = packaged.server(
+            packaged.served(data), name=self.settings.policy_model, port=port, log=data / "logs" / "vllm.log", environment=os.environ
+        )
         self.vllm.start()
 
     def _make_api(self) -> Child:

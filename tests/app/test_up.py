@@ -154,11 +154,11 @@ class TestEmbeddedPostgres:
 
 class TestModel:
     def test_a_model_that_does_not_load_ends_the_start_with_its_reason(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (packaged.folder(tmp_path)).mkdir(parents=True)
-        broken = a_child(tmp_path, "import sys; sys.exit('no config.json in relate-base')")
+        packaged.served(tmp_path).mkdir(parents=True)
+        broken = a_child(tmp_path, "import sys; sys.exit('no config.json in relate-en')")
         monkeypatch.setattr(packaged, "server", lambda *_, **__: broken)
         stack = Stack(Settings(data_dir=tmp_path, port=0))
-        with pytest.raises(UpError, match=r"the child ended with status 1: no config\.json in relate-base"):
+        with pytest.raises(UpError, match=r"the child ended with status 1: no config\.json in relate-en"):
             stack.start()
         assert not any(child.alive for child in stack.children)
 

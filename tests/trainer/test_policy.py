@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.trainer.small import save_small_policy, small_prompts
+from trainer import packaged_policy
 from trainer.config import ConfigError, LoraSettings
 from trainer.policy import (
     Reference,
@@ -87,6 +89,33 @@ def test_an_adapter_survives_saving_and_merging(folder, tmp_path):
     assert not (tmp_path / "merged.partial").exists()
     with pytest.raises(ConfigError, match="rank 4, the config says 8"):
         load_policy(tmp_path / "adapter", lora=LoraSettings(rank=8))
+
+
+def test_a_packed_adapter_is_small_loads_as_any_other_and_adds_up_without_peft(folder, tmp_path):
+    model, tokenizer = load_policy(folder, lora=LORA)
+    unsettle(model)
+    save_policy(model, tokenizer, tmp_path / "adapter")
+    packaged_policy.pack(tmp_path / "adapter", tmp_path / "packed")
+    assert {path.name for path in (tmp_path / "packed").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    weights = load_file(tmp_path / "packed" / "adapter_model.safetensors")
+    assert weights.keys() == load_file(tmp_path / "adapter" / "adapter_model.safetensors").keys()
+    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+
+    plain, _ = load_policy(folder)
+    packaged_policy.add(plain, tmp_path / "packed")
+    by_peft, _ = load_policy(tmp_path / "packed", base=folder)  # merged by PEFT
+    assert all(torch.allclose(weight, by_peft.state_dict()[name], atol=1e-6) for name, weight in plain.state_dict().items())
+    ids = prompt_ids(tokenizer, small_prompts()[0])
+    assert torch.allclose(logits(plain, ids), logits(model, ids), atol=0.02)  # bfloat16
+
+
+def test_a_packed_adapter_of_another_model_is_refused_by_its_layer(folder, tmp_path):
+    model, tokenizer = load_policy(folder, lora=LORA)
+    save_policy(model, tokenizer, tmp_path / "adapter")
+    packaged_policy.pack(tmp_path / "adapter", tmp_path / "packed")
+    wider, _ = load_policy(save_small_policy(tmp_path / "wider", small_prompts(), kind="qwen3", width=64))
+    with pytest.raises(ValueError, match=r"adapter of another model: model\.layers\.0\.\S+ of \d+ × \d+ is not in this one"):
+        packaged_policy.add(wider, tmp_path / "packed")
 
 
 def test_a_merged_state_is_a_copy_that_leaves_the_training_weights_alone(folder):
