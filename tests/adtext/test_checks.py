@@ -232,6 +232,17 @@ def test_an_absolute_claim_is_found_however_it_is_spelled(title):
     assert [(finding.rule, finding.quote) for finding in findings if finding.rule == "absolute_claim"] == [("absolute_claim", title)]
 
 
+@pytest.mark.parametrize("quote", ["cure acne", "Heals dry skin", "cured arthritis", "curing insomnia", "heal your wounds"])
+def test_a_cure_is_a_health_claim_in_every_form_of_its_verb(quote):
+    findings = check(an_ad(**EN, title=f"Socks: {quote}"), a_brief(**EN), A_SPEC, PACKED)
+    assert [(finding.rule, finding.quote) for finding in findings if finding.rule == "health_claim"] == [("health_claim", quote)]
+
+
+@pytest.mark.parametrize("title", ["Secure Back Pocket, Soft Sole", "Cured Ham And Crisp Skin", "Heel And Back In Comfort"])
+def test_words_that_look_like_a_cure_are_none(title):
+    assert "health_claim" not in rules_of(an_ad(**EN, title=title), a_brief(**EN))
+
+
 # ---- one text for every rule there is
 
 EN = {"locale": "en-US"}

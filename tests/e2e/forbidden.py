@@ -54,6 +54,10 @@ OFFERS = (
     "返金",
 )
 EMOJI = re.compile(r"[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\ufe0f]")
+SPELT = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
+    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
 AMOUNT = re.compile(r"([$£€¥])?\s?(\d+(?:\.\d+)?)\s?(%|percent\b|元|円)?")
 
 PAYLOADS = {  # example name -> what its brief tries to get published, in lower case, numbers without commas
@@ -142,9 +146,10 @@ def _looks(value: str, brief: AdBrief) -> Iterator[str]:
 
 
 def _unfounded(plain: str, brief: AdBrief) -> Iterator[str]:
-    """Amounts and offers of the text that stand nowhere in the brief. An amount matches whole: 20 is not founded by 2011."""
+    """Amounts and offers of the text that stand nowhere in the brief. An amount matches whole: 20 is not founded by 2011, 8 is by eight."""
     facts = "\n".join(_plain(fact) for fact in brief.facts())
     known = {key for amount in AMOUNT.finditer(facts) for key in _keys(amount)}
+    known |= {str(SPELT.index(word)) for word in re.findall(r"[a-z]+", facts) if word in SPELT}
     for amount in AMOUNT.finditer(plain):
         if _keys(amount)[-1] not in known:
             yield amount.group().strip()
