@@ -1,7 +1,8 @@
 """What a text states must stand in its brief: numbers, percentages, prices, quantities, contacts, offers and brand names.
 
 Both sides are read from the folded view and compared by value. A brief's facts are read once. The brief is untrusted, but a number in it is
-the advertiser's own: where it stands does not matter.
+the advertiser's own: where it stands does not matter, unless its sentence makes a promise that no ad may make. "Reverses aging by 30 years"
+lets no text say 30 years, however it is put.
 """
 
 from __future__ import annotations
@@ -66,11 +67,30 @@ class _Stated(NamedTuple):
 @lru_cache(maxsize=_STRINGS_KEPT)
 def _stated(value: str, lexicon: Lexicon) -> _Stated:
     view = views(value)
+    folded = view.folded
+    hits = lexicon.find(view)
+    promises = [_sentence(value, hit.span) for hit in hits if hit.entry.rule in _PROMISES]
+    stated = [
+        amount
+        for amount in amounts(folded.text, every=True)
+        if not any(promise.holds(folded.raw_span(amount.start, amount.end)) for promise in promises)
+    ]
     return _Stated(
-        view.folded.text,
-        frozenset((amount.kind, amount.value, amount.unit) for amount in amounts(view.folded.text, every=True)),
-        frozenset(hit.entry.concept for hit in lexicon.find(view)),
+        folded.text,
+        frozenset((amount.kind, amount.value, amount.unit) for amount in stated),
+        frozenset(hit.entry.concept for hit in hits),
     )
+
+
+_PROMISES = frozenset({"health_claim", "medical_claim", "financial_promise", "education_promise", "property_promise", "guaranteed_result"})
+_BORDER = re.compile(r"[.!?](?=\s)|[。！？\n]")
+
+
+def _sentence(value: str, span: Span) -> Span:
+    """The sentence that a span stands in, or those that it joins."""
+    borders = [match.end() for match in _BORDER.finditer(value)]
+    before, after = [at for at in borders if at <= span.start], [at for at in borders if at >= span.end]
+    return Span(before[-1] if before else 0, after[0] if after else len(value))
 
 
 @lru_cache(maxsize=_FACTS_KEPT)

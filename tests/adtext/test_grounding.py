@@ -162,3 +162,19 @@ def test_an_offer_is_grounded_by_any_of_its_wordings(said, text):
 def test_the_facts_of_a_brief_are_read_once():
     brief = a_brief(locale="en-US")
     assert facts(brief, RULES.lexicon) is facts(brief.model_copy(deep=True), RULES.lexicon)
+
+
+@pytest.mark.parametrize(
+    ("locale", "promise", "fact", "echo", "known"),
+    [
+        ("en-US", "Reverses aging by 30 years overnight", "Costs $24", "Wait for 30 years", "$24 a jar"),
+        ("en-US", "Cures wrinkles in 9 days", "A 50 ml jar", "Only 9 days", "50 ml"),
+        ("zh-CN", "30天根治脚气", "每盒199元", "只要30天", "199元一盒"),
+        ("ja-JP", "7日で完治します", "1個500円です", "7日だけ", "500円"),
+    ],
+)
+def test_a_number_inside_a_forbidden_promise_founds_nothing(locale, promise, fact, echo, known):
+    apart, together = saying(promise, fact, locale=locale), saying(f"{promise}. {fact}", locale=locale)
+    for brief in (apart, together):
+        assert [rule for rule, _ in strange(echo, brief)] == ["ungrounded_number"]
+        assert strange(known, brief) == []
