@@ -68,8 +68,7 @@ class _Stated(NamedTuple):
 def _stated(value: str, lexicon: Lexicon) -> _Stated:
     view = views(value)
     folded = view.folded
-    hits = lexicon.find(view)
-    promises = [_sentence(value, hit.span) for hit in hits if hit.entry.rule in _PROMISES]
+    hits, promises = lexicon.find(view), promises_in(value, lexicon)
     stated = [
         amount
         for amount in amounts(folded.text, every=True)
@@ -82,8 +81,16 @@ def _stated(value: str, lexicon: Lexicon) -> _Stated:
     )
 
 
-_PROMISES = frozenset({"health_claim", "medical_claim", "financial_promise", "education_promise", "property_promise", "guaranteed_result"})
-_BORDER = re.compile(r"[.!?](?=\s)|[。！？\n]")
+@lru_cache(maxsize=_STRINGS_KEPT)
+def promises_in(value: str, lexicon: Lexicon) -> tuple[Span, ...]:
+    """The sentences of a brief's string that promise what no ad may promise."""
+    return tuple(dict.fromkeys(_sentence(value, hit.span) for hit in lexicon.find(views(value)) if hit.entry.rule in _PROMISES))
+
+
+_PROMISES = frozenset({
+    "health_claim", "medical_claim", "financial_promise", "education_promise", "property_promise", "guaranteed_result", "false_urgency",
+})  # fmt: skip
+_BORDER = re.compile(r"(?<!\bno)[.!?](?=\s)|[。！？\n]", re.IGNORECASE)  # "No. 1" ends no sentence
 
 
 def _sentence(value: str, span: Span) -> Span:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import regex
 
 from adtext.brief import AdBrief, AdText
 from adtext.checks import Finding, check, is_compliant
 from adtext.fold import squeeze
+from adtext.grounding import promises_in
+from adtext.lexicon import Lexicon
 from adtext.prompt import parse
 from adtext.rules import Rules
 from adtext.spec import TextSpec
@@ -32,13 +35,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Vetted:
-    kept: Sequence[Candidate]  # compliant, about what is sold, and distinct; best first
+    kept: Sequence[Candidate]  # compliant, about what is sold, no echo of a promise, and distinct; best first
     candidates: int  # raw completions
     compliant: int  # of them parsed and without a blocking finding: eq. 11's numerator
 
 
 def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules) -> Vetted:
     """Judge raw completions of one brief. One that does not parse is a candidate that did not comply."""
+    promised = _promised(brief, rules.lexicon)
     candidates = compliant = 0
     kept: dict[str, Candidate] = {}
     for completion in completions:
@@ -50,7 +54,8 @@ def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules
         if judged is None:
             continue
         compliant += 1
-        if judged.score >= ABOUT and not any(_BROKEN_OFF.search(value) for _, value in text.fields()):
+        echoes = not promised.isdisjoint(_content(value for _, value in text.fields()))
+        if judged.score >= ABOUT and not echoes and not any(_BROKEN_OFF.search(value) for _, value in text.fields()):
             kept.setdefault(identity(text), judged)
     return Vetted(sorted(kept.values(), key=lambda one: -one.score), candidates, compliant)
 
@@ -76,6 +81,24 @@ def score(text: AdText, brief: AdBrief) -> float:
         return 0.0
     words = _content(value for _, value in text.fields())
     return sum(word in facts for word in words) / len(words)
+
+
+@lru_cache(maxsize=1024)
+def _promised(brief: AdBrief, lexicon: Lexicon) -> frozenset[str]:
+    """Words that the brief says only inside promises that no ad may make: a text with one of them echoes the promise.
+
+    Alphabetic words of five letters and more: shorter ones, and single characters, stand in any sentence.
+    """
+    inside, outside = [], []
+    for value in brief.facts():
+        end = 0
+        for span in sorted(promises_in(value, lexicon)):
+            inside.append(value[span.start : span.end])
+            outside.append(value[end : span.start])
+            end = max(end, span.end)
+        outside.append(value[end:])
+    telling = {word for word in _content(inside) if word.isascii() and len(word) > 4}
+    return frozenset(telling.difference(_content(outside)))
 
 
 def _content(values: Iterable[str]) -> list[str]:

@@ -55,7 +55,8 @@ def test_squeezing_keeps_letters_and_digits_in_order(text):
     assert views(text).squeezed.text == squeeze(text)
 
 
-@given(st.text(st.characters(min_codepoint=0x3041, max_codepoint=0x9FFF), max_size=30))
+# symbols apart: ㏀ is written kΩ when its form is unfolded
+@given(st.text(st.characters(min_codepoint=0x3041, max_codepoint=0x9FFF, exclude_categories=["So"]), max_size=30))
 def test_look_alikes_never_touch_chinese_or_japanese(text):
     both = views(text)
     assert both.confusables.text == both.folded.text

@@ -25,24 +25,24 @@ async def test_a_live_process_says_so_to_anyone(client):
 async def test_a_service_with_all_its_parts_is_ready(client):
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
-    assert await states(client) == {"database": "ready", "registry": "ready", "rules": "ready", "policy base": "ready"}
+    assert await states(client) == {"database": "ready", "registry": "ready", "rules": "ready", "policy relate": "ready"}
 
 
 async def test_a_policy_that_is_down_degrades_and_does_not_unready(client, upstream):
     upstream.status = 503
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
-    assert (await states(client))["policy base"] == "degraded"
+    assert (await states(client))["policy relate"] == "degraded"
 
 
 async def test_every_policy_in_use_is_asked(client, bearer):
     client.headers.update(await bearer("ops"))
-    body = {"name": "relate", "kind": "vllm", "model": "relate-8b", "locales": ["zh-CN"], "endpoint": "http://127.0.0.1:9"}
+    body = {"name": "another", "kind": "vllm", "model": "relate-8b", "locales": ["zh-CN"], "endpoint": "http://127.0.0.1:9"}
     version = (await client.post("/policies", json=body)).json()["version"]
-    assert "policy relate" not in await states(client)
+    assert "policy another" not in await states(client)
     await client.post("/policies/challenger", json={"action": "promote", "version": version})
     readiness_of_both = {name: state for name, state in (await states(client)).items() if name.startswith("policy")}
-    assert readiness_of_both == {"policy base": "ready", "policy relate": "degraded"}
+    assert readiness_of_both == {"policy relate": "ready", "policy another": "degraded"}
 
 
 async def test_a_replica_whose_rules_are_not_confirmed_is_not_ready(client, app, monkeypatch):

@@ -53,3 +53,15 @@ def test_chinese_is_scored_by_its_characters() -> None:
     )
     assert on and not off
     assert score(on[0].text, brief) == 1.0
+
+
+def test_an_echo_of_a_promise_that_no_ad_may_make_is_not_kept() -> None:
+    """Each word by itself is harmless, and the brief holds it: but only where it promises a cure."""
+    points = ["Soles that cure baldness overnight", "Resoled in our workshop overnight or by post"]
+    ads = [
+        ad("Leather Walking Boots", f"Every pair can be resoled in our workshop {end}.") for end in ("by post", "overnight", "for baldness")
+    ]
+    for known, kept in ((points[:1], 1), (points, 2)):
+        brief = BRIEF.model_copy(update={"ad": BRIEF.ad.model_copy(update={"selling_points": (*BRIEF.ad.selling_points, *known)})})
+        vetted = vet(ads, brief, RSA, RULES)
+        assert (vetted.compliant, len(vetted.kept)) == (3, kept)
