@@ -62,13 +62,15 @@ class _Stated(NamedTuple):
     text: str  # folded
     amounts: frozenset[tuple[str, str, str]]
     concepts: frozenset[str]
+    promises: tuple[Span, ...]  # sentences
 
 
 @lru_cache(maxsize=_STRINGS_KEPT)
 def _stated(value: str, lexicon: Lexicon) -> _Stated:
     view = views(value)
     folded = view.folded
-    hits, promises = lexicon.find(view), promises_in(value, lexicon)
+    hits = lexicon.find(view)
+    promises = tuple(dict.fromkeys(_sentence(value, hit.span) for hit in hits if hit.entry.rule in _PROMISES))
     stated = [
         amount
         for amount in amounts(folded.text, every=True)
@@ -78,13 +80,13 @@ def _stated(value: str, lexicon: Lexicon) -> _Stated:
         folded.text,
         frozenset((amount.kind, amount.value, amount.unit) for amount in stated),
         frozenset(hit.entry.concept for hit in hits),
+        promises,
     )
 
 
-@lru_cache(maxsize=_STRINGS_KEPT)
 def promises_in(value: str, lexicon: Lexicon) -> tuple[Span, ...]:
     """The sentences of a brief's string that promise what no ad may promise."""
-    return tuple(dict.fromkeys(_sentence(value, hit.span) for hit in lexicon.find(views(value)) if hit.entry.rule in _PROMISES))
+    return _stated(value, lexicon).promises
 
 
 _PROMISES = frozenset({

@@ -12,11 +12,11 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Goal:
-    """value [low, high] must be at least (or at most) `bound`; with `sure`, the interval's worse end must be."""
+    """value [low, high] must be at least (at most, above) `bound`; with `sure`, the interval's worse end must be."""
 
     figure: str
     value: float
-    rule: Literal["at least", "at most"]
+    rule: Literal["at least", "at most", "above"]
     bound: float
     low: float | None = None
     high: float | None = None
@@ -27,6 +27,8 @@ class Goal:
         below = self.rule == "at most"
         worst = self.high if below else self.low
         judged = worst if self.sure and worst is not None else self.value
+        if self.rule == "above":
+            return bool(judged > self.bound)
         return bool(judged <= self.bound if below else judged >= self.bound)
 
 

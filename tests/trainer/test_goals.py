@@ -18,6 +18,7 @@ from benchmarks.goals import Goal, as_records
         ("at least", 0.6, 0.4, 0.8, True, False),
         ("at most", 0.4, 0.3, 0.6, False, True),
         ("at most", 0.4, 0.3, 0.6, True, False),
+        ("above", 0.6, 0.5, 0.8, True, False),
         ("at most", float("nan"), None, None, False, False),  # what could not be measured is not met
     ],
 )

@@ -56,6 +56,10 @@ def test_a_rise_inside_the_noise_is_no_rise():
     assert "RELATE over SFT: Diversity (eq. 12)" in short(RELATE, noise=0.1)
 
 
+def test_sft_itself_under_another_name_is_above_nothing():
+    assert {"RELATE over SFT: Compliance Rate (eq. 11)", "RELATE over SFT: Diversity (eq. 12)"} <= set(short(SFT, noise=0.0))
+
+
 def test_without_the_names_nothing_is_claimed():
     other = Comparison(("a", "b"), {}, {}, 1, (1, 1))
     assert not [*relate_over_sft(other, 5), *sft_over_base(other)]
