@@ -226,6 +226,7 @@ class GrpoConfig:
     token_terms: dict[str, float] = field(default_factory=lambda: {"correctness": 2.0, "risk": 2.0, "diversity": 0.5})  # λ, eq. 5
     alpha: float = 1.0  # of token advantages, eq. 7
     kappa: float = 1.0  # standard deviations of the ensemble that a predicted CTCVR is lowered by
+    length_fill: float = 0.0  # share of a field's max below which it is too short (§3.3.1's target interval); 0: the platform's own min
     relevance_encoder: str | None = "minilm"  # None: relevance is neither weighted nor watched
     constraints: Literal["none", "dual"] = "none"
     dual: DualSettings = DualSettings()
@@ -249,6 +250,8 @@ class GrpoConfig:
             raise ConfigError("learning_rate and max_grad_norm must be positive; warmup, weight_decay, beta, alpha, kappa not negative")
         if not (0 < self.clip_low < 1 and self.clip_high > 0):
             raise ConfigError(f"clip_low {self.clip_low} must lie in (0, 1) and clip_high {self.clip_high} above 0")
+        if not 0 <= self.length_fill < 1:
+            raise ConfigError(f"length_fill {self.length_fill} is a share of a field's max: it must lie in [0, 1), such as 0.7")
         if self.ranks > 1 and self.engine == "torch":
             raise ConfigError(f"ranks {self.ranks} need engine: deepspeed; engine: torch is one process")
         self._check_choices()

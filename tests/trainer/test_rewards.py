@@ -65,6 +65,14 @@ def test_length_falls_softly_outside_its_interval(title, expected):
     assert Length().scores([fitting])[0] == pytest.approx((expected + 1) / 2)  # mean of title and description
 
 
+@pytest.mark.parametrize(
+    ("title", "expected"), [("x" * 21, 1.0), ("x" * 20, 0.5 * 20 / 21), ("x" * 7, 0.5 * 7 / 21), ("x" * 31, 0.5 * (2 - 31 / 30))]
+)
+def test_a_target_interval_also_ends_below(title, expected):
+    filled = a_sample(AdText(title=title, description="宽" * 32))  # 64 of 90
+    assert Length(fill=0.7).scores([filled])[0] == pytest.approx((expected + 1) / 2)
+
+
 @given(extra=st.integers(0, 80))
 def test_a_longer_title_beyond_the_limit_never_scores_more(extra):
     shorter, longer = (a_sample(GOOD.model_copy(update={"title": "宽" * (15 + n)})) for n in (extra, extra + 1))

@@ -100,7 +100,7 @@ def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) 
     judge = Conversion(RewardModel.load(inputs.judge, cache=inputs.cache), kappa=0.0) if inputs.judge else None
     if conversion and judge and conversion.model.version.version == judge.model.version.version:
         raise ConfigError(f"{inputs.judge} is the reward model itself: the judge has to be one that no reward reads")
-    terms: list[Reward] = [Length(), Format(), correctness(), risk(), Diversity()]
+    terms: list[Reward] = [Length(config.length_fill), Format(), correctness(), risk(), Diversity()]
     if config.relevance_encoder:
         encoder = make_encoder(config.relevance_encoder, lambda: [fact for one in prompts for fact in one.brief.facts()], inputs.cache)
         terms.append(Relevance.fit(encoder, prompts))

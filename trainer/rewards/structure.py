@@ -14,30 +14,34 @@ _WEIGHT = {"block": 1.0, "review": 0.5, "warn": 0.0}
 
 
 class Length:
-    """Mean over the platform's required fields and those the text has of: 1 inside [min, max]; outside, at most ½ and falling to 0 with the
-    distance, `½ · length/min` below and `½ · max(0, 2 − length/max)` above. A missing field, and one the platform does not have, count 0.
+    """Mean over the platform's required fields and those the text has of: 1 inside [least, max], least = max(min, fill · max); outside, at
+    most ½ and falling to 0 with the distance, `½ · length/least` below and `½ · max(0, 2 − length/max)` above. A missing field, and one the
+    platform does not have, count 0.
 
-    The step at the border is what makes a text that is one character too long worth less than one that can be shown.
+    The step at the border is what makes a text that is one character too long worth less than one that can be shown. fill in [0, 1] is the
+    lower end of the paper's target interval, as a share of what a field may hold: without it, to write less is the cheap way to fit.
     """
 
     name = "length"
 
+    def __init__(self, fill: float = 0.0) -> None:
+        self._fill = fill
+
     def scores(self, samples: Sequence[Sample]) -> FloatArray:
-        return np.array([_fit(sample.text, sample.prompt.spec.fields) if sample.text else 0.0 for sample in samples])
+        return np.array([self._fit(sample.text, sample.prompt.spec.fields) if sample.text else 0.0 for sample in samples])
+
+    def _fit(self, text: AdText, limits: Mapping[str, FieldSpec]) -> float:
+        values = dict(text.fields())
+        names = {name for name, limit in limits.items() if limit.required} | values.keys()
+        return float(np.mean([_field(values.get(name), limits.get(name), self._fill) for name in sorted(names)]))
 
 
-def _fit(text: AdText, limits: Mapping[str, FieldSpec]) -> float:
-    values = dict(text.fields())
-    names = {name for name, limit in limits.items() if limit.required} | values.keys()
-    return float(np.mean([_field(values.get(name), limits.get(name)) for name in sorted(names)]))
-
-
-def _field(value: str | None, limit: FieldSpec | None) -> float:
+def _field(value: str | None, limit: FieldSpec | None, fill: float) -> float:
     if value is None or limit is None or not value.strip():
         return 0.0
-    length = measure(value, limit.mode)
-    if length < limit.min:
-        return 0.5 * length / limit.min
+    length, least = measure(value, limit.mode), max(limit.min, fill * limit.max)
+    if length < least:
+        return 0.5 * length / least
     if length > limit.max:
         return 0.5 * max(0.0, 2 - length / limit.max)
     return 1.0
