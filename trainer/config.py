@@ -200,6 +200,7 @@ class GrpoConfig:
 
     rollout: Literal["hf", "vllm"] = "hf"
     drift: float = 0.1  # mean |Δ log p| of sampler and trainer beyond which its weights are stale; bfloat16 rounding makes 0.04
+    sampler_cap: float | None = None  # C: a token's gain counts min(π_old/π_sampler, C), for a sampler of lower precision; null: 1
     rollout_memory: float = 0.3  # share of a GPU that vLLM may take
     launcher: Literal["local", "ray"] = "local"
     engine: Literal["torch", "deepspeed"] = "torch"  # deepspeed: ZeRO stage 2
@@ -250,6 +251,8 @@ class GrpoConfig:
             raise ConfigError("learning_rate and max_grad_norm must be positive; warmup, weight_decay, beta, alpha, kappa not negative")
         if not (0 < self.clip_low < 1 and self.clip_high > 0):
             raise ConfigError(f"clip_low {self.clip_low} must lie in (0, 1) and clip_high {self.clip_high} above 0")
+        if self.sampler_cap is not None and self.sampler_cap < 1:
+            raise ConfigError(f"sampler_cap {self.sampler_cap} would weigh every token less: it must be at least 1, such as 2, or null")
         if not 0 <= self.length_fill < 1:
             raise ConfigError(f"length_fill {self.length_fill} is a share of a field's max: it must lie in [0, 1), such as 0.7")
         if self.ranks > 1 and self.engine == "torch":

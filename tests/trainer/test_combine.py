@@ -100,6 +100,7 @@ def test_a_weighted_term_that_nothing_computes_is_refused():
         ({"ranks": 2, "batch_size": 10}, "ranks 2 need engine: deepspeed"),
         ({"rollout": "magic"}, "rollout 'magic' is unknown: use one of hf, vllm"),
         ({"clip_low": 1.0}, "clip_low 1.0 must lie in"),
+        ({"sampler_cap": 0.5}, "sampler_cap 0.5 would weigh every token less"),
         ({"length_fill": 1.0}, "length_fill 1.0 is a share of a field's max"),
         ({"constraints": "dual", "token_terms": {}}, "constraints: dual scales the penalties"),
     ],

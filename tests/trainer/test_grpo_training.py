@@ -12,7 +12,7 @@ import torch
 from accelerate.tracking import GeneralTracker, register_tracker_class
 
 from adtext.brief import AdText
-from tests.trainer.runs import Vowels, a_run_config, curves, trained, weights
+from tests.trainer.runs import Vowels, a_run, a_run_config, curves, trained, weights
 from tests.trainer.small import save_small_policy, small_prompts, teach
 from trainer.config import ConfigError, GrpoConfig, Limits, LoraSettings
 from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
@@ -20,6 +20,7 @@ from trainer.grpo.setup import Inputs
 from trainer.grpo.trackers import Trackers
 from trainer.grpo.train import train_grpo
 from trainer.rewards.combine import RewardError
+from trainer.rollout.base import Group, Rollout
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,41 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(policy, tmp_path, changes):
     started = weights(policy, config) if config.lora is None else {}
     assert any(not torch.equal(expected[name], started[name]) for name in started) or config.lora  # it did train
     assert (resumed.chosen, resumed.steps, resumed.stopped) == (whole.chosen, whole.steps, None)
+
+
+class Recorded:
+    """A sampler that cannot write the same texts twice, as vLLM under load, with its texts kept: what was written once is read back."""
+
+    name = "vllm"
+
+    def __init__(self, sampler: Rollout, kept: dict[int, list[Group]]) -> None:
+        self.sampler, self.kept, self.pushes = sampler, kept, 0
+
+    def sample(self, prompts, prompt_ids, group_size, *, seed):
+        if seed not in self.kept:
+            self.kept[seed] = self.sampler.sample(prompts, prompt_ids, group_size, seed=seed)
+        return self.kept[seed]
+
+    def push(self, state_dict):
+        self.pushes += 1
+
+
+def test_a_run_with_another_sampler_goes_on_to_the_bit_over_recorded_completions(policy, tmp_path):
+    config, kept = a_run_config(lora=LoraSettings(rank=2, alpha=4), sampler_cap=2.0), {}
+
+    def run(out, term=None):
+        made, inputs = a_run(policy, out, config, term)
+        made.rollout = Recorded(made.rollout, kept)
+        return made.train(inputs), made.rollout
+
+    whole, _ = run(tmp_path / "whole")
+    with pytest.raises(RewardError):
+        run(tmp_path / "stopped", BreaksAt(4))
+    resumed, sampler = run(tmp_path / "stopped")
+    assert len(kept) == config.steps and sampler.pushes == 1 + config.steps - 2  # what it resumes with, then after every step
+    assert curves(tmp_path / "stopped") == curves(tmp_path / "whole")
+    expected, found = weights(whole.policy, config), weights(resumed.policy, config)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_a_run_raises_the_reward_it_was_given(policy, tmp_path):

@@ -52,7 +52,9 @@ def padded(rows: list[list[int]], *, left: bool) -> tuple[Tensor, Tensor]:
     return torch.tensor(ids), torch.tensor(mask)
 
 
-def of_trl(trainer: GRPOTrainer, loss_type: str, beta: float, advantages: Tensor, old: Tensor | None, ref: Tensor) -> dict[str, Tensor]:
+def of_trl(
+    trainer: GRPOTrainer, loss_type: str, beta: float, advantages: Tensor, old: Tensor | None, ref: Tensor, weights: Tensor | None = None
+) -> dict[str, Tensor]:
     prompts, prompt_mask = padded([list(group.prompt) for group in GROUPS for _ in group.completions], left=True)
     completions, completion_mask = padded([list(text) for group in GROUPS for text in group.completions], left=False)
     trainer.loss_type, trainer.beta = loss_type, beta
@@ -62,6 +64,9 @@ def of_trl(trainer: GRPOTrainer, loss_type: str, beta: float, advantages: Tensor
     }  # fmt: skip
     if old is not None:
         inputs["old_per_token_logps"] = old
+    trainer.use_vllm = weights is not None
+    if weights is not None:
+        inputs["importance_sampling_ratio"] = weights
     trainer.model.zero_grad()
     trainer._compute_loss(trainer.model, inputs).backward()
     return gradients(trainer.model)
@@ -97,6 +102,26 @@ def test_the_gradient_is_trls(trainers, kind, loss_type, beta, weighted_kl, off_
         assert min(shares) > 0 and 0.1 <= sum(shares) <= 0.5
     ours = gradients(model)
     assert ours.keys() == theirs.keys()
+    assert max(distance(ours[name], theirs[name]) for name in theirs) <= 1e-4
+
+
+@pytest.mark.parametrize("loss_type", list(OURS))
+def test_the_correction_for_an_inexact_sampler_is_trls(trainers, loss_type):
+    model = a_policy("llama").train()
+    scored = completion_logprobs(model, pack(GROUPS))
+    chance = torch.Generator().manual_seed(6)
+    advantages, noise, behind = (torch.randn(TEXTS, LONGEST, generator=chance) for _ in range(3))
+    old = scored.logp.detach()
+    ref, weights = old + 0.5 * behind, torch.exp(0.6 * noise).clamp(max=2.0)
+    assert 0 < (weights == 2.0).float().mean() < 0.5
+    loss, _ = grpo_loss(
+        scored.logp, old, ref, advantages, scored.mask, weights=weights,
+        clip_low=0.2, clip_high=0.2, beta=0.02, aggregation=OURS[loss_type], max_completion=MOST,
+    )  # fmt: skip
+    loss.backward()
+    trainers["llama"].args.use_bias_correction_kl = False
+    theirs = of_trl(trainers["llama"], loss_type, 0.02, advantages, old, ref, weights)
+    ours = gradients(model)
     assert max(distance(ours[name], theirs[name]) for name in theirs) <= 1e-4
 
 

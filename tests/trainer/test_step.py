@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from math import log
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from tests.trainer.policies import Frozen, a_config, a_policy, distance, some_groups
+from trainer.grpo.layout import completion_logprobs, pack
 from trainer.grpo.step import NotFiniteError, optimise
 from trainer.policy import Reference
 
@@ -26,12 +28,12 @@ def weights(model: Any) -> dict[str, Tensor]:
     return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def moved(model: Any, advantages: Tensor, **settings: Any) -> dict[str, Tensor]:
+def moved(model: Any, advantages: Tensor, sampler: Tensor | None = None, **settings: Any) -> dict[str, Tensor]:
     """How far one step of plain descent, without clipping, moves every weight: minus the gradient."""
     before = weights(model)
     reference = Frozen(a_policy(seed=1)) if settings.get("beta") else None
     descent, config = torch.optim.SGD(model.parameters(), lr=1.0), a_config(max_grad_norm=1e9, **settings)
-    optimise(model, descent, GROUPS, advantages, config, reference=reference)
+    optimise(model, descent, GROUPS, advantages, config, reference=reference, sampler=sampler)
     return {name: after - before[name] for name, after in weights(model).items()}
 
 
@@ -68,6 +70,20 @@ def test_a_step_makes_charged_tokens_less_likely_even_where_all_texts_are_equall
     step = moved(model, charges)
     assert any(change.any() for change in step.values())
     assert not any(change.any() for change in moved(a_policy(), torch.zeros(TEXTS, LONGEST)).values())
+
+
+def test_a_sampler_that_is_off_counts_each_token_by_what_the_policy_would_have_given_it():
+    model = a_policy()
+    exact = completion_logprobs(model, pack(GROUPS)).logp.detach()
+    plain = moved(model, some_advantages())
+    same = moved(a_policy(), some_advantages(), sampler=exact, sampler_cap=2.0)
+    halved = moved(a_policy(), some_advantages(), sampler=exact + log(2), sampler_cap=2.0)  # drew everything twice as often
+    capped = moved(a_policy(), some_advantages(), sampler=exact - log(8), sampler_cap=2.0)
+    for name, step in plain.items():
+        for found, share in ((same, 1.0), (halved, 0.5), (capped, 2.0)):
+            assert distance(found[name], share * step) <= 1e-4
+    with pytest.raises(ValueError, match="needs the sampler's log-probabilities"):
+        moved(a_policy(), some_advantages(), sampler_cap=2.0)
 
 
 def test_without_a_kl_term_the_reference_is_never_run():

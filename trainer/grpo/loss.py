@@ -27,6 +27,7 @@ def grpo_loss(
     advantages: Tensor,
     mask: Tensor,
     *,
+    weights: Tensor | None = None,
     clip_low: float,
     clip_high: float,
     beta: float,
@@ -38,6 +39,9 @@ def grpo_loss(
 
     ρ = exp(logp - old_logp);  KL = exp(ref_logp - logp) - (ref_logp - logp) - 1 ≥ 0        k3, Schulman 2020: http://joschu.net/blog/kl-approx.html
 
+    weights [N, T]: what each token's gain counts, min(π_old/π_sampler, C), where the sampler is not quite π_old (truncated importance
+    sampling, Yao et al. 2025: https://fengyao.notion.site/off-policy-rl; TRL's token_truncate). None: 1.
+
     weighted_kl: ρ · KL instead. Texts were drawn from π_old, and only under that weight is the gradient that of D_KL(π_θ ‖ π_ref), even at
     ρ = 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
 
@@ -48,6 +52,8 @@ def grpo_loss(
     """
     ratio = torch.exp(logp - old_logp)
     gain = torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
+    if weights is not None:
+        gain = gain * weights
     if beta == 0:
         kl = torch.zeros_like(logp)
         loss = -gain

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.utils import extract_model_from_parallel  # type: ignore[import-untyped]
 from torch import Tensor
+from torch.nn.functional import pad
 
 from trainer.config import GrpoConfig
 from trainer.grpo.attention import use_shared_prompt_attention
@@ -50,6 +51,7 @@ class StepReport:
 class _MicroBatch:
     layout: Layout
     advantages: Tensor  # [n, T], as the layout's mask
+    sampler: Tensor | None  # [n, T] log-probabilities at which the sampler drew the tokens
     share: float  # of the step's loss
 
 
@@ -61,19 +63,25 @@ def optimise(
     config: GrpoConfig,
     *,
     reference: Reference | None = None,
+    sampler: Tensor | None = None,
     accelerator: Accelerator | None = None,
 ) -> StepReport:
     """config.updates optimiser steps on one rollout; reports the last.
 
-    groups: this rank's; advantages [N, ≥ T]: a row for each of their texts, in order. π_old is π_θ before the first step: the first pass is
-    its own old policy (ratio 1), and later ones are held against it. With an accelerator the model and optimiser are those it prepared, its
-    gradient_accumulation_steps is 1, and every rank brings as many groups. ValueError where beta > 0 comes without a reference;
-    NotFiniteError before a step that would spoil the weights.
+    groups: this rank's; advantages [N, ≥ T]: a row for each of their texts, in order; sampler likewise: the log-probabilities at which they
+    were drawn, for config.sampler_cap. π_old is π_θ before the first step: the first pass is its own old policy (ratio 1), and later ones
+    are held against it. With an accelerator the model and optimiser are those it prepared, its gradient_accumulation_steps is 1, and every
+    rank brings as many groups. ValueError where beta > 0 comes without a reference, or a cap without a sampler; NotFiniteError before a
+    step that would spoil the weights.
     """
     if config.beta > 0 and reference is None:
         raise ValueError(f"beta {config.beta} needs the reference policy: pass reference, or set beta to 0")
+    if config.sampler_cap and sampler is None:
+        raise ValueError(
+            f"sampler_cap {config.sampler_cap} needs the sampler's log-probabilities: pass sampler, or set sampler_cap to null"
+        )
     device = next(model.parameters()).device
-    batches = _micro_batches(groups, advantages.to(device), config, accelerator)
+    batches = _micro_batches(groups, advantages.to(device), None if sampler is None else sampler.to(device), config, accelerator)
     use_shared_prompt_attention(extract_model_from_parallel(model))
     of_reference: list[Tensor | None] = [None] * len(batches)
     if reference is not None and config.beta > 0:
@@ -111,6 +119,7 @@ def _update(
                 old = of_old[number] = scored.logp.detach()
             loss, watched = grpo_loss(
                 scored.logp, old, of_reference[number], batch.advantages, scored.mask,
+                weights=_correction(old, batch.sampler, config.sampler_cap),
                 clip_low=config.clip_low, clip_high=config.clip_high, beta=config.beta, weighted_kl=config.weighted_kl,
                 aggregation=config.aggregation, max_completion=config.max_completion,
             )  # fmt: skip
@@ -127,7 +136,7 @@ def _update(
 
 
 def _micro_batches(
-    groups: Sequence[Ids], advantages: Tensor, config: GrpoConfig, accelerator: Accelerator | None
+    groups: Sequence[Ids], advantages: Tensor, sampler: Tensor | None, config: GrpoConfig, accelerator: Accelerator | None
 ) -> list[_MicroBatch]:  # fmt: skip
     """Whole groups, config.micro_groups at a time, each with its share of the step's loss; shares average to 1 over ranks."""
     texts = sum(len(group.completions) for group in groups)
@@ -144,13 +153,22 @@ def _micro_batches(
         total = accelerator.reduce(total, reduction="mean")
     batches, first = [], 0
     for layout, weight in zip(layouts, weights, strict=True):
-        rows, longest = layout.mask.shape
-        part = torch.zeros(rows, longest, device=advantages.device)
-        given = advantages[first : first + rows, :longest]
-        part[:, : given.shape[1]] = given
-        batches.append(_MicroBatch(layout, part, float(weight / total.clamp(min=1))))
+        rows, width = layout.mask.shape
+        own = slice(first, first + rows)
+        written = None if sampler is None else _as_wide(sampler[own], width)
+        batches.append(_MicroBatch(layout, _as_wide(advantages[own], width), written, float(weight / total.clamp(min=1))))
         first += rows
     return batches
+
+
+def _as_wide(values: Tensor, width: int) -> Tensor:
+    """[n, any] → [n, width], cut or padded with zeros."""
+    return pad(values, (0, width - values.shape[1]))
+
+
+def _correction(old: Tensor, sampler: Tensor | None, cap: float | None) -> Tensor | None:
+    """min(π_old/π_sampler, cap) of every token, [n, T]; None where nothing is to be corrected."""
+    return None if cap is None or sampler is None else torch.exp(old - sampler).clamp(max=cap)
 
 
 def _logprobs(model: Any, layout: Layout, config: GrpoConfig) -> TokenLogprobs:

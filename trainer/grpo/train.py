@@ -37,7 +37,7 @@ from trainer.rewards.combine import Rewards, Scored
 from trainer.rewards.conversion import Conversion
 from trainer.rewards.diversity import Diversity
 from trainer.rollout.base import Group, Rollout
-from trainer.rollout.drift import check_drift
+from trainer.rollout.drift import check_drift, sampler_logprobs
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ class Run:
             parameters["lr"] = learning_rate(step, config)
         report = optimise(
             self.policy.model, self.policy.optimizer, [Ids.of(group) for group in groups], advantages, config,
-            reference=self.policy.reference, accelerator=self.ranks.accelerator,
+            reference=self.policy.reference, sampler=sampler_logprobs(groups) if config.sampler_cap else None,
+            accelerator=self.ranks.accelerator,
         )  # fmt: skip
         optimised = perf_counter()
         self._sync()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainer.grpo.layout import Ids, completion_logprobs, pack
 from trainer.rollout.base import Group
@@ -14,15 +16,22 @@ class DriftError(ValueError):
     """The sampler's log-probabilities are not the policy's."""
 
 
+def sampler_logprobs(groups: Sequence[Group]) -> Tensor:
+    """The sampler's own log π of every sampled token, [N, T], 0 on padding; DriftError where it gives none."""
+    texts = [one for group in groups for one in group.completions]
+    claimed = torch.zeros(len(texts), max((len(one.ids) for one in texts), default=0))
+    for row, one in zip(claimed, texts, strict=True):
+        if one.logprobs is None:
+            raise DriftError("the sampler gives no log-probabilities: its drift can be neither checked nor corrected")
+        row[: len(one.ids)] = torch.tensor(one.logprobs)
+    return claimed
+
+
 @torch.no_grad()
 def drift(model: Any, group: Group) -> float:
     """Mean |log π_sampler − log π_θ| over the tokens of one group, in nats; 0 for a group without tokens."""
     scored = completion_logprobs(model, pack([Ids.of(group)], device=model.device))
-    claimed = torch.zeros_like(scored.logp)
-    for row, one in zip(claimed, group.completions, strict=True):
-        if one.logprobs is None:
-            raise DriftError("the sampler gives no log-probabilities: its drift cannot be checked")
-        row[: len(one.ids)] = torch.tensor(one.logprobs)
+    claimed = sampler_logprobs([group]).to(scored.logp.device)[:, : scored.logp.shape[1]]
     return float((claimed - scored.logp).abs().sum() / scored.mask.sum().clamp(min=1))
 
 
