@@ -6,11 +6,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, select, update
+from sqlalchemy import Connection, create_engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from adtext.brief import LOCALES
-from app.models.experiments import Revision
+from app.models.experiments import AuditEntry, Revision
 from app.models.policies import Policy, PolicyAlias
 from app.settings import Settings
 from trainer.registry import PACKAGED_POLICY, Decoding, new_version
@@ -35,13 +35,45 @@ def seed(settings: Settings, rules_version: str) -> None:
     engine.dispose()
 
 
+def adopt_packaged(settings: Settings) -> tuple[str, str] | None:
+    """Where the champion names weights that the vLLM of `relate up` does not have (an earlier release's), point it at the packaged policy.
+
+    Returns (old, new) version, None when nothing had to change. A champion with an endpoint of its own stays, and so does `previous`.
+    """
+    engine = create_engine(settings.sqlalchemy_url)
+    with engine.begin() as connection:
+        unserved = (
+            select(Policy.version)
+            .join(PolicyAlias, PolicyAlias.version == Policy.version)
+            .where(PolicyAlias.alias == "champion", Policy.kind == "vllm", Policy.endpoint.is_(None), Policy.model != settings.policy_model)
+        )
+        old = connection.scalar(unserved.with_for_update(of=PolicyAlias))
+        moved = None if old is None else (old, _packaged_version(connection, settings))
+        if moved:
+            before, after = ({"champion": version} for version in moved)
+            connection.execute(update(PolicyAlias).where(PolicyAlias.alias == "champion").values(version=moved[1], changed_at=func.now()))
+            change = {"action": "policy.promote.champion", "subject": f"policy:{moved[1]}", "detail": {"before": before, "after": after}}
+            connection.execute(insert(AuditEntry).values(actor="relate up", **change))
+            connection.execute(update(Revision).where(Revision.topic == "registry").values(number=Revision.number + 1))
+    engine.dispose()
+    return moved
+
+
 def _first_policies(connection: Connection, settings: Settings) -> None:
-    today = datetime.now(UTC).date()
+    _add(connection, "nlg", kind="nlg", model=None, locales=list(LOCALES), decoding=asdict(Decoding()))
+    connection.execute(insert(PolicyAlias).values(alias="champion", version=_packaged_version(connection, settings)))
+
+
+def _packaged_version(connection: Connection, settings: Settings) -> str:
+    """The version that asks the deployment's own server for its model as it should be asked; written where it is missing."""
     name, decoding = ("relate", TRAINED_DECODING) if settings.policy_model == PACKAGED_POLICY else ("base", BASE_DECODING)
-    rows: list[dict[str, Any]] = [
-        {"kind": "nlg", "model": None, "locales": list(LOCALES), "decoding": asdict(Decoding())},
-        {"kind": "vllm", "model": settings.policy_model, "locales": ["en-US", "en-GB"], "decoding": asdict(decoding)},
-    ]
-    versions = [new_version(kind, row, today) for kind, row in zip(("nlg", name), rows, strict=True)]
-    connection.execute(insert(Policy), [{"version": version, "endpoint": None, **row} for version, row in zip(versions, rows, strict=True)])
-    connection.execute(insert(PolicyAlias).values(alias="champion", version=versions[1]))
+    own = (Policy.model == settings.policy_model, Policy.endpoint.is_(None), Policy.decoding == asdict(decoding))
+    return connection.scalar(select(Policy.version).where(*own).limit(1)) or _add(
+        connection, name, kind="vllm", model=settings.policy_model, locales=["en-US", "en-GB"], decoding=asdict(decoding)
+    )
+
+
+def _add(connection: Connection, name: str, **row: Any) -> str:
+    version = new_version(name, row, datetime.now(UTC).date())
+    connection.execute(insert(Policy).values(version=version, endpoint=None, **row))
+    return version

@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from app.secrets import Secrets
 from app.settings import Settings
 from app.store.migrate import migrate
+from app.store.seed import adopt_packaged
 from app.up import model as packaged
 from app.up.child import Child, UpError
 from app.up.hold import holding
@@ -86,6 +87,8 @@ class Stack:
                 report("preparing the packaged model (once, about a minute)")
                 preparing.wait()
         if wants_model:
+            if moved := adopt_packaged(self.settings):
+                report(f"the champion is now {moved[1]}: what {moved[0]} was written by is no longer packaged")
             self._start_vllm()
         report("starting the API")
         self.api = self._make_api()
