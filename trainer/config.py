@@ -285,7 +285,8 @@ Config = TypeVar("Config")
 
 
 def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] = ()) -> Config:
-    """Defaults, then the YAML file, then `name=value` overrides in YAML's own spelling; `lora.rank=8` reaches inside a setting.
+    """Defaults, then the YAML file, then `name=value` overrides in YAML's own spelling; `lora.rank=8` reaches inside a setting and leaves
+    the rest of it as it is.
 
     ConfigError names what does not fit.
     """
@@ -298,6 +299,7 @@ def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] 
         if not isinstance(content, Mapping):
             raise ConfigError(f"{path} holds {type(content).__name__}: write one `name: value` a line")
         values |= content
+    defaults = {one.name: one.default_factory() for one in fields(kind) if one.default_factory is not MISSING}  # type: ignore[arg-type]
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals:
@@ -305,7 +307,7 @@ def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] 
         *outer, last = name.split(".")
         place = values
         for part in outer:
-            inner = place.get(part)
+            inner = place.get(part, defaults.get(part) if place is values else None)
             place[part] = dict(inner) if isinstance(inner, Mapping) else {}
             place = place[part]
         place[last] = yaml.safe_load(value)

@@ -110,6 +110,10 @@ def test_a_config_that_cannot_be_meant_is_refused_with_its_rule(changes, said):
         GrpoConfig(**changes)
 
 
+def test_an_override_inside_a_mapping_leaves_its_other_terms():
+    assert load_config(GrpoConfig, None, ["token_terms.diversity=1.0"]).token_terms == {"correctness": 2.0, "risk": 2.0, "diversity": 1.0}
+
+
 CONFIGS = Path(trainer.config.__file__).with_name("configs")
 
 
