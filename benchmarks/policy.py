@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -37,6 +38,9 @@ MARGIN, KEPT = 0.02, 0.9  # what may be lost of what should stay: absolute, and 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
+    parser.add_argument(
+        "--record", type=Path, help="where the figures go; default: a whole table to benchmarks/results, a part of it nowhere"
+    )
     arguments = parser.parse_args()
     users = Users.load(arguments.cache)
 
@@ -48,8 +52,8 @@ def main() -> None:
         goals = [*relate_over_sft(comparison, arguments.samples), *sft_over_base(comparison)]
         show(Console(), split, goals)
         figures[split] = {"goals": as_records(goals), **asdict(comparison)}
-    if {Entrant.of(one).name for one in arguments.policy} >= TABLE:  # a part of the table is no record
-        print(f"written to {record('policy', figures, ('torch', 'transformers', 'trl'))}")
+    if arguments.record or {Entrant.of(one).name for one in arguments.policy} >= TABLE:
+        print(f"written to {record('policy', figures, ('torch', 'transformers', 'trl'), arguments.record)}")
 
 
 def relate_over_sft(comparison: Comparison, samples: int) -> Iterator[Goal]:
