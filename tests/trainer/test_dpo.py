@@ -1,4 +1,4 @@
-"""The two-stage baseline: a pair is the best and the worst of one prompt's texts, and training on it makes the better one likelier."""
+"""The two-stage baseline: pairs are of compliant texts of one prompt, and training on them makes the better one likelier than the worse."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,6 @@ RULES = load_rules()
 PROMPTS = [Prompt(a_brief(locale="en-US", query=query), A_SPEC, (), "train") for query in ("running shoes", "trainers")]
 GOOD, FAIR = an_ad(locale="en-US"), AdText(title="Trainers Sized 2E to 4E", description="Roomy toe boxes and light soles.")
 LOUD = AdText(title="The Best Shoes Ever Made", description="Number one shoes, 90% off for everyone today!")
-LOUDER = AdText(title="The Best Shoes Ever Made", description="Number one shoes, 95% off for everyone today!")
 
 
 class LikesLength:
@@ -36,17 +35,13 @@ def samples(prompt, *texts):
     return [read(prompt, text if isinstance(text, str) else write(text, "en"), RULES) for text in texts]
 
 
-@pytest.mark.parametrize(
-    ("texts", "rejected"),
-    [((FAIR, GOOD), FAIR), ((FAIR, LOUD, GOOD, "Buy now and never look back, whatever they say."), LOUD)],
-    ids=["both comply: less predicted", "a text that may not be shown is worse, however well it would convert"],
-)
-def test_a_pair_is_the_best_and_the_worst_of_a_prompts_texts(texts, rejected):
-    assert preferences(samples(PROMPTS[0], *texts), LikesLength()) == [Preference(PROMPTS[0], chosen=GOOD, rejected=rejected)]
+def test_a_pair_is_the_best_and_the_worst_of_a_prompts_compliant_texts():
+    (pair,) = preferences(samples(PROMPTS[0], FAIR, LOUD, GOOD, "Buy now and never look back, whatever they say."), LikesLength())
+    assert pair == Preference(PROMPTS[0], chosen=GOOD, rejected=FAIR)
 
 
-@pytest.mark.parametrize("texts", [(GOOD, GOOD, GOOD), (LOUD, LOUDER), ("Buy",)], ids=["one text", "none complies", "none parses"])
-def test_a_prompt_without_a_better_compliant_text_has_no_pair(texts):
+@pytest.mark.parametrize("texts", [(GOOD, GOOD, GOOD), (GOOD, LOUD), ("Buy",)], ids=["one text", "one compliant", "none"])
+def test_a_prompt_without_two_compliant_texts_has_no_pair(texts):
     assert preferences(samples(PROMPTS[0], *texts), LikesLength()) == []
 
 

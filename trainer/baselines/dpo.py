@@ -24,7 +24,7 @@ from trainer.rewards.base import Sample
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Two texts for one prompt, the first compliant and the better of the two."""
+    """Two texts for one prompt, the first predicted to convert better."""
 
     prompt: Prompt
     chosen: AdText
@@ -32,22 +32,19 @@ class Preference:
 
 
 def preferences(samples: Sequence[Sample], model: RewardModel) -> list[Preference]:
-    """Of every prompt's samples, the best and the worst: a compliant text before any other, then by predicted CTCVR. A prompt without a
-    compliant text, or with no two texts of different rank, has no pair.
+    """Of every prompt's compliant samples, the one of highest and the one of lowest predicted CTCVR; a prompt with fewer than two of
+    different prediction has no pair.
 
-    Compliance comes first: of compliant texts those nearest a limit convert best, and pairs of them alone taught a policy to cross it
-    (Compliance Rate 0.40 → 0.09).
+    Compliance is required of both sides: a pair must not teach that a broken text loses by its click rate.
     """
     pairs = []
     for prompt, mine in groupby(samples, key=lambda sample: sample.prompt):
-        compliant = {one.text: is_compliant(one.findings) for one in mine if one.text}
-        if not any(compliant.values()):
+        texts = list(dict.fromkeys(one.text for one in mine if one.text and is_compliant(one.findings)))
+        if len(texts) < 2:
             continue
-        logits = model.score([Triple.of(prompt.brief, text) for text in compliant]).logit.tolist()
-        ranks = dict(zip(compliant, zip(compliant.values(), logits, strict=True), strict=True))
-        best, worst = max(ranks, key=ranks.__getitem__), min(ranks, key=ranks.__getitem__)
-        if ranks[best] > ranks[worst]:
-            pairs.append(Preference(prompt, best, worst))
+        logits = model.score([Triple.of(prompt.brief, text) for text in texts]).logit
+        if logits.max() > logits.min():
+            pairs.append(Preference(prompt, texts[int(logits.argmax())], texts[int(logits.argmin())]))
     return pairs
 
 
