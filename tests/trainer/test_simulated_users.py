@@ -16,7 +16,7 @@ from benchmarks.market.ads import DESCRIPTION, TITLE, ad_stories
 from benchmarks.market.log import QUERIES, WINDOW_HOURS, Stories, simulate, write_snapshot
 from benchmarks.market.users import PLACES, Users, in_window, phrase
 from tests.builders import a_brief
-from trainer.prompts import Prompt
+from trainer.prompts import ADVERTISERS, Prompt
 from trainer.reward_model.dataset import read_cells
 from trainer.snapshot import read_snapshot
 
@@ -144,7 +144,9 @@ def test_users_prefer_an_ad_that_answers_and_reads_well(worse: AdText, why: str)
 
 
 def test_the_program_writes_a_snapshot_of_ads(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.market", "--impressions", "2000", "--out"]
+    few = tmp_path / "advertisers.jsonl"
+    few.write_text("".join((ADVERTISERS / "en_life.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:4]), encoding="utf-8")
+    command = [sys.executable, "-m", "benchmarks.market", "--impressions", "2000", "--advertisers", str(few), "--out"]
     done = subprocess.run([*command, str(tmp_path / "ads")], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and read_snapshot(tmp_path / "ads").manifest.rows == 2000, done.stderr
     again = subprocess.run([*command, str(tmp_path / "ads")], capture_output=True, text=True, check=False)
