@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 Alias = Literal["champion", "challenger", "previous"]
 KINDS = ("nlg", "vllm")
-PACKAGED_POLICY = "relate-en-1"  # what `relate up` serves in English; new weights get a new name
+PACKAGED_POLICY = "relate-en-2"  # what `relate up` serves in English; new weights get a new name
 
 
 @dataclass(frozen=True, kw_only=True)
