@@ -55,7 +55,10 @@ def base_of(model: str | Path, base: str | Path | None = None) -> str:
     settings = adapter_settings(Path(model))
     source = str(base or settings["base_model_name_or_path"]) if settings else str(model)
     if source == PACKAGED:
-        raise ConfigError("the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that folder")
+        raise ConfigError(
+            "the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that folder"
+            " (as --base where the policy is an adapter)"
+        )
     return source
 
 
