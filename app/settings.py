@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     policy_url: str = Field(default="", description="Base URL of a vLLM server for the packaged model; empty: `relate up` starts one.")
     policy_model: str = Field(default=PACKAGED_POLICY, description="The model name that server answers to.")
     policy_concurrency: int = Field(default=16, ge=1, le=1024, description="Upstream calls at once for each policy endpoint.")
-    # a live request waits for its own deadline, not for this: it bounds writing ahead, whose calls take half a minute on a slow core
+    # a live request waits for its own deadline: this bounds writing ahead, where a call took half a minute on a core without bfloat16
     policy_timeout_s: float = Field(default=120.0, gt=0, le=600, description="An upstream call that takes longer is given up.")
 
     pool: bool = Field(default=True, description="Keep what was written and serve it again; off only to measure the miss path.")

@@ -26,7 +26,7 @@ IDLE_S = 2.0  # how long an idle worker waits before it looks again; a new prefi
 ENOUGH = 2  # approved texts after which a brief counts as written; the pool grows further while it serves
 _LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # the item stays, and is tried again
 ROUNDS = 6  # upstream calls for one brief before it is given up
-SAMPLES = 4  # drawn in each: twice what is enough, since on CPU a text costs what it costs, in any batch
+SAMPLES = 4  # drawn in each: twice what is enough: on CPU a batch costs what its texts cost
 
 
 class Prefilling:

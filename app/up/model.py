@@ -68,9 +68,7 @@ def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping
 
 
 def cpu_dtype(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """bfloat16 where the processor has instructions for it, and half the memory; else float32: without them bfloat16 takes eight times as
-    long.
-    """
+    """bfloat16, half the memory, where the processor has instructions for it; else float32, there eight times as fast."""
     words = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
     return "bfloat16" if words & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
 
