@@ -18,6 +18,19 @@ from abtest.stats import (
 )
 
 __all__ = [
-    "FunnelSums", "Lift", "SampleRatio", "UnitSums", "always_valid_lift", "assign", "attribute", "benjamini_hochberg", "bucket", "holm",
-    "minimum_detectable_lift", "ratio_lift", "report", "required_units", "sample_ratio",
-]  # fmt: skip
+    "FunnelSums",
+    "Lift",
+    "SampleRatio",
+    "UnitSums",
+    "always_valid_lift",
+    "assign",
+    "attribute",
+    "benjamini_hochberg",
+    "bucket",
+    "holm",
+    "minimum_detectable_lift",
+    "ratio_lift",
+    "report",
+    "required_units",
+    "sample_ratio",
+]

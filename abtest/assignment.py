@@ -1,7 +1,8 @@
 """Which arm a unit sees: two hashes, no state, the same answer live and in an audit years later.
 
-A unit is covered when its bucket under the layer's salt lies in the experiment's range, so experiments of one layer exclude each other
-and widening the range moves nobody. Its arm follows from its bucket under the experiment's own salt, so it is independent of coverage.
+A unit is covered when its bucket under the layer's salt lies in the experiment's range, so experiments of one layer
+exclude each other and widening the range moves nobody. Its arm follows from its bucket under the experiment's own salt,
+so it is independent of coverage.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ BUCKETS = 10_000
 
 
 def bucket(salt: str, unit_id: str) -> int:
-    """The unit's bucket under a salt, uniform in [0, 10000): h · 10000 >> 64, h the first 8 bytes of SHA-256(`salt:unit_id`), big-endian.
+    """The unit's bucket under a salt, uniform in [0, 10000): h · 10000 >> 64, h the first 8 bytes of
+    SHA-256(`salt:unit_id`), big-endian.
 
     Raises ValueError for a salt with a colon: `a:b` with unit `c` would be `a` with unit `b:c`.
     """
     if ":" in salt:
-        raise ValueError(f"salt {salt!r} holds a colon, which separates salt from unit id: use letters, digits and dashes")
+        raise ValueError(
+            f"salt {salt!r} holds a colon, which separates salt from unit id: use letters, digits and dashes"
+        )
     digest = sha256(f"{salt}:{unit_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") * BUCKETS >> 64
 
@@ -37,7 +41,9 @@ class Arm:
         if not self.name:
             raise ValueError("an arm's name is empty: name it, such as control or relate")
         if not 0 <= self.weight <= BUCKETS:
-            raise ValueError(f"weight {self.weight} of arm {self.name!r} must lie in 0..{BUCKETS} (hundredths of a percent)")
+            raise ValueError(
+                f"weight {self.weight} of arm {self.name!r} must lie in 0..{BUCKETS} (hundredths of a percent)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +55,18 @@ class ExperimentPlan:
     low: int  # coverage: buckets [low, high) of the layer
     high: int
     arms: tuple[Arm, ...]
-    _bounds: tuple[int, ...] = field(init=False, repr=False, compare=False)  # cumulative weights: an arm owns the buckets below its bound
+    # cumulative weights: an arm owns the buckets below its bound
+    _bounds: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for salt in (self.layer_salt, self.salt):
             if not salt or ":" in salt:
                 raise ValueError(f"salt {salt!r} must be non-empty and hold no colon: use letters, digits and dashes")
         if self.layer_salt == self.salt:
-            raise ValueError(f"salt {self.salt!r} is the layer's salt too: coverage would decide the arm; give the phase a salt of its own")
+            raise ValueError(
+                f"salt {self.salt!r} is the layer's salt too: coverage would decide the arm; give the phase a salt of "
+                "its own"
+            )
         if not 0 <= self.low <= self.high <= BUCKETS:
             raise ValueError(f"range [{self.low}, {self.high}) must lie in [0, {BUCKETS}] with low <= high")
         names = [arm.name for arm in self.arms]

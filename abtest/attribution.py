@@ -1,4 +1,5 @@
-"""When a click and a conversion count. The report's totals and the reward model's labels both come from this definition.
+"""When a click and a conversion count. The report's totals and the reward model's labels both come from this
+definition.
 
 The fold takes the earliest time of each kind per token, so neither the order nor the repetition of events can matter.
 """
@@ -37,12 +38,15 @@ def attribute(events: Iterable[TokenEvent], window: timedelta) -> dict[str, Outc
     """The outcome of every token among the events.
 
     impression  the earliest; a token is at most one impression, one click, one conversion
-    clicked     an impression exists and click < impression + window. There is no lower bound: the clocks of ad systems are skewed against
+    clicked     an impression exists and click < impression + window. There is no lower bound: the clocks of ad systems
+        are skewed against
                 each other, and a counted conversion, whose click precedes it, must imply a counted click
     converted   an impression exists, click <= conversion, and impression <= conversion < impression + window
     """
     if window <= timedelta(0):
-        raise ValueError(f"window {window} must be positive: a conversion counts when impression <= conversion < impression + window")
+        raise ValueError(
+            f"window {window} must be positive: a conversion counts when impression <= conversion < impression + window"
+        )
     earliest: dict[str, dict[EventKind, datetime]] = {}
     flagged: set[str] = set()
     for event in events:
@@ -54,16 +58,26 @@ def attribute(events: Iterable[TokenEvent], window: timedelta) -> dict[str, Outc
 
 
 def _outcome(token: str, times: dict[EventKind, datetime], window: timedelta, invalid: bool) -> Outcome:
-    impression, click, conversion = (times.get(kind) for kind in (EventKind.IMPRESSION, EventKind.CLICK, EventKind.CONVERSION))
+    impression, click, conversion = (
+        times.get(kind) for kind in (EventKind.IMPRESSION, EventKind.CLICK, EventKind.CONVERSION)
+    )
     clicked = impression is not None and click is not None and click < impression + window
     in_window = impression is not None and conversion is not None and impression <= conversion < impression + window
     after_click = click is not None and conversion is not None and click <= conversion
     return Outcome(
-        token, impression, click, conversion, clicked,
-        converted=in_window and after_click, view_through=in_window and not after_click, invalid=invalid,
-    )  # fmt: skip
+        token,
+        impression,
+        click,
+        conversion,
+        clicked,
+        converted=in_window and after_click,
+        view_through=in_window and not after_click,
+        invalid=invalid,
+    )
 
 
 def mature(impression_at: datetime, window: timedelta, as_of: datetime) -> bool:
-    """True when everything that may count for the impression must have arrived:   impression + window + 24 h <= as_of."""
+    """True when everything that may count for the impression must have arrived:   impression + window + 24 h <=
+    as_of.
+    """
     return impression_at + window + LATENESS <= as_of

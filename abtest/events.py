@@ -1,4 +1,6 @@
-"""What an ad system reports: an impression, a click, a conversion. One definition for the request body, the table and the export file."""
+"""What an ad system reports: an impression, a click, a conversion. One definition for the request body, the table and
+the export file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from adtext.brief import Line
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)  # inside them every offset converts to UTC
+# inside them every offset converts to UTC
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _rfc3339(value: object) -> object:
@@ -49,17 +52,23 @@ class Source(IntEnum):
 
 
 class Event(BaseModel):
-    """One event as reported. `event_id` makes repeats harmless; the token stands for serving, unit, experiment, arm, text and policy."""
+    """One event as reported. `event_id` makes repeats harmless; the token stands for serving, unit, experiment, arm,
+    text and policy.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    event_id: Annotated[str, Field(pattern=r"^[\w.:-]+$", max_length=64, description="The sender's own id: a repeat is harmless.")]
+    event_id: Annotated[
+        str, Field(pattern=r"^[\w.:-]+$", max_length=64, description="The sender's own id: a repeat is harmless.")
+    ]
     kind: EventKind
     token: Annotated[str, Field(pattern=r"^[!-~]{1,400}$", description="The token that came with the served text.")]
     occurred_at: Annotated[Instant, Field(description="When it happened, RFC 3339 with offset; stored in UTC.")]
     value: Amount | None = None
     order_id: Note | None = None
-    invalid_reason: Annotated[Note, Field(description="Why the ad system holds it invalid: shown beside, never counted.")] | None = None
+    invalid_reason: (
+        Annotated[Note, Field(description="Why the ad system holds it invalid: shown beside, never counted.")] | None
+    ) = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +82,6 @@ class TokenEvent:
 
     def __post_init__(self) -> None:
         if self.occurred_at.tzinfo is None:
-            raise ValueError(f"occurred_at {self.occurred_at} of token {self.token!r} has no offset: attach UTC before attribution")
+            raise ValueError(
+                f"occurred_at {self.occurred_at} of token {self.token!r} has no offset: attach UTC before attribution"
+            )

@@ -9,13 +9,21 @@ from scipy.special import ndtr, ndtri
 
 
 def required_units(
-    baseline: float, lift: float, *, alpha: float = 0.05, power: float = 0.8, impressions_per_unit: float = 1.0, design_effect: float = 1.0
+    baseline: float,
+    lift: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    impressions_per_unit: float = 1.0,
+    design_effect: float = 1.0,
 ) -> int:
     """Units per arm that see a relative lift with the given power, two-sided, equal arms, to the nearest unit.
 
-    n = (z_{1-α/2}·√(2p(1-p)) + z_{power}·√(p(1-p) + q(1-q)))² / (q - p)² · design_effect / impressions_per_unit,   q = p·(1 + lift)
-    baseline p is a rate per impression; the null variance is the baseline's, as in Evan Miller's calculator (20 %, +5 points: 1,030).
-    impressions_per_unit is Σx/n and design_effect `UnitSums.design_effect`, both from past data; 1 and 1 when a unit is one trial.
+    n = (z_{1-α/2}·√(2p(1-p)) + z_{power}·√(p(1-p) + q(1-q)))² / (q - p)² · design_effect / impressions_per_unit,   q =
+        p·(1 + lift)
+    baseline p is a rate per impression; the null variance is the baseline's, as in Evan Miller's calculator (20 %, +5
+    points: 1,030). impressions_per_unit is Σx/n and design_effect `UnitSums.design_effect`, both from past data; 1 and
+    1 when a unit is one trial.
     """
     _check(baseline, alpha, impressions_per_unit, design_effect)
     _check_power(power, alpha)
@@ -27,9 +35,17 @@ def required_units(
 
 
 def achieved_power(
-    baseline: float, lift: float, units: int, *, alpha: float = 0.05, impressions_per_unit: float = 1.0, design_effect: float = 1.0
+    baseline: float,
+    lift: float,
+    units: int,
+    *,
+    alpha: float = 0.05,
+    impressions_per_unit: float = 1.0,
+    design_effect: float = 1.0,
 ) -> float:
-    """The power that `units` per arm have for a relative lift: `required_units` solved for power (the far tail is left out)."""
+    """The power that `units` per arm have for a relative lift: `required_units` solved for power (the far tail is left
+    out).
+    """
     _check(baseline, alpha, impressions_per_unit, design_effect)
     if not units > 0:
         raise ValueError(f"units {units} must be positive, per arm")
@@ -41,9 +57,17 @@ def achieved_power(
 
 
 def minimum_detectable_lift(
-    baseline: float, units: int, *, alpha: float = 0.05, power: float = 0.8, impressions_per_unit: float = 1.0, design_effect: float = 1.0
+    baseline: float,
+    units: int,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    impressions_per_unit: float = 1.0,
+    design_effect: float = 1.0,
 ) -> float | None:
-    """The smallest positive relative lift that `units` per arm see with the given power; None when not even a rate of 1 would be seen."""
+    """The smallest positive relative lift that `units` per arm see with the given power; None when not even a rate of 1
+    would be seen.
+    """
     _check_power(power, alpha)
 
     def shortfall(lift: float) -> float:
@@ -81,4 +105,6 @@ def _check(baseline: float, alpha: float, impressions_per_unit: float, design_ef
 
 def _check_power(power: float, alpha: float) -> None:
     if not alpha < power < 1:
-        raise ValueError(f"power {power} must lie in (alpha, 1), such as 0.8: less than alpha is reached without any units")
+        raise ValueError(
+            f"power {power} must lie in (alpha, 1), such as 0.8: less than alpha is reached without any units"
+        )

@@ -70,7 +70,9 @@ class ArmAnswer(BaseModel):
     immature_impressions: int = Field(description="Too young to be judged: shown beside, never counted.")
     immature_clicks: int
     immature_conversions: int
-    invalid_impressions: int = Field(description="Left out by the valid view: bots, prefetches, too fast clicks, and what was reported so.")
+    invalid_impressions: int = Field(
+        description="Left out by the valid view: bots, prefetches, too fast clicks, and what was reported so."
+    )
     units_in_two_arms: int
 
 
@@ -145,10 +147,13 @@ class ArmGuardrails(BaseModel):
     """What must not get worse while CTCVR gets better."""
 
     arm: str
-    compliance_rate: float | None = Field(description="Share of the policy's raw candidates that pass, before any filter (eq. 11).")
+    compliance_rate: float | None = Field(
+        description="Share of the policy's raw candidates that pass, before any filter (eq. 11)."
+    )
     compliance: list[RulesCompliance]
     served_violations: int = Field(
-        description="Impressions of texts in which a reviewer or later rules found a violation; the only good value is 0."
+        description="Impressions of texts in which a reviewer or later rules found a violation; the only good value "
+        "is 0."
     )
     diversity: float | None = Field(description="Of the policy's latest texts (eq. 12).")
     requests: int
@@ -175,7 +180,9 @@ class MethodAnswer(BaseModel):
     range: tuple[int, int]
     salt: str
     formulas: list[str]
-    sums: dict[str, dict[str, float]] = Field(description="FunnelSums by arm: all that the statistics were computed from.")
+    sums: dict[str, dict[str, float]] = Field(
+        description="FunnelSums by arm: all that the statistics were computed from."
+    )
 
 
 class Report(BaseModel):
@@ -223,8 +230,12 @@ class Report(BaseModel):
             f"<td>{'–' if one.lift.p_value is None else format(one.lift.p_value, '.3g')}</td></tr>"
             for one in self.metrics
         )
-        banners = "".join(f"<p><strong>{escape(banner.sentence)}</strong></p>" for banner in self.banners if banner.level != "note")
-        return f"{banners}<p>{escape(self.headline)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        banners = "".join(
+            f"<p><strong>{escape(banner.sentence)}</strong></p>" for banner in self.banners if banner.level != "note"
+        )
+        return (
+            f"{banners}<p>{escape(self.headline)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
 
 
 class BreakdownRow(BaseModel):
@@ -235,7 +246,9 @@ class BreakdownRow(BaseModel):
     control: Rate
     treatment: Rate
     lift: LiftAnswer
-    adjusted_p: float | None = Field(description="Benjamini–Hochberg's over all rows: under 0.05, at most 5 % of the marks are false.")
+    adjusted_p: float | None = Field(
+        description="Benjamini–Hochberg's over all rows: under 0.05, at most 5 % of the marks are false."
+    )
     marked: bool
 
 
@@ -264,7 +277,8 @@ def report(
 ) -> Report:
     """Fetch an experiment's report.
 
-    key: one with scope `report`. as_of: with an offset; absent: now. Raises ValueError with the service's own sentence when it refuses.
+    key: one with scope `report`. as_of: with an offset; absent: now. Raises ValueError with the service's own sentence
+    when it refuses.
     """
     import httpx
 
@@ -292,9 +306,26 @@ def _row(report: Report, one: MetricAnswer) -> dict[str, Any]:
         for kind, lift in (("lift", one.lift), ("always_valid", one.always_valid))
         for name in ("value", "low", "high", "p_value", "z", "method", "note")
     }
-    identity = {"experiment": report.experiment, "phase": report.phase, "view": report.view, "as_of": report.method.as_of}
-    adjusted = {"adjusted_p": one.adjusted_p, "adjusted_always_valid_p": one.adjusted_always_valid_p, "evidence": one.evidence}
-    return {**identity, "control": report.arms[0].arm, "arm": one.arm, "metric": one.metric, **sides, **lifts, **adjusted}
+    identity = {
+        "experiment": report.experiment,
+        "phase": report.phase,
+        "view": report.view,
+        "as_of": report.method.as_of,
+    }
+    adjusted = {
+        "adjusted_p": one.adjusted_p,
+        "adjusted_always_valid_p": one.adjusted_always_valid_p,
+        "evidence": one.evidence,
+    }
+    return {
+        **identity,
+        "control": report.arms[0].arm,
+        "arm": one.arm,
+        "metric": one.metric,
+        **sides,
+        **lifts,
+        **adjusted,
+    }
 
 
 def _rate(rate: Rate) -> str:

@@ -1,4 +1,6 @@
-"""The statistics of a report, on sums. Lifts (`lift`, `sequential`) and planning (`planning`) have their own files, handed on here."""
+"""The statistics of a report, on sums. Lifts (`lift`, `sequential`) and planning (`planning`) have their own files,
+handed on here.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,27 @@ from abtest.sequential import always_valid_lift
 from abtest.sums import FunnelSums, UnitSums, funnel_sums
 
 __all__ = [
-    "Evidence", "FunnelSplit", "FunnelSums", "Lift", "NonInferiority", "SampleRatio", "UnitSums",
-    "achieved_power", "always_valid_lift", "benjamini_hochberg", "days_to_go", "evidence", "funnel_split", "funnel_sums", "holm",
-    "minimum_detectable_lift", "non_inferiority", "ratio_lift", "required_units", "sample_ratio",
-]  # fmt: skip
+    "Evidence",
+    "FunnelSplit",
+    "FunnelSums",
+    "Lift",
+    "NonInferiority",
+    "SampleRatio",
+    "UnitSums",
+    "achieved_power",
+    "always_valid_lift",
+    "benjamini_hochberg",
+    "days_to_go",
+    "evidence",
+    "funnel_split",
+    "funnel_sums",
+    "holm",
+    "minimum_detectable_lift",
+    "non_inferiority",
+    "ratio_lift",
+    "required_units",
+    "sample_ratio",
+]
 
 SAMPLE_RATIO_ALARM = 0.001  # p: assignment is a hash, so a smaller p means lost units, not bad luck
 
@@ -30,14 +49,21 @@ class FunnelSplit:
     ctr: Lift
     cvr: Lift
     ctcvr: Lift
-    covariance: float | None  # of the two log changes: Var ln CTCVR = Var ln CTR + Var ln CVR + 2 · covariance; None without conversions
+    # of the two log changes: Var ln CTCVR = Var ln CTR + Var ln CVR + 2 · covariance; None without conversions
+    covariance: float | None
 
 
 def funnel_split(treatment: FunnelSums, control: FunnelSums, *, confidence: float = 0.95) -> FunnelSplit:
-    """The three lifts with intervals on the log scale, where they add, and the covariance of the two parts (arms are independent)."""
+    """The three lifts with intervals on the log scale, where they add, and the covariance of the two parts (arms are
+    independent).
+    """
     ctr, cvr, ctcvr = (
         ratio_lift(mine, theirs, confidence=confidence, method="log")
-        for mine, theirs in ((treatment.ctr, control.ctr), (treatment.cvr, control.cvr), (treatment.ctcvr, control.ctcvr))
+        for mine, theirs in (
+            (treatment.ctr, control.ctr),
+            (treatment.cvr, control.cvr),
+            (treatment.ctcvr, control.ctcvr),
+        )
     )
     c_t, c_c = treatment.log_covariance, control.log_covariance
     return FunnelSplit(ctr, cvr, ctcvr, None if c_t is None or c_c is None else c_t + c_c)
@@ -54,12 +80,17 @@ class SampleRatio:
 
 
 def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> SampleRatio:
-    """Pearson's χ² = Σ (O - E)²/E of the units per arm against the configured weights, alarm at p < 0.001    Fabijan et al., KDD 2019.
+    """Pearson's χ² = Σ (O - E)²/E of the units per arm against the configured weights, alarm at p < 0.001    Fabijan
+        et
+        al., KDD 2019.
 
-    Weights need not sum to one. An arm of weight zero expects nobody: it takes no part in χ² and alarms by itself when it has units.
+    Weights need not sum to one. An arm of weight zero expects nobody: it takes no part in χ² and alarms by itself when
+    it has units.
     """
     if len(counts) != len(weights):
-        raise ValueError(f"counts has {len(counts)} arms and weights has {len(weights)}: give one of each per arm, in one order")
+        raise ValueError(
+            f"counts has {len(counts)} arms and weights has {len(weights)}: give one of each per arm, in one order"
+        )
     for name, numbers in (("counts", counts), ("weights", weights)):
         if bad := [number for number in numbers if not 0 <= number < float("inf")]:
             raise ValueError(f"{name} holds {bad[0]}: each must be finite, 0 or more")
@@ -70,13 +101,16 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> SampleRatio
     if len(live) < 2 or not units:
         why = "no units yet" if len(live) >= 2 else f"{len(live)} arm(s) of positive weight: there is no ratio to check"
         return SampleRatio(None, bool(unexpected), unexpected, note or why)
-    chi_square = sum((count - units * weight / weight_sum) ** 2 / (units * weight / weight_sum) for count, weight in live)
+    chi_square = sum(
+        (count - units * weight / weight_sum) ** 2 / (units * weight / weight_sum) for count, weight in live
+    )
     p_value = float(chdtrc(len(live) - 1, chi_square))
     return SampleRatio(p_value, p_value < SAMPLE_RATIO_ALARM or bool(unexpected), unexpected, note)
 
 
 def holm(ps: Sequence[float]) -> tuple[float, ...]:
-    """Holm's adjusted p-values in the order given: at most alpha below alpha is one false verdict among all arms    Scand. J. Stat. 1979.
+    """Holm's adjusted p-values in the order given: at most alpha below alpha is one false verdict among all arms
+        Scand. J. Stat. 1979.
 
     p̃_(k) = max over j <= k of min(1, (m - j + 1) · p_(j))
     """
@@ -86,7 +120,8 @@ def holm(ps: Sequence[float]) -> tuple[float, ...]:
 
 
 def benjamini_hochberg(ps: Sequence[float]) -> tuple[float, ...]:
-    """Benjamini–Hochberg adjusted p-values in the order given: marks on breakdowns, at most alpha of them false on average    JRSS B 1995.
+    """Benjamini–Hochberg adjusted p-values in the order given: marks on breakdowns, at most alpha of them false on
+        average    JRSS B 1995.
 
     p̃_(k) = min over j >= k of min(1, m/j · p_(j))
     """
@@ -119,12 +154,13 @@ class NonInferiority:
 def non_inferiority(
     treatment: UnitSums, control: UnitSums, *, margin: float, lower_is_better: bool = False, alpha: float = 0.025
 ) -> NonInferiority:
-    """Test that R_T is worse than R_C by less than a relative margin: z = (R_T - θ·R_C) / √(v_T + θ²·v_C), θ = 1 - margin.
+    """Test that R_T is worse than R_C by less than a relative margin: z = (R_T - θ·R_C) / √(v_T + θ²·v_C), θ = 1 -
+    margin.
 
     Where lower is better (latency), θ = 1 + margin and z has the other sign.
 
-    Passed when the one-sided p is under alpha, which is when Fieller's (1 - 2·alpha) interval lies on the right side of the margin.
-    Not passed is not "worse": it may only be unknown yet; the lift and its interval stand beside.
+    Passed when the one-sided p is under alpha, which is when Fieller's (1 - 2·alpha) interval lies on the right side
+    of the margin. Not passed is not "worse": it may only be unknown yet; the lift and its interval stand beside.
     """
     if not 0 < margin < 1:
         raise ValueError(f"margin {margin} must lie in (0, 1): 0.02 allows two percent worse")

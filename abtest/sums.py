@@ -1,7 +1,7 @@
 """Sufficient statistics: all that a comparison needs to know of millions of units, and all that leaves the warehouse.
 
-The unit is what was randomised. Sums over disjoint sets of units add; sums over the days of one unit do not, because a unit that returns is
-still one unit (adding daily second moments gives 22.5 % false alarms where 5 % was promised).
+The unit is what was randomised. Sums over disjoint sets of units add; sums over the days of one unit do not, because a
+unit that returns is still one unit (adding daily second moments gives 22.5 % false alarms where 5 % was promised).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class _Sums:
     def _check(self, first: tuple[str, ...], second: Mapping[str, tuple[str, str]]) -> None:
         """Raise ValueError, by argument, for sums that no units can have.
 
-        first: names of the sums Σx; second: name of Σxy → names of Σx and Σy. A second moment may be NaN: the source did not keep it.
+        first: names of the sums Σx; second: name of Σxy → names of Σx and Σy. A second moment may be NaN: the source
+        did not keep it.
         """
         value = {field.name: getattr(self, field.name) for field in fields(self)}
         if not 0 <= self.n < math.inf or self.n != int(self.n):
@@ -39,25 +40,35 @@ class _Sums:
         for name in (*first, *second):
             missing_allowed = name in second and math.isnan(value[name])
             if not missing_allowed and not 0 <= value[name] < math.inf:
-                raise ValueError(f"{name} {value[name]} must be a finite sum, 0 or more: counts and amounts are never negative")
+                raise ValueError(
+                    f"{name} {value[name]} must be a finite sum, 0 or more: counts and amounts are never negative"
+                )
         for name, (x, y) in second.items():
             if self.n == 0 and (value[name] or value[x] or value[y]):
-                raise ValueError(f"{name} {value[name]}, {x} {value[x]} and {y} {value[y]} must be 0: there are no units (n is 0)")
+                raise ValueError(
+                    f"{name} {value[name]}, {x} {value[x]} and {y} {value[y]} must be 0: there are no units (n is 0)"
+                )
             if x == y and self.n * value[name] < value[x] ** 2 * (1 - _ROUNDING):
                 raise ValueError(
-                    f"{name} {value[name]} is impossible: at least {x}²/n = {value[x] ** 2 / self.n:.6g} (squares of each unit, summed)"
+                    f"{name} {value[name]} is impossible: at least {x}²/n = {value[x] ** 2 / self.n:.6g} (squares of "
+                    "each unit, summed)"
                 )
         square = {x: name for name, (x, y) in second.items() if x == y}
         for name, (x, y) in second.items():
             if value[name] ** 2 > value[square[x]] * value[square[y]] * (1 + _ROUNDING):
-                raise ValueError(f"{name} {value[name]} is impossible: its square is at most {square[x]} · {square[y]} (Cauchy–Schwarz)")
+                raise ValueError(
+                    f"{name} {value[name]} is impossible: its square is at most {square[x]} · {square[y]} "
+                    "(Cauchy–Schwarz)"
+                )
 
 
 @dataclass(frozen=True, slots=True)
 class UnitSums(_Sums):
-    """One arm's sums over its units, for a ratio R = Σy / Σx: x is what could have happened (impressions), y what did (conversions).
+    """One arm's sums over its units, for a ratio R = Σy / Σx: x is what could have happened (impressions), y what did
+    (conversions).
 
-    With x = 1 for every unit, R is a mean per unit. A second moment that the source did not keep is NaN: R is known, its variance is not.
+    With x = 1 for every unit, R is a mean per unit. A second moment that the source did not keep is NaN: R is known,
+    its variance is not.
     """
 
     sum_x: float
@@ -68,8 +79,9 @@ class UnitSums(_Sums):
 
     def __post_init__(self) -> None:
         self._check(
-            ("sum_x", "sum_y"), {"sum_xx": ("sum_x", "sum_x"), "sum_yy": ("sum_y", "sum_y"), "sum_xy": ("sum_x", "sum_y")}
-        )  # fmt: skip
+            ("sum_x", "sum_y"),
+            {"sum_xx": ("sum_x", "sum_x"), "sum_yy": ("sum_y", "sum_y"), "sum_xy": ("sum_x", "sum_y")},
+        )
 
     @property
     def ratio(self) -> float | None:
@@ -93,14 +105,18 @@ class UnitSums(_Sums):
 
     @property
     def effective_conversions(self) -> float:
-        """R²/v: how many independent conversions would give this precision. Σy where no spread was seen; 0 where v is unknown."""
+        """R²/v: how many independent conversions would give this precision. Σy where no spread was seen; 0 where v is
+        unknown.
+        """
         if not self.ratio or self.ratio_variance is None:
             return 0.0
         return self.ratio**2 / self.ratio_variance if self.ratio_variance else self.sum_y
 
     @property
     def design_effect(self) -> float | None:
-        """v / (R(1-R)/Σx): how much less precise than as many independent trials. None where either is unknown or R is not in (0, 1)."""
+        """v / (R(1-R)/Σx): how much less precise than as many independent trials. None where either is unknown or R is
+        not in (0, 1).
+        """
         if self.ratio_variance is None or not self.ratio or self.ratio >= 1:
             return None
         return self.ratio_variance * self.sum_x / (self.ratio * (1 - self.ratio))
@@ -108,7 +124,9 @@ class UnitSums(_Sums):
 
 @dataclass(frozen=True, slots=True)
 class FunnelSums(_Sums):
-    """One arm's sums over its units with at least one counted impression: i impressions, c counted clicks, v counted conversions."""
+    """One arm's sums over its units with at least one counted impression: i impressions, c counted clicks, v counted
+    conversions.
+    """
 
     impressions: float
     clicks: float
@@ -123,8 +141,16 @@ class FunnelSums(_Sums):
     def __post_init__(self) -> None:
         i, c, v = names = ("impressions", "clicks", "conversions")
         self._check(
-            names, {"sum_ii": (i, i), "sum_cc": (c, c), "sum_vv": (v, v), "sum_ic": (i, c), "sum_iv": (i, v), "sum_cv": (c, v)}
-        )  # fmt: skip
+            names,
+            {
+                "sum_ii": (i, i),
+                "sum_cc": (c, c),
+                "sum_vv": (v, v),
+                "sum_ic": (i, c),
+                "sum_iv": (i, v),
+                "sum_cv": (c, v),
+            },
+        )
 
     @property
     def ctr(self) -> UnitSums:
@@ -143,7 +169,8 @@ class FunnelSums(_Sums):
 
     @property
     def log_covariance(self) -> float | None:
-        """Cov(ln CTR, ln CVR) = Σ(c - CTR·i)(v - CVR·c) / ((n-1)·n·ī·c̄·CTR·CVR), so that Var ln CTCVR = Var ln CTR + Var ln CVR + 2 Cov.
+        """Cov(ln CTR, ln CVR) = Σ(c - CTR·i)(v - CVR·c) / ((n-1)·n·ī·c̄·CTR·CVR), so that Var ln CTCVR = Var ln CTR +
+        Var ln CVR + 2 Cov.
 
         None without conversions, or with fewer than two units.
         """
@@ -155,7 +182,8 @@ class FunnelSums(_Sums):
 
 
 def funnel_sums(arm: Any, impressions: Any, clicks: Any, conversions: Any) -> dict[str, FunnelSums]:
-    """The sums of every arm, from one row per unit: columns as Arrow or numpy arrays of one length, in any order of rows.
+    """The sums of every arm, from one row per unit: columns as Arrow or numpy arrays of one length, in any order of
+    rows.
 
     One pass: a batch's Gram matrix of [1, i, c, v] holds n, the sums and the second moments at once.
     Raises ValueError for a column with nulls, whose units would silently be lost.
@@ -163,7 +191,10 @@ def funnel_sums(arm: Any, impressions: Any, clicks: Any, conversions: Any) -> di
     table = pa.table({"arm": arm, "impressions": impressions, "clicks": clicks, "conversions": conversions})
     for name in table.column_names:
         if nulls := table[name].null_count:
-            raise ValueError(f"column {name} holds {nulls} nulls: fill in 0 for what did not happen, and leave out units without an arm")
+            raise ValueError(
+                f"column {name} holds {nulls} nulls: fill in 0 for what did not happen, and leave out units without "
+                "an arm"
+            )
     grams: dict[str, np.ndarray[Any, Any]] = {}
     for batch in table.to_batches(max_chunksize=BATCH):
         columns = np.ones((4, batch.num_rows))
@@ -175,7 +206,12 @@ def funnel_sums(arm: Any, impressions: Any, clicks: Any, conversions: Any) -> di
             units = np.compress(codes == code, columns, axis=1)  # twice as fast as a boolean index
             grams[name] = grams.get(name, 0) + units @ units.T
     return {
-        name: FunnelSums(int(g[0, 0]), *g[0, 1:].tolist(), *g.diagonal()[1:].tolist(), *(float(g[at]) for at in ((1, 2), (1, 3), (2, 3))))
+        name: FunnelSums(
+            int(g[0, 0]),
+            *g[0, 1:].tolist(),
+            *g.diagonal()[1:].tolist(),
+            *(float(g[at]) for at in ((1, 2), (1, 3), (2, 3))),
+        )
         for name, g in grams.items()
         if g[0, 0]
     }

@@ -1,7 +1,7 @@
 """What may be said of two arms, in words. Never "no effect": an interval that holds zero holds other changes too.
 
-While an experiment runs and has not reached its planned units, it may be looked at every day, so the always-valid test decides; afterwards
-the fixed one does. Several treatments share one promise: the p-values that decide are Holm's.
+While an experiment runs and has not reached its planned units, it may be looked at every day, so the always-valid test
+decides; afterwards the fixed one does. Several treatments share one promise: the p-values that decide are Holm's.
 """
 
 from __future__ import annotations
@@ -15,14 +15,25 @@ from abtest.sequential import always_valid_lift
 from abtest.stats import holm
 from abtest.sums import UnitSums
 
-Status = Literal["better", "worse", "leaning_better", "leaning_worse", "no_clear_difference", "too_early", "nothing_to_compare", "withheld"]
+Status = Literal[
+    "better",
+    "worse",
+    "leaning_better",
+    "leaning_worse",
+    "no_clear_difference",
+    "too_early",
+    "nothing_to_compare",
+    "withheld",
+]
 
 ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One treatment against control on one metric: the interval to read, the one to read daily, and how far the data carries."""
+    """One treatment against control on one metric: the interval to read, the one to read daily, and how far the data
+    carries.
+    """
 
     shown: Lift  # Fieller's; the exact method's under 10 effective conversions in an arm
     always_valid: Lift
@@ -45,9 +56,15 @@ def compare_arms(treatments: Sequence[UnitSums], control: UnitSums, *, planned_u
         ratio_lift(treatment, control, confidence=1 - ALPHA, method="exact" if level == "counts" else "fieller")
         for treatment, level in zip(treatments, levels, strict=True)
     ]
-    always_valid = [always_valid_lift(treatment, control, planned_units=planned_units, alpha=ALPHA) for treatment in treatments]
-    adjusted, adjusted_always_valid = (adjust([lift.p_value for lift in lifts], holm) for lifts in (shown, always_valid))
-    return [Comparison(*parts) for parts in zip(shown, always_valid, levels, adjusted, adjusted_always_valid, strict=True)]
+    always_valid = [
+        always_valid_lift(treatment, control, planned_units=planned_units, alpha=ALPHA) for treatment in treatments
+    ]
+    adjusted, adjusted_always_valid = (
+        adjust([lift.p_value for lift in lifts], holm) for lifts in (shown, always_valid)
+    )
+    return [
+        Comparison(*parts) for parts in zip(shown, always_valid, levels, adjusted, adjusted_always_valid, strict=True)
+    ]
 
 
 def adjust(ps: Sequence[float | None], method: Callable[[Sequence[float]], Sequence[float]]) -> list[float | None]:
@@ -59,7 +76,8 @@ def adjust(ps: Sequence[float | None], method: Callable[[Sequence[float]], Seque
 def verdict(comparison: Comparison, *, name: str, final: bool, alarm: bool) -> Verdict:
     """What to say of a treatment called `name`.
 
-    final: the planned units were reached or the experiment was stopped; alarm: units did not fall into the arms as configured.
+    final: the planned units were reached or the experiment was stopped; alarm: units did not fall into the arms as
+    configured.
     """
     decided_by: Literal["fixed", "always_valid"] = "fixed" if final else "always_valid"
     if alarm:
@@ -71,14 +89,20 @@ def verdict(comparison: Comparison, *, name: str, final: bool, alarm: bool) -> V
     if comparison.evidence == "counts":
         sentence = f"Too early to say: under {COUNTS_BELOW} effective conversions in an arm. The exact interval: {interval(shown)}."
         return Verdict("too_early", sentence, decided_by)
-    tag = f" Few conversions (under {TAGGED_BELOW} effective in an arm): read with care." if comparison.evidence == "tagged" else ""
+    tag = (
+        f" Few conversions (under {TAGGED_BELOW} effective in an arm): read with care."
+        if comparison.evidence == "tagged"
+        else ""
+    )
     fixed_p, daily_p = comparison.adjusted_p, comparison.adjusted_always_valid_p
     lift, p = (shown, fixed_p) if final else (comparison.always_valid, daily_p)
     assert shown.value is not None  # both arms have conversions
     up = shown.value > 0
     change = f"CTCVR {percent(shown.value)} ({interval(lift)})"
     if p is not None and p < ALPHA:
-        return Verdict("better" if up else "worse", f"{name} is {'better' if up else 'worse'}: {change}.{tag}", decided_by)
+        return Verdict(
+            "better" if up else "worse", f"{name} is {'better' if up else 'worse'}: {change}.{tag}", decided_by
+        )
     if fixed_p is not None and fixed_p < ALPHA:
         sentence = f"{name} leans {'better' if up else 'worse'}, not safe to stop on yet: {change}.{tag}"
         return Verdict("leaning_better" if up else "leaning_worse", sentence, decided_by)

@@ -1,6 +1,7 @@
 """Numbers as claims: digits, Chinese numerals and English number words → value, unit, place.
 
-Compared by value: 1,000 = 1000 = １０００; 50 % = fifty percent = 百分之五十 = 五折 (half off); 3万元 = ¥30,000; 30-day = 30 days = 30天.
+Compared by value: 1,000 = 1000 = １０００; 50 % = fifty percent = 百分之五十 = 五折 (half off); 3万元 = ¥30,000; 30-day = 30 days =
+30天.
 """
 
 from __future__ import annotations
@@ -63,15 +64,57 @@ _UNITS = {
 }
 _PERCENT = ("%", "percent", "per cent", "个百分点", "パーセント")
 _SCALES = {"k": 1000, "thousand": 1000, "million": 10**6, "billion": 10**9, "千": 1000, "万": 10**4, "亿": 10**8}
-_ENGLISH = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11}
-_ENGLISH |= {"twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80}
+_ENGLISH = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+}
+_ENGLISH |= {
+    "twelve": 12,
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+}
 _ENGLISH |= {"ninety": 90, "hundred": 100, "thousand": 1000}
 _HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2}
 _HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
 
 # Names of kinds of things: their digits count nothing.
 _NAMES = frozenset(
-    ["2d", "3d", "4d", "4k", "8k", "4g", "5g", "b2b", "b2c", "mp3", "mp4", "h5", "a3", "a4", "a5", "1v1", "4x4", "4wd", "o2o"]
+    [
+        "2d",
+        "3d",
+        "4d",
+        "4k",
+        "8k",
+        "4g",
+        "5g",
+        "b2b",
+        "b2c",
+        "mp3",
+        "mp4",
+        "h5",
+        "a3",
+        "a4",
+        "a5",
+        "1v1",
+        "4x4",
+        "4wd",
+        "o2o",
+    ]
 )
 
 _CURRENCY_OF = {word: sign for sign, words in _CURRENCIES.items() for word in words.split()}
@@ -85,8 +128,11 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 _SCALE_AND_UNIT = rf"(?:[ -]?(?P<scale>{_any_of(_SCALES)}))?(?:[ -]?(?P<unit>{_any_of([*_UNIT_OF, *_CURRENCY_OF, *_PERCENT, '折'])}))?"
-# What may stand before the digits. Matched backwards from them: a pattern that begins with digits is many times faster to search for.
-_BEFORE = re.compile(rf"(?:(?P<percent>百分之)|(?:(?P<sign>{_any_of(_CURRENCIES)}|(?<![a-z])(?:usd|eur|gbp|cny|rmb|jpy|hkd|twd)) ?))$")
+# What may stand before the digits. Matched backwards from them: a pattern that begins with digits is many times faster
+# to search for.
+_BEFORE = re.compile(
+    rf"(?:(?P<percent>百分之)|(?:(?P<sign>{_any_of(_CURRENCIES)}|(?<![a-z])(?:usd|eur|gbp|cny|rmb|jpy|hkd|twd)) ?))$"
+)
 _LONGEST_BEFORE = 5  # characters
 _HAN = "".join([*_HAN_DIGITS, *_HAN_SCALES])
 _IN_DIGITS = re.compile(rf"(?P<value>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?){_SCALE_AND_UNIT}")
@@ -97,7 +143,9 @@ _ANY_HAN = re.compile(f"[{_HAN}]")
 
 
 def amounts(folded: str, *, every: bool) -> Iterator[Amount]:
-    """The amounts of a folded text. `every`: also number words that count nothing (一 in 一起), which a text may use freely."""
+    """The amounts of a folded text. `every`: also number words that count nothing (一 in 一起), which a text may use
+    freely.
+    """
     if _ANY_DIGIT.search(folded):
         for match in _IN_DIGITS.finditer(folded):
             if every or _token_around(folded, *match.span("value")) not in _NAMES:

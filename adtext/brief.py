@@ -1,7 +1,7 @@
 """What goes into a generation and what comes out: the brief an ad system sends, and the ad text it gets back.
 
-Both are the request and response bodies of the API *and* the values that every other package passes around: one definition, validated once.
-All of a brief is untrusted: it is data for the prompt and the checks, never an instruction.
+Both are the request and response bodies of the API *and* the values that every other package passes around: one
+definition, validated once. All of a brief is untrusted: it is data for the prompt and the checks, never an instruction.
 """
 
 from __future__ import annotations
@@ -18,17 +18,22 @@ Industry = Literal[
     "apparel", "automotive", "beauty", "education", "electronics", "finance", "food", "games", "health", "home",
     "jobs", "legal", "local_services", "real_estate", "software", "travel", "other",
 ]  # fmt: skip
-REGULATED: frozenset[str] = frozenset({"finance", "health", "legal"})  # PRC Advertising Law art. 16-18, 25, 28; FTC health and money claims
+# PRC Advertising Law art. 16-18, 25, 28; FTC health and money claims
+REGULATED: frozenset[str] = frozenset({"finance", "health", "legal"})
 
 MAX_LANDING_PAGE = 20_000  # code points: about 3,000 English words, more than any landing page a prompt can use
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _BREAK = re.compile(r"[\t\n\r]")
 
 
 def _printable(value: str) -> str:
     if bad := _CONTROL.search(value):
-        raise ValueError(f"holds the control character U+{ord(bad.group()):04X} at position {bad.start()}: send printable text only")
+        raise ValueError(
+            f"holds the control character U+{ord(bad.group()):04X} at position {bad.start()}: send printable text only"
+        )
     return value
 
 
@@ -50,7 +55,9 @@ class AdText(BaseModel):
 
     title: Annotated[Text, Field(max_length=400, description="The headline.")]
     description: Annotated[Text, Field(max_length=800, description="The line under the headline.")]
-    description_2: Annotated[Text, Field(max_length=800)] | None = Field(default=None, description="The second line, where there are two.")
+    description_2: Annotated[Text, Field(max_length=800)] | None = Field(
+        default=None, description="The second line, where there are two."
+    )
 
     def fields(self) -> Iterator[tuple[str, str]]:
         """(name, value) of every field that is present, in reading order."""
@@ -69,12 +76,16 @@ class Ad(BaseModel):
     advertiser: Annotated[Line, Field(min_length=1, max_length=80)]
     business: Annotated[Line, Field(max_length=200)] = Field(default="", description="What is sold, in a few words.")
     selling_points: tuple[Annotated[Line, Field(min_length=1, max_length=200)], ...] = Field(default=(), max_length=12)
-    landing_page: Annotated[Text, Field(max_length=MAX_LANDING_PAGE)] = Field(default="", description="The page's visible text, untrusted.")
+    landing_page: Annotated[Text, Field(max_length=MAX_LANDING_PAGE)] = Field(
+        default="", description="The page's visible text, untrusted."
+    )
     industry: Industry = "other"
     brands: tuple[Annotated[Line, Field(min_length=1, max_length=60)], ...] = Field(
         default=(), max_length=20, description="Brand, product and trademark names the advertiser may use."
     )
-    approved: tuple[AdText, ...] = Field(default=(), max_length=10, description="Texts the advertiser has approved: the fallback.")
+    approved: tuple[AdText, ...] = Field(
+        default=(), max_length=10, description="Texts the advertiser has approved: the fallback."
+    )
 
 
 class AdBrief(BaseModel):

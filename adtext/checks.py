@@ -1,7 +1,7 @@
 """The one definition of a compliant ad text: every reason why it may not be shown, with its place in the text.
 
-The live filter rejects on a finding, the reward charges the tokens that wrote it, evaluation counts its absence, and a reviewer
-sees it underlined.
+The live filter rejects on a finding, the reward charges the tokens that wrote it, evaluation counts its absence, and a
+reviewer sees it underlined.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Finding:
 
 
 def check(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Finding]:
-    """Every finding of a text written for `brief` on the platform `spec`, in reading order; of nested ones of one rule, the longest.
+    """Every finding of a text written for `brief` on the platform `spec`, in reading order; of nested ones of one rule,
+    the longest.
 
     Pure and fast: the brief's facts are read once and kept, the rest takes a fraction of a millisecond.
     """
@@ -86,7 +87,9 @@ def _length(name: str, value: str, limits: FieldSpec | None) -> Iterator[Finding
         yield _finding("too_short", name, value, everything, f"{length} of at least {limits.min} ({limits.mode})")
     if length > limits.max:
         fits = bisect_right(range(len(value) + 1), limits.max, key=lambda end: measure(value[:end], limits.mode)) - 1
-        yield _finding("too_long", name, value, Span(fits, len(value)), f"{length} of at most {limits.max} ({limits.mode})")
+        yield _finding(
+            "too_long", name, value, Span(fits, len(value)), f"{length} of at most {limits.max} ({limits.mode})"
+        )
 
 
 def _repeated(fields: Sequence[tuple[str, Views]]) -> Iterator[Finding]:
@@ -100,7 +103,9 @@ def _repeated(fields: Sequence[tuple[str, Views]]) -> Iterator[Finding]:
 
 
 def _not_japanese(fields: Sequence[tuple[str, Views]], brief: AdBrief) -> Iterator[Finding]:
-    """Chinese characters without any kana over a whole text are Chinese: a Japanese title may do without kana, a sentence cannot."""
+    """Chinese characters without any kana over a whole text are Chinese: a Japanese title may do without kana, a
+    sentence cannot.
+    """
     if brief.language != "ja":
         return
     written = "".join(view.raw for _, view in fields)
@@ -120,19 +125,29 @@ def _canaries(text: Views) -> Iterator[tuple[str, Span]]:
 
 
 def _risk(name: str, text: Views, hits: Sequence[Hit], known: Facts) -> Iterator[Finding]:
-    """Entries that nothing excuses: offers and brands that the brief does not name, claims outside the advertiser's own names."""
+    """Entries that nothing excuses: offers and brands that the brief does not name, claims outside the advertiser's own
+    names.
+    """
     if not hits:
         return
     own = list(_names_in(text, known))
     for entry, span in hits:
-        in_brief = entry.concept in known.concepts if RULES[entry.rule] == "grounding" else any(mark.holds(span) for mark in own)
+        in_brief = (
+            entry.concept in known.concepts
+            if RULES[entry.rule] == "grounding"
+            else any(mark.holds(span) for mark in own)
+        )
         if not in_brief:
-            yield Finding(entry.rule, name, span, text.raw[span.start : span.end], entry.severity, entry.reason, entry.source)
+            yield Finding(
+                entry.rule, name, span, text.raw[span.start : span.end], entry.severity, entry.reason, entry.source
+            )
 
 
 def _applies(hit: Hit, brief: AdBrief) -> bool:
     entry = hit.entry
-    return (not entry.languages or brief.language in entry.languages) and (not entry.industries or brief.ad.industry in entry.industries)
+    return (not entry.languages or brief.language in entry.languages) and (
+        not entry.industries or brief.ad.industry in entry.industries
+    )
 
 
 def _names_in(text: Views, known: Facts) -> Iterator[Span]:
@@ -173,7 +188,9 @@ _CODED = {
     "extra_field": _Words("the platform has no such field", _SPEC),
     "control_character": _Words("a control, line-break or invisible character", _TEMPLATE),
     "repeated_punctuation": _Words("repeated punctuation", f"{_GOOGLE}: punctuation and symbols"),
-    "too_many_exclamations": _Words("more exclamation marks than the platform accepts", f"{_GOOGLE}: punctuation and symbols"),
+    "too_many_exclamations": _Words(
+        "more exclamation marks than the platform accepts", f"{_GOOGLE}: punctuation and symbols"
+    ),
     "repeated_words": _Words("the same words again and again", f"{_GOOGLE}: repetition"),
     "repeated_field": _Words("says the same as a field before it", f"{_GOOGLE}: repetition"),
     "emoji": _Words("an emoji", f"{_GOOGLE}: punctuation and symbols"),

@@ -49,7 +49,9 @@ def editorial(text: Views, known: Facts, *, max_exclamations: int) -> Iterator[M
 
 
 def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
-    """Findings of one field that is not in the brief's language. Names and words of the brief itself are at home in any."""
+    """Findings of one field that is not in the brief's language. Names and words of the brief itself are at home in
+    any.
+    """
     spoken = locale[:2]
     if text.raw.isascii() and spoken == "en":
         return
@@ -64,8 +66,13 @@ def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
         for at, char in enumerate(text.raw):
             if char >= "\u3400" and not _in_japanese(char) and char not in known.own:
                 yield "wrong_language", Span(at, at + 1)
-    if spoken == "zh" and (locale == "zh-TW" or text.folded.text != text.raw):  # what folding left alone holds nothing traditional
-        changed = [at for at, char in enumerate(text.raw) if char >= "\u3400" and _other_script(char, locale) and char not in known.own]
+    # what folding left alone holds nothing traditional
+    if spoken == "zh" and (locale == "zh-TW" or text.folded.text != text.raw):
+        changed = [
+            at
+            for at, char in enumerate(text.raw)
+            if char >= "\u3400" and _other_script(char, locale) and char not in known.own
+        ]
         if len(changed) > 1:  # one alone may be a name
             yield "wrong_script", Span(changed[0], changed[-1] + 1)
 
@@ -94,7 +101,9 @@ _RAW_FORMS = [
     _Form(
         "markup",
         re.compile(r"[*_`\]#•>&<\\]|^\s*-"),
-        re.compile(r"\*\*|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]"),
+        re.compile(
+            r"\*\*|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]"
+        ),
     ),
     _Form(
         "label_left_over",
@@ -107,7 +116,9 @@ _RAW_FORMS = [
     _Form(
         "emoji",
         _NOT_ASCII,
-        regex.compile(r"(?V1)[[\p{Emoji_Presentation}\p{Extended_Pictographic}]--[©®™‼⁉〰〽㊗㊙★☆↔-↙↩↪]]|\p{Regional_Indicator}"),
+        regex.compile(
+            r"(?V1)[[\p{Emoji_Presentation}\p{Extended_Pictographic}]--[©®™‼⁉〰〽㊗㊙★☆↔-↙↩↪]]|\p{Regional_Indicator}"
+        ),
     ),
     _Form("gimmicky_symbol", _NOT_ASCII, re.compile(r"[★☆♥♡♪♫◆◇■□●◎▲△▼▽←-⇿✓✗✘‼⁉]+")),
     _Form("half_width_katakana", _NOT_ASCII, re.compile(r"[\uff66-\uff9f]+")),
@@ -124,7 +135,8 @@ _FOLDED_FORMS = [
         re.compile(
             r"(?<![0-9.,])(?:\+[0-9]{1,3}[ -]?)?(?:"
             r"1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}"  # China, mobile
-            r"|\(?0[0-9]{1,3}\)?[ -]?[0-9]{3,4}[ -]?[0-9]{4}|0[0-9]{3}-[0-9]{3}-[0-9]{3}"  # China, Japan, United Kingdom
+            # China, Japan, United Kingdom
+            r"|\(?0[0-9]{1,3}\)?[ -]?[0-9]{3,4}[ -]?[0-9]{4}|0[0-9]{3}-[0-9]{3}-[0-9]{3}"
             r"|[48]00[ -]?[0-9]{3,4}[ -]?[0-9]{3,4}"  # service numbers
             r"|(?:1[ -])?\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}|1[ -]8[0-9]{2}[ -][a-z]{4,8}"  # North America
             r")(?![0-9])"
@@ -137,7 +149,9 @@ _LATIN_UNIT = re.compile(r"[a-z0-9][a-z0-9.'’-]*")
 
 
 def _repeated_phrases(text: Views) -> Iterator[Match]:
-    """From the second time three words come in one order, or the fourth time two do: a weak model's loop, nothing a copywriter does."""
+    """From the second time three words come in one order, or the fourth time two do: a weak model's loop, nothing a
+    copywriter does.
+    """
     words = list(_LATIN_UNIT.finditer(text.folded.text))
     for length, allowed in ((3, 1), (2, 3)):
         seen: dict[tuple[str, ...], int] = {}
@@ -158,18 +172,66 @@ _SPELLED_OUT = re.compile(
 _TWO_CAPITALS = re.compile(r"[A-Z]{2}")
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}")
 _SHORT_WORDS = frozenset(
-    ["ACT", "ALL", "AND", "ANY", "BIG", "BUY", "CUT", "DAY", "FOR", "GET", "HOT", "LOW", "NEW", "NOW", "OFF", "ON", "ONE", "OUR"]
+    [
+        "ACT",
+        "ALL",
+        "AND",
+        "ANY",
+        "BIG",
+        "BUY",
+        "CUT",
+        "DAY",
+        "FOR",
+        "GET",
+        "HOT",
+        "LOW",
+        "NEW",
+        "NOW",
+        "OFF",
+        "ON",
+        "ONE",
+        "OUR",
+    ]
 )
 _SHORT_WORDS |= frozenset(
-    ["SEE", "THE", "TO", "TOP", "TRY", "UP", "WIN", "YES", "YOU", "IN", "IT", "IS", "AT", "BY", "GO", "DO", "MY", "NO", "OF", "OR"]
+    [
+        "SEE",
+        "THE",
+        "TO",
+        "TOP",
+        "TRY",
+        "UP",
+        "WIN",
+        "YES",
+        "YOU",
+        "IN",
+        "IT",
+        "IS",
+        "AT",
+        "BY",
+        "GO",
+        "DO",
+        "MY",
+        "NO",
+        "OF",
+        "OR",
+    ]
 )
-_ACRONYMS = frozenset(tomllib.loads(resources.files("adtext").joinpath("acronyms.toml").read_text(encoding="utf-8"))["words"])
+_ACRONYMS = frozenset(
+    tomllib.loads(resources.files("adtext").joinpath("acronyms.toml").read_text(encoding="utf-8"))["words"]
+)
 
 
 def _shouting(raw: str, known: Facts) -> Iterator[Match]:
-    """Words in capitals that are neither acronyms nor the advertiser's own spelling; two short ones in a row count like a long one."""
+    """Words in capitals that are neither acronyms nor the advertiser's own spelling; two short ones in a row count
+    like a long one.
+    """
     for match in _RUN_OF_CAPITALS.finditer(raw) if _TWO_CAPITALS.search(raw) else ():
-        loud = [word for word in _CAPITAL_WORD.findall(match.group()) if word not in _ACRONYMS and word not in known.capitals]
+        loud = [
+            word
+            for word in _CAPITAL_WORD.findall(match.group())
+            if word not in _ACRONYMS and word not in known.capitals
+        ]
         if any(len(word) > 3 for word in loud) or sum(word in _SHORT_WORDS for word in loud) > 1:
             yield "shouting", Span(*match.span())
     for match in _SPELLED_OUT.finditer(raw):
@@ -179,9 +241,12 @@ def _shouting(raw: str, known: Facts) -> Iterator[Match]:
 
 # ---- languages
 
-_FOREIGN = {  # letters that the language does not write; one Greek letter (α, µ) and a decorative の are common property
+# letters that the language does not write; one Greek letter (α, µ) and a decorative の are common property
+_FOREIGN = {
     "en": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}ªº]]+|\p{Greek}{2,}"),
-    "zh": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}|[\u3041-\u30ff]{2,}"),
+    "zh": regex.compile(
+        r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}|[\u3041-\u30ff]{2,}"
+    ),
     "ja": regex.compile(r"(?V1)[[\p{L}]--[\p{Latin}\p{Greek}\p{Han}\u3041-\u30ff\uff66-\uff9f]]+|\p{Greek}{2,}"),
 }
 _UNUSUAL = {  # a fast scan for what the patterns above look for

@@ -1,4 +1,6 @@
-"""The example briefs: real input for tests, benchmarks and the command line. `examples/README.md` describes the format."""
+"""The example briefs: real input for tests, benchmarks and the command line. `examples/README.md` describes the
+format.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,12 @@ def _example(line: str, place: str) -> Example:
         brief = data["brief"]
         if "landing_page_repeat" in data:  # a 50 kB page, stored as one paragraph
             ad = brief["ad"]
-            brief = {**brief, "ad": {**ad, "landing_page": "\n".join([ad["landing_page"]] * data["landing_page_repeat"])}}
+            brief = {
+                **brief,
+                "ad": {**ad, "landing_page": "\n".join([ad["landing_page"]] * data["landing_page_repeat"])},
+            }
         return Example(name=data["name"], platform=data["platform"], tags=frozenset(data["tags"]), brief_data=brief)
     except (ValueError, KeyError, TypeError) as error:
-        raise ExampleError(f"{place}: {error!r}: each line is one JSON object with name, platform, tags and brief") from error
+        raise ExampleError(
+            f"{place}: {error!r}: each line is one JSON object with name, platform, tags and brief"
+        ) from error

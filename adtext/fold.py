@@ -55,7 +55,9 @@ class View:
         """The view of the characters at these positions, spelled `text`."""
         if self.starts is None or self.ends is None:
             return View(text, positions, [position + 1 for position in positions])
-        return View(text, [self.starts[position] for position in positions], [self.ends[position] for position in positions])
+        return View(
+            text, [self.starts[position] for position in positions], [self.ends[position] for position in positions]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ _CLUSTER = regex.compile(rf"(?s:.)[{_JOINING}\p{{Cf}}\u3164\uffa0]*")
 
 
 def fold(text: str) -> View:
-    """The folded view: casefold(NFKC(text without invisible characters)) with every traditional character made simplified.
+    """The folded view: casefold(NFKC(text without invisible characters)) with every traditional character made
+    simplified.
 
     ASCII is lower-cased at once; text without joining characters goes through a table, one look-up a character;
     only the rest is cut into clusters.
@@ -143,19 +146,24 @@ def _t2s() -> OpenCC:
 
 @cache
 def _simplified(char: str) -> str:
-    """Character by character, without OpenCC's phrases: the map back stays one to one, and terms are folded the same way."""
+    """Character by character, without OpenCC's phrases: the map back stays one to one, and terms are folded the same
+    way.
+    """
     return str(_t2s().convert(char)) if char >= "\u3400" else char
 
 
 # ---- confusables (Latin letters only: a table that touched Chinese characters would corrupt them)
 
 _LOOK_ALIKES = str.maketrans(
-    # Cyrillic, then Greek, Armenian and phonetic letters that are drawn like a Latin one     Unicode UTS #39, confusables
+    # Cyrillic, then Greek, Armenian and phonetic letters that are drawn like a Latin one     Unicode UTS #39,
+    # confusables
     "авеѕіјкмнорсԛтухһԝьѵԁԍӏ" + "αβεικνορτυχωγηζ" + "օսոցհյ" + "ɑɡɩıƽʏᴄᴏᴠᴡᴢ",
     "abesijkmhopcqtyxhwbvdgl" + "abeikvoptuxwynz" + "ounghj" + "agiisycovwz",
 )  # fmt: skip
 _ACCENTED = {
-    code: base for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)) if (base := unicodedata.normalize("NFD", chr(code))[0]).isascii()
+    code: base
+    for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
+    if (base := unicodedata.normalize("NFD", chr(code))[0]).isascii()
 }
 _LATIN: dict[int, str | int] = {**_ACCENTED, **_LOOK_ALIKES}
 _ACCENT = re.compile(r"[\u0300-\u036f]")  # left over where NFKC knows no composed letter

@@ -1,8 +1,9 @@
-"""What a text states must stand in its brief: numbers, percentages, prices, quantities, contacts, offers and brand names.
+"""What a text states must stand in its brief: numbers, percentages, prices, quantities, contacts, offers and brand
+names.
 
-Both sides are read from the folded view and compared by value. A brief's facts are read once. The brief is untrusted, but a number in it is
-the advertiser's own: where it stands does not matter, unless its sentence makes a promise that no ad may make. "Reverses aging by 30 years"
-lets no text say 30 years, however it is put.
+Both sides are read from the folded view and compared by value. A brief's facts are read once. The brief is untrusted,
+but a number in it is the advertiser's own: where it stands does not matter, unless its sentence makes a promise that
+no ad may make. "Reverses aging by 30 years" lets no text say 30 years, however it is put.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Facts:
 
 @lru_cache(maxsize=_FACTS_KEPT)
 def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
-    """The facts of a brief, read once for all the texts written for it, and each of its strings once for all the briefs that hold it."""
+    """The facts of a brief, read once for all the texts written for it, and each of its strings once for all the
+    briefs that hold it.
+    """
     stated = [_stated(value, lexicon) for value in brief.facts()]
     found = {amount for one in stated for amount in one.amounts}
     ad = brief.ad
@@ -89,9 +92,17 @@ def promises_in(value: str, lexicon: Lexicon) -> tuple[Span, ...]:
     return _stated(value, lexicon).promises
 
 
-_PROMISES = frozenset({
-    "health_claim", "medical_claim", "financial_promise", "education_promise", "property_promise", "guaranteed_result", "false_urgency",
-})  # fmt: skip
+_PROMISES = frozenset(
+    {
+        "health_claim",
+        "medical_claim",
+        "financial_promise",
+        "education_promise",
+        "property_promise",
+        "guaranteed_result",
+        "false_urgency",
+    }
+)
 _BORDER = re.compile(r"(?<!\bno)[.!?](?=\s)|[。！？\n]", re.IGNORECASE)  # "No. 1" ends no sentence
 
 
@@ -112,13 +123,19 @@ def ungrounded(text: Views, known: Facts, judged: Sequence[Span]) -> Iterator[tu
 
     Numbers inside `judged` spans (24/7, No. 1, a phone number) belong to a finding of their own.
     """
-    contacts = [match.span() for match in _CONTACT.finditer(text.folded.text)] if _CONTACT_SIGN.search(text.folded.text) else []
+    contacts = (
+        [match.span() for match in _CONTACT.finditer(text.folded.text)]
+        if _CONTACT_SIGN.search(text.folded.text)
+        else []
+    )
     for start, end in contacts:
         if text.folded.text[start:end].rstrip("./") not in known.text:
             yield "ungrounded_contact", text.folded.raw_span(start, end)
     for amount in amounts(text.folded.text, every=False):
         span = text.folded.raw_span(amount.start, amount.end)
-        if any(start <= amount.start and amount.end <= end for start, end in contacts) or any(claim.holds(span) for claim in judged):
+        if any(start <= amount.start and amount.end <= end for start, end in contacts) or any(
+            claim.holds(span) for claim in judged
+        ):
             continue
         if not _is_known(amount, known):
             yield f"ungrounded_{'number' if amount.kind == 'quantity' else amount.kind}", span
@@ -131,7 +148,8 @@ def _is_known(amount: Amount, known: Facts) -> bool:
 
 
 _CAPITALS = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
-_LONE_CAPITALS = re.compile(r"(?<![A-Z] )(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])(?! [A-Z]{2})")  # a page that shouts is no model
+# a page that shouts is no model
+_LONE_CAPITALS = re.compile(r"(?<![A-Z] )(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])(?! [A-Z]{2})")
 
 # ---- contacts (phone numbers are a matter of format: no platform shows them in a text)
 

@@ -1,7 +1,9 @@
-"""Terms and patterns → spans of the raw text. One Aho-Corasick automaton per view, one pass each, however many entries there are.
+"""Terms and patterns → spans of the raw text. One Aho-Corasick automaton per view, one pass each, however many entries
+there are.
 
-A Latin term must begin and end at a word's border; a Chinese or Japanese one is found anywhere. In the squeezed view a hit counts only when
-what was squeezed out is a disguise (最 佳, f.r.e.e) and not the end of a clause between two innocent words.
+A Latin term must begin and end at a word's border; a Chinese or Japanese one is found anywhere. In the squeezed view a
+hit counts only when what was squeezed out is a disguise (最 佳, f.r.e.e) and not the end of a clause between two
+innocent words.
 """
 
 from __future__ import annotations
@@ -54,16 +56,28 @@ class Lexicon:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = tuple(entries)
-        terms = [_Row(fold(entry.term).text, number, False) for number, entry in enumerate(self.entries) if not entry.pattern]
-        contexts = [_Row(fold(context).text, number, True) for number, entry in enumerate(self.entries) for context in entry.excused_by]
+        terms = [
+            _Row(fold(entry.term).text, number, False) for number, entry in enumerate(self.entries) if not entry.pattern
+        ]
+        contexts = [
+            _Row(fold(context).text, number, True)
+            for number, entry in enumerate(self.entries)
+            for context in entry.excused_by
+        ]
         latin = [row for row in terms + contexts if _LATIN.search(row.spelling)]
         self._folded = _Automaton(terms + contexts)
-        self._squeezed = _Automaton([row._replace(spelling=squeeze(row.spelling)) for row in terms if _can_be_squeezed(row.spelling)])
+        self._squeezed = _Automaton(
+            [row._replace(spelling=squeeze(row.spelling)) for row in terms if _can_be_squeezed(row.spelling)]
+        )
         self._confusables = _Automaton([row._replace(spelling=views(row.spelling).confusables.text) for row in latin])
-        self._patterns = [(re.compile(entry.term), number) for number, entry in enumerate(self.entries) if entry.pattern]
+        self._patterns = [
+            (re.compile(entry.term), number) for number, entry in enumerate(self.entries) if entry.pattern
+        ]
 
     def find(self, text: Views) -> list[Hit]:
-        """Every entry that stands in the text, not excused by its context, in reading order; one hit for one entry and place."""
+        """Every entry that stands in the text, not excused by its context, in reading order; one hit for one entry and
+        place.
+        """
         hits: set[tuple[Span, int]] = set()
         excused: dict[int, list[Span]] = defaultdict(list)
         for row, span in self._search(text):
@@ -119,7 +133,8 @@ class _Automaton:
 _LATIN = re.compile(r"[a-z]")
 _CLAUSE_END = re.compile(r"[,.;:!?，。；：！？、…]")
 _PIECE = re.compile(r"[^\W_]+")
-_PLAIN = re.compile(r"[a-z' -]{4,}|[^\W\d_a-z]{2,}")  # words alone, or Chinese or Japanese alone: squeezed, they still say what they said
+# words alone, or Chinese or Japanese alone: squeezed, they still say what they said
+_PLAIN = re.compile(r"[a-z' -]{4,}|[^\W\d_a-z]{2,}")
 
 
 def _can_be_squeezed(spelling: str) -> bool:
@@ -140,8 +155,8 @@ def _at_word_borders(text: str, start: int, end: int) -> bool:
 def _is_disguise(raw: str, span: Span, term: str) -> bool:
     """True where the characters squeezed out of raw[span] only hide the term.
 
-    最 佳, f.r.e.e, click-here and 全,网,最,低,价 do. The end of a clause between two words (最, 佳; click. Here), and words that happen to
-    make up another (the rapist), do not.
+    最 佳, f.r.e.e, click-here and 全,网,最,低,价 do. The end of a clause between two words (最, 佳; click. Here), and words
+    that happen to make up another (the rapist), do not.
     """
     written = raw[span.start : span.end]
     if not _at_word_borders(raw, span.start, span.end):

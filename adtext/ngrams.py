@@ -1,7 +1,9 @@
-"""Which phrases a policy repeats from brief to brief, where they stand in a text, and how diverse its texts are.     (RELATE eq. 4, 5, 12)
+"""Which phrases a policy repeats from brief to brief, where they stand in a text, and how diverse its texts are.
+    (RELATE eq. 4, 5, 12)
 
-A unit is a folded word, or a single character of Chinese or Japanese; never a token id, which would differ between policies.
-An n-gram is n ∈ [2, 10] units in a row inside one field's value: labels and field borders are never part of one.
+A unit is a folded word, or a single character of Chinese or Japanese; never a token id, which would differ between
+policies. An n-gram is n ∈ [2, 10] units in a row inside one field's value: labels and field borders are never part of
+one.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ class FrequentNgrams:
 
     df(g) = number of the latest `window` distinct briefs with g in any of their texts.
     g enters at df ≥ 5 % of them and ≥ 3 briefs, and leaves below 3 %.
-    Entry and exit are settled when a hit is next asked for: a batch observed first and asked about afterwards counts as a whole.
-    A part of a frequent n-gram is as frequent as the whole, so the set is closed under taking parts: it is grown from the 2-grams up.
+    Entry and exit are settled when a hit is next asked for: a batch observed first and asked about afterwards counts as
+    a whole. A part of a frequent n-gram is as frequent as the whole, so the set is closed under taking parts: it is
+    grown from the 2-grams up.
     """
 
     def __init__(self, window: int = WINDOW) -> None:
@@ -56,7 +59,9 @@ class FrequentNgrams:
         self._settled = True
 
     def observe(self, brief: AdBrief, texts: Iterable[AdText]) -> None:
-        """Count these texts as the brief's latest; they replace those it had, and the oldest brief beyond the window is forgotten."""
+        """Count these texts as the brief's latest; they replace those it had, and the oldest brief beyond the window is
+        forgotten.
+        """
         key = _key(brief)
         self._window.pop(key, None)
         self._window[key] = frozenset(units(value) for text in texts for _, value in text.fields())
@@ -67,8 +72,8 @@ class FrequentNgrams:
     def hits(self, text: AdText, brief: AdBrief | None = None) -> list[tuple[str, Span]]:
         """(field, span in the raw value) of every longest run of units inside high-frequency n-grams, in reading order.
 
-        Exempt are n-grams wholly inside the brief's query, a bidword, or a brand or advertiser name, and numbers that stand in the brief:
-        they repeat because they must. Without a brief nothing is exempt.
+        Exempt are n-grams wholly inside the brief's query, a bidword, or a brand or advertiser name, and numbers that
+        stand in the brief: they repeat because they must. Without a brief nothing is exempt.
         """
         return [
             (field, span)
@@ -122,7 +127,13 @@ class FrequentNgrams:
     def _settle(self) -> None:
         pairs = self._kept({pair for words in fields for pair in pairwise(words)} for fields in self._window.values())
         longer = self._kept(
-            {gram for words in fields for stretch in _stretches(words, pairs) for n in range(3, MAX_N + 1) for gram in _ngrams(stretch, n)}
+            {
+                gram
+                for words in fields
+                for stretch in _stretches(words, pairs)
+                for n in range(3, MAX_N + 1)
+                for gram in _ngrams(stretch, n)
+            }
             for fields in self._window.values()
         )
         self._frequent = pairs | longer
@@ -142,8 +153,9 @@ class FrequentNgrams:
 def diversity(texts: Sequence[AdText], frequent: FrequentNgrams, briefs: Sequence[AdBrief] = ()) -> float:
     """Diversity = 1/N Σ_i (1 − share of text i's units inside high-frequency n-grams), in [0, 1].     (RELATE eq. 12)
 
-    `frequent` has observed the policy's own evaluated texts. `briefs` are those the texts were written for, one each, for the exemptions
-    (see `FrequentNgrams.hits`); left out, nothing is exempt. ValueError without a text, or where the two differ in number.
+    `frequent` has observed the policy's own evaluated texts. `briefs` are those the texts were written for, one each,
+    for the exemptions (see `FrequentNgrams.hits`); left out, nothing is exempt. ValueError without a text, or where the
+    two differ in number.
     """
     if not texts:
         raise ValueError("the diversity of 0 texts is not defined: give at least one")
@@ -204,7 +216,9 @@ def _ngrams(words: Ngram, n: int) -> Iterator[Ngram]:
 
 
 def _stretches(words: Ngram, pairs: set[Ngram]) -> Iterator[Ngram]:
-    """The longest runs of at least three units in which every 2-gram is one of these: all longer frequent n-grams lie inside them."""
+    """The longest runs of at least three units in which every 2-gram is one of these: all longer frequent n-grams lie
+    inside them.
+    """
     start = 0
     for end in range(1, len(words) + 1):
         if end == len(words) or words[end - 1 : end + 1] not in pairs:
@@ -250,4 +264,6 @@ def _numbers(brief: AdBrief) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def _brief_ngrams(brief: AdBrief) -> frozenset[Ngram]:
-    return frozenset(gram for fact in brief.facts() for gram in _ngrams(tuple(_UNIT.findall(_folded(fact).text)), COPY_N))
+    return frozenset(
+        gram for fact in brief.facts() for gram in _ngrams(tuple(_UNIT.findall(_folded(fact).text)), COPY_N)
+    )

@@ -1,6 +1,7 @@
 """The rules in force: every rule's name and kind, and the packs of terms, versioned together.
 
-A pack is a TOML file in `packs/`, one law or policy each; an advertiser's own lists are a further folder of the same form:
+A pack is a TOML file in `packs/`, one law or policy each; an advertiser's own lists are a further folder of the same
+form:
 
     source = "Advertising Law of the PRC (2021), art. 9 (3)"      # a group may name its own
     [[group]]
@@ -9,7 +10,8 @@ A pack is a TOML file in `packs/`, one law or policy each; an advertiser's own l
     reason = "..."                         # what a reviewer reads
     languages = ["zh"]                     # absent: every language;  industries likewise
     category = "superlative"
-    terms = ["最佳", ["free trial", "免费试用"]]     # an inner list is one concept: any of its wordings in the brief grounds the others
+    terms = ["最佳", ["free trial", "免费试用"]]     # an inner list is one concept: any of its wordings in the brief grounds
+        the others
     patterns = ['最.{1,3}的']               # regular expressions over the folded text
     excused_by = ["最近"]                   # wordings in which a term is no claim
 """
@@ -84,9 +86,30 @@ RULES: Mapping[str, Kind] = MappingProxyType(
     }
 )
 
-_GROUP_KEYS = {"rule", "severity", "reason", "source", "languages", "industries", "category", "terms", "patterns", "excused_by"}
+_GROUP_KEYS = {
+    "rule",
+    "severity",
+    "reason",
+    "source",
+    "languages",
+    "industries",
+    "category",
+    "terms",
+    "patterns",
+    "excused_by",
+}
 _LANGUAGES = {"en", "zh", "ja"}
-_CODE = ("acronyms.toml", "amounts.py", "checks.py", "editorial.py", "fold.py", "grounding.py", "lexicon.py", "rules.py", "spec.py")
+_CODE = (
+    "acronyms.toml",
+    "amounts.py",
+    "checks.py",
+    "editorial.py",
+    "fold.py",
+    "grounding.py",
+    "lexicon.py",
+    "rules.py",
+    "spec.py",
+)
 
 
 class PackError(ValueError):
@@ -97,7 +120,8 @@ class PackError(ValueError):
 class Rules:
     """What `check` applies. Two with the same version give the same findings."""
 
-    version: str  # short hash of the packs and of the code that reads them: a text that passed another version must be checked again
+    # short hash of the packs and of the code that reads them: a text that passed another version must be checked again
+    version: str
     lexicon: Lexicon
 
 

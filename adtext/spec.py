@@ -1,4 +1,6 @@
-"""How long each field of an ad text may be, per platform, in the platform's own counting. One data file per platform in `specs/`."""
+"""How long each field of an ad text may be, per platform, in the platform's own counting. One data file per platform in
+`specs/`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ from typing import Literal, get_args
 Mode = Literal["width", "gbk_bytes", "codepoints"]
 MODES: tuple[str, ...] = get_args(Mode)
 SPECS: tuple[str, ...] = tuple(
-    sorted(file.name.removesuffix(".toml") for file in resources.files("adtext").joinpath("specs").iterdir() if file.name.endswith(".toml"))
+    sorted(
+        file.name.removesuffix(".toml")
+        for file in resources.files("adtext").joinpath("specs").iterdir()
+        if file.name.endswith(".toml")
+    )
 )
 
 _ALL_WIDE = re.compile(r"[\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff，。！？、：；（）《》「」『』【】　]*")
@@ -41,7 +47,9 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class TextSpec:
-    """What one platform accepts. `version` is a short hash of the data file, so that a text's provenance can say what it was held to."""
+    """What one platform accepts. `version` is a short hash of the data file, so that a text's provenance can say what
+    it was held to.
+    """
 
     name: str
     version: str
@@ -57,13 +65,16 @@ def load_spec(name: str) -> TextSpec:
     content = resources.files("adtext").joinpath("specs", f"{name}.toml").read_bytes()
     table = tomllib.loads(content.decode())
     fields = {key: FieldSpec(**limits) for key, limits in table["fields"].items()}
-    return TextSpec(name=name, version=sha256(content).hexdigest()[:8], source=table["source"], fields=MappingProxyType(fields))
+    return TextSpec(
+        name=name, version=sha256(content).hexdigest()[:8], source=table["source"], fields=MappingProxyType(fields)
+    )
 
 
 def measure(text: str, mode: Mode) -> int:
     """Length of the raw text in a platform's units.
 
-    width       East Asian wide and full-width characters count 2, combining marks and all else 1       UAX #11; Google Ads "double-width"
+    width       East Asian wide and full-width characters count 2, combining marks and all else 1       UAX #11; Google
+        Ads "double-width"
     gbk_bytes   bytes in GBK; a character outside it counts 4, as in GB18030, so that every text has a length
     codepoints  Unicode code points
     """

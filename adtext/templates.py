@@ -1,4 +1,5 @@
-"""Ad texts without a model: titles from bidwords and names, descriptions from whole selling points. Instant, in any locale, never invents.
+"""Ad texts without a model: titles from bidwords and names, descriptions from whole selling points. Instant, in any
+locale, never invents.
 
 Only what the advertiser wrote is filled in, never the query, which is a stranger's text.
 """
@@ -25,7 +26,8 @@ def compose(brief: AdBrief, spec: TextSpec, seed: int) -> Iterator[AdText]:
     titles = [title for title in _titles(brief) if _fits(title, spec.fields["title"])]
     descriptions = list(_descriptions(brief.ad, brief.language, spec.fields["description"]))
     pairs = list(islice(product(descriptions, titles), _MOST))
-    pairs.sort(key=lambda pair: titles.index(pair[1]) + descriptions.index(pair[0]))  # diagonal: neighbours differ in both fields
+    # diagonal: neighbours differ in both fields
+    pairs.sort(key=lambda pair: titles.index(pair[1]) + descriptions.index(pair[0]))
     start = seed % len(pairs) if pairs else 0
     for description, title in pairs[start:] + pairs[:start]:
         yield AdText(title=title, description=description)
@@ -42,14 +44,21 @@ def _titles(brief: AdBrief) -> Iterator[str]:
 
 
 def _title_case(words: str) -> str:
-    return " ".join(word if any(letter.isupper() for letter in word) else word[:1].upper() + word[1:] for word in words.split())
+    return " ".join(
+        word if any(letter.isupper() for letter in word) else word[:1].upper() + word[1:] for word in words.split()
+    )
 
 
 def _descriptions(ad: Ad, language: str, limits: FieldSpec) -> Iterator[str]:
     """Two selling points, one, or the business with one: whole sentences only, never cut in the middle."""
     between, end = _JOIN[language]
     points = [point.rstrip(" .。！!") for point in ad.selling_points]
-    combinations = [*permutations(points, 2), *((ad.business, point) for point in points), *((point,) for point in points), (ad.business,)]
+    combinations = [
+        *permutations(points, 2),
+        *((ad.business, point) for point in points),
+        *((point,) for point in points),
+        (ad.business,),
+    ]
     for parts in combinations:
         line = between.join(part for part in parts if part) + end
         if all(parts) and _fits(line, limits):

@@ -1,6 +1,8 @@
-"""The edge of the service: request ids, limits on bodies and on requests at once, headers, metrics, the access log, and what nobody caught.
+"""The edge of the service: request ids, limits on bodies and on requests at once, headers, metrics, the access log,
+and what nobody caught.
 
-One plain ASGI function. Per request it costs a scan of the headers, one closure over `send`, one histogram and one log line.
+One plain ASGI function. Per request it costs a scan of the headers, one closure over `send`, one histogram and one log
+line.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ _PAGE_HEADERS = (
     # 'unsafe-inline' for styles only: Plotly writes style attributes. Scripts come from this server's files alone.
     (
         b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; "
+        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        b"font-src 'self'; "
         b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (b"x-frame-options", b"DENY"),
@@ -43,7 +46,9 @@ _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
-    """Wrap the application. Added with `add_middleware`, so it stands outside the exception handlers and sees what none of them caught."""
+    """Wrap the application. Added with `add_middleware`, so it stands outside the exception handlers and sees what
+    none of them caught.
+    """
     observers: dict[tuple[str, int], Callable[[float], None]] = {}
     inflight = 0
 
@@ -69,7 +74,9 @@ def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
         inflight += 1
         try:
             if inflight > settings.max_inflight and path not in _ALWAYS_ANSWERED:
-                await _refuse(503, "overload", "too many requests at once: try again in a second", scope, receive, answer)
+                await _refuse(
+                    503, "overload", "too many requests at once: try again in a second", scope, receive, answer
+                )
             elif length is None or length > limit:
                 await _refuse(*_bad_length(length, limit), scope, receive, answer)
             else:
@@ -91,7 +98,9 @@ def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
 
 
 def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, int | None, bool]:
-    """The request id (the caller's if it is one, else a new one), the declared length (None: no number), whether the body is chunked."""
+    """The request id (the caller's if it is one, else a new one), the declared length (None: no number), whether the
+    body is chunked.
+    """
     request_id, length, chunked = b"", b"0", False
     for name, value in headers:
         if name == b"content-length":
@@ -105,7 +114,9 @@ def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, int | None, 
 
 
 def _dressed(headers: Any, request_id: str, path: str) -> list[tuple[bytes, bytes]]:
-    """The answer's headers with the request id, and with what its kind needs: pages their policy, everything else no store."""
+    """The answer's headers with the request id, and with what its kind needs: pages their policy, everything else no
+    store.
+    """
     dressed = [*headers, (b"x-request-id", request_id.encode("ascii")), _NOSNIFF]
     cached = page = False
     for name, value in headers:
@@ -127,7 +138,9 @@ def _bad_length(length: int | None, limit: int) -> tuple[int, str, str]:
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
-    """`receive` for a body of undeclared length: past the limit it raises, and whoever reads the body passes that on."""
+    """`receive` for a body of undeclared length: past the limit it raises, and whoever reads the body passes that
+    on.
+    """
     read = 0
 
     async def counting() -> Message:
@@ -147,13 +160,22 @@ async def _refuse(status: int, rule: str, detail: str, scope: Scope, receive: Re
 
 
 async def _failed(error: Exception, scope: Scope, receive: Receive, answer: Send, *, begun: bool) -> None:
-    """What no handler caught: the database away is 503, anything else is ours, 500. An answer that has begun can only be cut short."""
+    """What no handler caught: the database away is 503, anything else is ours, 500. An answer that has begun can only
+    be cut short.
+    """
     if isinstance(error, Unavailable):
         log.warning("database not reachable", extra={"request_id": scope["request_id"], "error": type(error).__name__})
-        response = _problem(503, "database_unavailable", "the database is not reachable: nothing was changed, try again in a second", scope)
+        response = _problem(
+            503,
+            "database_unavailable",
+            "the database is not reachable: nothing was changed, try again in a second",
+            scope,
+        )
     else:
         log.error("unhandled exception", exc_info=error, extra={"request_id": scope["request_id"]})
-        response = _problem(500, "internal_error", "this is a fault of the service: report it with the request id", scope)
+        response = _problem(
+            500, "internal_error", "this is a fault of the service: report it with the request id", scope
+        )
     if begun:
         raise error
     await response(scope, receive, answer)

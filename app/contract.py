@@ -9,8 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adtext.brief import AdBrief, Line
 
-Platform = Literal["google_rsa", "baidu_search", "generic"]  # adtext.spec.SPECS, spelt out so that OpenAPI and a refusal can name them
-UnitId = Annotated[Line, Field(min_length=1, max_length=128, description="Who sees the ad: the randomised unit. Stored only as an HMAC.")]
+# adtext.spec.SPECS, spelt out so that OpenAPI and a refusal can name them
+Platform = Literal["google_rsa", "baidu_search", "generic"]
+UnitId = Annotated[
+    Line,
+    Field(min_length=1, max_length=128, description="Who sees the ad: the randomised unit. Stored only as an HMAC."),
+]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
@@ -22,9 +26,13 @@ class GenerateRequest(BaseModel):
     unit_id: UnitId
     n: Annotated[int, Field(ge=1, le=8, description="Texts wanted; fewer come where fewer are allowed.")] = 1
     deadline_ms: Annotated[int, Field(ge=10, le=60_000, description="When the answer must leave.")] = 200
-    experiment: Slug | None = Field(default=None, description="Absent: the running experiment of the layer that covers the unit.")
+    experiment: Slug | None = Field(
+        default=None, description="Absent: the running experiment of the layer that covers the unit."
+    )
     layer: Slug = "default"
-    seen: tuple[UUID, ...] = Field(default=(), max_length=64, description="Texts this unit has seen lately: others come first.")
+    seen: tuple[UUID, ...] = Field(
+        default=(), max_length=64, description="Texts this unit has seen lately: others come first."
+    )
 
 
 class ServedText(BaseModel):

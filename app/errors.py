@@ -1,4 +1,6 @@
-"""Errors as RFC 9457 problem documents: every answer that refuses names the field, the value, the rule and the way out."""
+"""Errors as RFC 9457 problem documents: every answer that refuses names the field, the value, the rule and the way
+out.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
-_HTTP_RULES = {303: "sign_in_first", 400: "unreadable_body", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_HTTP_RULES = {
+    303: "sign_in_first",
+    400: "unreadable_body",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
 _SHOWN = 80  # code points of a refused value that are sent back
 
 
@@ -71,7 +79,12 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     document = ProblemDocument(
-        title=rule.replace("_", " "), status=status, detail=detail, rule=rule, request_id=request_id, errors=errors or []
+        title=rule.replace("_", " "),
+        status=status,
+        detail=detail,
+        rule=rule,
+        request_id=request_id,
+        errors=errors or [],
     )
     return JSONResponse(document.model_dump(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -84,7 +97,12 @@ def _request_id(request: Request) -> str | None:
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return problem_response(
-        error.status, error.rule, error.detail, request_id=_request_id(request), errors=error.errors, headers=error.headers
+        error.status,
+        error.rule,
+        error.detail,
+        request_id=_request_id(request),
+        errors=error.errors,
+        headers=error.headers,
     )
 
 
@@ -92,19 +110,25 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [field_problem(item) for item in error.errors()[:20]]
     first = problems[0]
-    return problem_response(422, "invalid_request", f"{first.field}: {first.detail}", request_id=_request_id(request), errors=problems)
+    return problem_response(
+        422, "invalid_request", f"{first.field}: {first.detail}", request_id=_request_id(request), errors=problems
+    )
 
 
 def field_problem(item: Mapping[str, Any]) -> FieldProblem:
     location = [str(part) for part in item["loc"] if part not in ("body", "query", "path")]
     message = str(item["msg"]).removeprefix("Value error, ")
-    return FieldProblem(field=".".join(location) or "body", value=_shown(item.get("input")), rule=str(item["type"]), detail=message)
+    return FieldProblem(
+        field=".".join(location) or "body", value=_shown(item.get("input")), rule=str(item["type"]), detail=message
+    )
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     rule = _HTTP_RULES.get(error.status_code, "http_error")
-    return problem_response(error.status_code, rule, str(error.detail), request_id=_request_id(request), headers=error.headers)
+    return problem_response(
+        error.status_code, rule, str(error.detail), request_id=_request_id(request), headers=error.headers
+    )
 
 
 _DOCUMENTED = {
@@ -124,7 +148,9 @@ _ANYWHERE = (400, 401, 403, 413, 422, 429, 503)  # what the edge, the key check 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route: the problems any route may answer, and these."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    return {status: {"description": _DOCUMENTED[status], "content": content} for status in sorted({*_ANYWHERE, *statuses})}
+    return {
+        status: {"description": _DOCUMENTED[status], "content": content} for status in sorted({*_ANYWHERE, *statuses})
+    }
 
 
 def install(app: FastAPI) -> None:
@@ -135,7 +161,9 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = describe()
-        _, problem = models_json_schema([(ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}")
+        _, problem = models_json_schema(
+            [(ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}"
+        )
         document.setdefault("components", {}).setdefault("schemas", {}).update(problem["$defs"])
         return document
 

@@ -1,7 +1,8 @@
 """What this replica holds in memory, kept true: LISTEN/NOTIFY wakes it, a poll backs that up.
 
-Two topics: `registry` (keys, experiments, policies, aliases) is swapped whole; `rules` names the version in force. A replica that could
-not confirm for two seconds that it checks by the rules in force says so (`confirmed`), and serves the fallback only.
+Two topics: `registry` (keys, experiments, policies, aliases) is swapped whole; `rules` names the version in force. A
+replica that could not confirm for two seconds that it checks by the rules in force says so (`confirmed`), and serves
+the fallback only.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Live:
     async def refresh(self) -> None:
         """Read the revisions; reload what moved."""
         async with self._reading, self._database.begin() as connection:
-            rows = {row.topic: row for row in await connection.execute(select(Revision.topic, Revision.number, Revision.value))}
+            rows = {
+                row.topic: row
+                for row in await connection.execute(select(Revision.topic, Revision.number, Revision.value))
+            }
             if "registry" in rows and rows["registry"].number != self.registry.number:
                 self.registry = await load_registry(connection)
         in_force = rows["rules"].value if "rules" in rows else ""
@@ -88,12 +92,16 @@ class Live:
         url = self._settings.listen_url or self._settings.database_url
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+                async with await psycopg.AsyncConnection.connect(
+                    url.replace("+psycopg", "", 1), autocommit=True
+                ) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self._heads.clear()  # whatever was announced while nobody listened
                     self._poll.wake()
                     async for notice in connection.notifies():
                         self._hear(notice.payload)
             except psycopg.Error as error:
-                log.warning("lost the LISTEN connection; polling goes on", extra={"error": str(error).partition("\n")[0]})
+                log.warning(
+                    "lost the LISTEN connection; polling goes on", extra={"error": str(error).partition("\n")[0]}
+                )
             await asyncio.sleep(RECONNECT_S)

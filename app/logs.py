@@ -1,7 +1,8 @@
 """Logs as JSON lines on stderr: what happened and where, never what was in a request.
 
-Nothing of a request's content may reach a log: no query, landing page, key, token or unit id. Two rules see to that here: an access line
-names the route's template, not the path; a traceback is written as types and places, since an exception's message may quote what was sent.
+Nothing of a request's content may reach a log: no query, landing page, key, token or unit id. Two rules see to that
+here: an access line names the route's template, not the path; a traceback is written as types and places, since an
+exception's message may quote what was sent.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _FLUSH_S = 0.2
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time, level, logger, message, whatever `extra` gave, and the traceback without messages."""
+    """One JSON object a record: time, level, logger, message, whatever `extra` gave, and the traceback without
+    messages.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -48,7 +51,9 @@ def _places(error: BaseException) -> Iterator[str]:
 
 
 class AccessLog:
-    """One line a request, written in batches: a logging record would cost more than everything else the edge of the service does."""
+    """One line a request, written in batches: a logging record would cost more than everything else the edge of the
+    service does.
+    """
 
     def __init__(self) -> None:
         self._stream: TextIO | None = None
@@ -80,11 +85,14 @@ access = AccessLog()
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send every logger of this process to one stream (stderr) as JSON lines. Called once, by whatever starts the process."""
+    """Send every logger of this process to one stream (stderr) as JSON lines. Called once, by whatever starts the
+    process.
+    """
     chosen = stream or sys.stderr
     handler = logging.StreamHandler(chosen)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "alembic", "uvicorn.access"):  # httpx and uvicorn write whole addresses, queries included
+    # httpx and uvicorn write whole addresses, queries included
+    for chatty in ("httpx", "httpcore", "alembic", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     access.open(chosen if level in ("debug", "info") else None)

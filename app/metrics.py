@@ -7,8 +7,14 @@ from prometheus_client import Counter, Gauge, Histogram
 SERVED = Counter("relate_texts_served_total", "Texts handed out, by where they came from.", ["source"])
 EMPTY = Counter("relate_empty_answers_total", "Answers to /generate without a text, by reason.", ["reason"])
 REFILLS = Counter("relate_refills_total", "Refills of a pool key, by outcome.", ["outcome"])
-CANDIDATES = Counter("relate_candidates_total", "Raw candidates before any filter (eq. 11), by policy and verdict.", ["policy", "verdict"])
-SERVINGS_LOST = Counter("relate_servings_lost_total", "Serving rows dropped because the log was full or its database away for too long.")
+CANDIDATES = Counter(
+    "relate_candidates_total",
+    "Raw candidates before any filter (eq. 11), by policy and verdict.",
+    ["policy", "verdict"],
+)
+SERVINGS_LOST = Counter(
+    "relate_servings_lost_total", "Serving rows dropped because the log was full or its database away for too long."
+)
 POOL_HEADS = Gauge("relate_pool_heads", "Pool keys held in memory.")
 
 REQUESTS = Histogram(

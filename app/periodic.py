@@ -1,6 +1,7 @@
 """A step repeated in the background: the serving log, the fold, the re-check, the poll of revisions.
 
-Stopping lets the step under way end. A task cancelled in the middle of a transaction leaves a connection that cannot even roll back.
+Stopping lets the step under way end. A task cancelled in the middle of a transaction leaves a connection that cannot
+even roll back.
 """
 
 from __future__ import annotations

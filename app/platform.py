@@ -78,7 +78,14 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         log = ServingLog(database)
         await started(log)
         loading = Loading(database, live, heads)
-        writing = Writing(database, live, heads, concurrency=settings.policy_concurrency, most=settings.max_refills, pool=settings.pool)
+        writing = Writing(
+            database,
+            live,
+            heads,
+            concurrency=settings.policy_concurrency,
+            most=settings.max_refills,
+            pool=settings.pool,
+        )
         stack.push_async_callback(writing.stop)
         sealer = Sealer(secrets.tokens)
         fallback = Fallback(database, live, heads)
@@ -91,7 +98,20 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         glances = Glances(database)
         gate, readiness = Gate(settings, secrets, live), Readiness(database, live, writers)
         yield Platform(
-            settings, secrets, database, live, sealer, gate, writers, serving, log, readiness, prefilling, ingest, folding, glances
+            settings,
+            secrets,
+            database,
+            live,
+            sealer,
+            gate,
+            writers,
+            serving,
+            log,
+            readiness,
+            prefilling,
+            ingest,
+            folding,
+            glances,
         )
 
 

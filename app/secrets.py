@@ -1,4 +1,5 @@
-"""The deployment's secrets: one that unit ids are HMAC'd with, and the keys that tokens are sealed with (two may live, for rotation).
+"""The deployment's secrets: one that unit ids are HMAC'd with, and the keys that tokens are sealed with (two may live,
+for rotation).
 
 Losing the file loses the link between a unit and its history, and every token still out: it is part of the backup.
 """
@@ -26,7 +27,9 @@ class Secrets:
 
     @classmethod
     def generate(cls) -> Secrets:
-        return cls(unit=secrets.token_bytes(32), tokens=((1, secrets.token_bytes(32)),), cookies=secrets.token_bytes(32))
+        return cls(
+            unit=secrets.token_bytes(32), tokens=((1, secrets.token_bytes(32)),), cookies=secrets.token_bytes(32)
+        )
 
     @classmethod
     def load(cls, path: Path) -> Secrets:

@@ -1,7 +1,9 @@
-"""Who is calling and what they may do: API keys as HTTP bearer, and the cookie that a page's visitor got in exchange for one.
+"""Who is calling and what they may do: API keys as HTTP bearer, and the cookie that a page's visitor got in exchange
+for one.
 
-A key is `rk_<8 readable characters>_<43 base64url characters>`. Its SHA-256 is what is stored: 256 random bits need neither salt nor
-stretching. A cookie holds that digest, signed, so that a key which is revoked or expires takes its sessions with it.
+A key is `rk_<8 readable characters>_<43 base64url characters>`. Its SHA-256 is what is stored: 256 random bits need
+neither salt nor stretching. A cookie holds that digest, signed, so that a key which is revoked or expires takes its
+sessions with it.
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ class Gate:
         return key if key.expires_at is None or key.expires_at > datetime.now(UTC) else None
 
     def session(self, digest: bytes) -> str:
-        """A cookie for the holder of this key. An empty digest makes a visitor's: it opens nothing, but the sign-in form is tied to it."""
+        """A cookie for the holder of this key. An empty digest makes a visitor's: it opens nothing, but the sign-in
+        form is tied to it.
+        """
         return self._signer.sign(digest.hex() or "visitor-" + secrets.token_hex(8)).decode()
 
     def holder(self, cookie: str) -> Key | None:
@@ -97,7 +101,8 @@ def _bootstrap(settings: Settings) -> bytes | None:
     key = settings.bootstrap_admin_key.get_secret_value()
     if len(key) < _BOOTSTRAP_CHARS:
         raise ValueError(
-            f"RELATE_BOOTSTRAP_ADMIN_KEY has {len(key)} characters and needs {_BOOTSTRAP_CHARS} or more: try `openssl rand -hex 32`"
+            f"RELATE_BOOTSTRAP_ADMIN_KEY has {len(key)} characters and needs {_BOOTSTRAP_CHARS} or more: try `openssl "
+            "rand -hex 32`"
         )
     return digest_of(key)
 
@@ -109,7 +114,9 @@ class Require(SecurityBase):
     """
 
     def __init__(self, scopes: tuple[Scope, ...]) -> None:
-        self.model = HTTPBearer(description="An API key: `Authorization: Bearer rk_…`. Pages use a session cookie instead.")
+        self.model = HTTPBearer(
+            description="An API key: `Authorization: Bearer rk_…`. Pages use a session cookie instead."
+        )
         self.scheme_name = "key"
         self.scopes = scopes
         self._enough = frozenset(scopes) | {"admin"}
@@ -121,7 +128,11 @@ class Require(SecurityBase):
         if given is None and self._cookie and (cookie := request.cookies.get(COOKIE)):
             key = gate.holder(cookie)
             if key and request.method not in _SAFE and not gate.same_origin(cookie, await csrf_token(request)):
-                raise Problem(403, "csrf", f"a change made with a session cookie needs its CSRF token, in {CSRF_HEADER} or the form")
+                raise Problem(
+                    403,
+                    "csrf",
+                    f"a change made with a session cookie needs its CSRF token, in {CSRF_HEADER} or the form",
+                )
         else:
             key = gate.key(digest_of(given)) if given else None
         if key is None:
@@ -171,7 +182,8 @@ def _forbidden(key: Key, scopes: tuple[Scope, ...]) -> Problem:
     return Problem(
         403,
         "missing_scope",
-        f"key {key.prefix} has scope {', '.join(sorted(key.scopes))}; this needs {needed}: ask an admin for a key with it",
+        f"key {key.prefix} has scope {', '.join(sorted(key.scopes))}; this needs {needed}: ask an admin for a key "
+        "with it",
         headers={"WWW-Authenticate": f'Bearer realm="relate", error="insufficient_scope", scope="{" ".join(scopes)}"'},
     )
 

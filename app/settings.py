@@ -1,4 +1,6 @@
-"""Every setting of the service, read once from the environment (`RELATE_…`, and `DATABASE_URL`), validated before anything starts."""
+"""Every setting of the service, read once from the environment (`RELATE_…`, and `DATABASE_URL`), validated before
+anything starts.
+"""
 
 from __future__ import annotations
 
@@ -13,50 +15,82 @@ from trainer.registry import PACKAGED_POLICY
 
 
 class Settings(BaseSettings):
-    """The service's settings. `relate up` fills in what one machine can provide for itself; at scale the environment says it all."""
+    """The service's settings. `relate up` fills in what one machine can provide for itself; at scale the environment
+    says it all.
+    """
 
     model_config = SettingsConfigDict(env_prefix="RELATE_", frozen=True, extra="ignore", populate_by_name=True)
 
-    data_dir: Path = Field(default=Path(".relate"), description="Embedded database, prepared models, secrets and backups of one machine.")
+    data_dir: Path = Field(
+        default=Path(".relate"), description="Embedded database, prepared models, secrets and backups of one machine."
+    )
     database_url: str = Field(
         default="",
         validation_alias=AliasChoices("RELATE_DATABASE_URL", "DATABASE_URL", "database_url"),
         description="PostgreSQL 15+; empty: `relate up` starts the embedded one.",
     )
     listen_url: str = Field(
-        default="", description="A direct connection for LISTEN where database_url is a transaction pooler; empty: the same."
+        default="",
+        description="A direct connection for LISTEN where database_url is a transaction pooler; empty: the same.",
     )
-    secrets_file: Path | None = Field(default=None, description="Unit secret and token keys; default: data_dir/secrets.json.")
+    secrets_file: Path | None = Field(
+        default=None, description="Unit secret and token keys; default: data_dir/secrets.json."
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    public_url: str = Field(default="", description="Where pixels are reached from outside; default: the request's own base URL.")
+    public_url: str = Field(
+        default="", description="Where pixels are reached from outside; default: the request's own base URL."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    bootstrap_admin_key: SecretStr | None = Field(default=None, description="An admin key to accept on an empty installation.")
+    bootstrap_admin_key: SecretStr | None = Field(
+        default=None, description="An admin key to accept on an empty installation."
+    )
 
-    policy_url: str = Field(default="", description="Base URL of a vLLM server for the packaged model; empty: `relate up` starts one.")
+    policy_url: str = Field(
+        default="", description="Base URL of a vLLM server for the packaged model; empty: `relate up` starts one."
+    )
     policy_model: str = Field(default=PACKAGED_POLICY, description="The model name that server answers to.")
-    policy_concurrency: int = Field(default=16, ge=1, le=1024, description="Upstream calls at once for each policy endpoint.")
-    # a live request waits for its own deadline: this bounds writing ahead, where a call took half a minute on a core without bfloat16
-    policy_timeout_s: float = Field(default=120.0, gt=0, le=600, description="An upstream call that takes longer is given up.")
+    policy_concurrency: int = Field(
+        default=16, ge=1, le=1024, description="Upstream calls at once for each policy endpoint."
+    )
+    # a live request waits for its own deadline: this bounds writing ahead, where a call took half a minute on a core
+    # without bfloat16
+    policy_timeout_s: float = Field(
+        default=120.0, gt=0, le=600, description="An upstream call that takes longer is given up."
+    )
 
-    pool: bool = Field(default=True, description="Keep what was written and serve it again; off only to measure the miss path.")
+    pool: bool = Field(
+        default=True, description="Keep what was written and serve it again; off only to measure the miss path."
+    )
     pool_heads: int = Field(default=50_000, ge=1, description="Pool heads kept in memory (LRU).")
     pool_target: int = Field(default=8, ge=1, le=64, description="Texts a pool key is refilled up to.")
-    pool_stale_hours: float = Field(default=24 * 7, gt=0, description="A pool older than this is refreshed in the background.")
+    pool_stale_hours: float = Field(
+        default=24 * 7, gt=0, description="A pool older than this is refreshed in the background."
+    )
     pool_write_n: int = Field(default=4, ge=1, le=16, description="Samples drawn in one upstream call.")
-    deadline_margin_ms: int = Field(default=25, ge=0, description="Kept back from the request's deadline for checking and answering.")
+    deadline_margin_ms: int = Field(
+        default=25, ge=0, description="Kept back from the request's deadline for checking and answering."
+    )
 
-    max_inflight: int = Field(default=4096, ge=1, description="Requests being answered at once; beyond it: 503 with Retry-After.")
-    max_refills: int = Field(default=1024, ge=1, description="Pool keys being written or waiting for it; beyond it: the fallback chain.")
+    max_inflight: int = Field(
+        default=4096, ge=1, description="Requests being answered at once; beyond it: 503 with Retry-After."
+    )
+    max_refills: int = Field(
+        default=1024, ge=1, description="Pool keys being written or waiting for it; beyond it: the fallback chain."
+    )
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     max_events_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
-    rate_per_second: float = Field(default=1000.0, gt=0, description="Default rate of a key; each key may have its own.")
+    rate_per_second: float = Field(
+        default=1000.0, gt=0, description="Default rate of a key; each key may have its own."
+    )
 
     packs_dir: Path | None = Field(default=None, description="Lexicon packs in place of the packaged ones.")
     retention_servings_days: int = Field(default=90, ge=1)
     retention_events_days: int = Field(default=400, ge=1)
-    window_hours: int = Field(default=7 * 24, ge=1, le=90 * 24, description="Attribution window where no experiment states its own.")
+    window_hours: int = Field(
+        default=7 * 24, ge=1, le=90 * 24, description="Attribution window where no experiment states its own."
+    )
 
     @cached_property
     def secrets_path(self) -> Path:

@@ -1,7 +1,8 @@
 """Serving tokens: what one served text was, sealed so that nothing can be read from it or changed in it.
 
 Layout: base64url( key id (1) ‖ nonce (12) ‖ AES-256-GCM( payload (66) ) ‖ tag (16) ), 127 characters without padding.
-The key id is authenticated as associated data. A token carries all that attribution needs, so a lost serving row never loses an event.
+The key id is authenticated as associated data. A token carries all that attribution needs, so a lost serving row never
+loses an event.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _PAYLOAD = struct.Struct(">16s16s16sIBIBQ")  # serve id, unit, text, phase, arm,
 _LENGTH = 1 + 12 + _PAYLOAD.size + 16
 TOKEN_CHARS = -(-_LENGTH * 4 // 3)
 _PADDING = "=" * (-TOKEN_CHARS % 4)
-_LAST = "AEIMQUYcgkosw048"  # the last character's spare bits are zero: another spelling of the same bytes is an altered token
+# the last character's spare bits are zero: another spelling of the same bytes is an altered token
+_LAST = "AEIMQUYcgkosw048"
 
 
 class TokenError(ValueError):
@@ -74,15 +76,28 @@ class Sealer:
 
     def seal(self, served: Served) -> str:
         payload = _PAYLOAD.pack(
-            served.serve_id, served.unit, served.text_id, served.phase_id, served.arm, served.policy_id, served.source, served.served_ms
+            served.serve_id,
+            served.unit,
+            served.text_id,
+            served.phase_id,
+            served.arm,
+            served.policy_id,
+            served.source,
+            served.served_ms,
         )
         nonce = os.urandom(12)
-        return urlsafe_b64encode(self._current + nonce + self._cipher.encrypt(nonce, payload, self._current)).rstrip(b"=").decode()
+        return (
+            urlsafe_b64encode(self._current + nonce + self._cipher.encrypt(nonce, payload, self._current))
+            .rstrip(b"=")
+            .decode()
+        )
 
     def open(self, token: str) -> Served:
         """The serving a token stands for; TokenError subclasses say why not. Age is judged by `expire`."""
         if len(token) != TOKEN_CHARS or token[-1] not in _LAST or "+" in token or "/" in token:
-            raise ForgedToken(f"it is not the {TOKEN_CHARS} characters of a token of ours: send it back exactly as it was given")
+            raise ForgedToken(
+                f"it is not the {TOKEN_CHARS} characters of a token of ours: send it back exactly as it was given"
+            )
         try:
             raw = a2b_base64(token.replace("-", "+").replace("_", "/") + _PADDING, strict_mode=True)
         except ValueError as error:
@@ -102,5 +117,6 @@ def expire(served: Served, now: datetime, window: timedelta, lateness: timedelta
     expires = served.served_at + window + lateness
     if expires < now:
         raise ExpiredToken(
-            f"the token expired at {expires:%Y-%m-%dT%H:%M:%SZ}: its attribution window of {window} and {lateness} for late events is over"
+            f"the token expired at {expires:%Y-%m-%dT%H:%M:%SZ}: its attribution window of {window} and {lateness} "
+            "for late events is over"
         )

@@ -3,9 +3,10 @@
     python -m benchmarks.abtest                            # 10 million units, five interleaved pairs
     python -m benchmarks.abtest --units 1000000
 
-Both compute, for CTR, CVR and CTCVR: units, both ratios, relative lift, its log-scale interval, z and p (normal, unpooled); they must
-agree to 1e-9. With several Arrow threads tea-tasting 1.14 over narwhals 2.29 loses the order of rows between columns and is wrong in the
-fourth digit, so it is compared on one thread and timed both ways: the ratio is to the faster. PostgreSQL is measured elsewhere.
+Both compute, for CTR, CVR and CTCVR: units, both ratios, relative lift, its log-scale interval, z and p (normal,
+unpooled); they must agree to 1e-9. With several Arrow threads tea-tasting 1.14 over narwhals 2.29 loses the order of
+rows between columns and is wrong in the fourth digit, so it is compared on one thread and timed both ways: the ratio
+is to the faster. PostgreSQL is measured elsewhere.
 """
 
 from __future__ import annotations
@@ -52,8 +53,16 @@ def ours(table: pa.Table) -> Figures:
         treatment, control = (getattr(sums[arm], name) for arm in ("treatment", "control"))
         fieller, log = ratio_lift(treatment, control), ratio_lift(treatment, control, method="log")
         figures[name] = (
-            control.n, treatment.n, control.ratio, treatment.ratio, fieller.value, log.low, log.high, fieller.z, fieller.p_value,
-        )  # fmt: skip
+            control.n,
+            treatment.n,
+            control.ratio,
+            treatment.ratio,
+            fieller.value,
+            log.low,
+            log.high,
+            fieller.z,
+            fieller.p_value,
+        )
     return figures
 
 
@@ -63,17 +72,26 @@ def theirs(table: pa.Table) -> Figures:
     found: Any = tt.Experiment(metrics, variant="arm").analyze(table, control="control")
     return {
         name: (
-            found["units"].control, found["units"].treatment, metric.control, metric.treatment, metric.rel_effect_size,
-            metric.rel_effect_size_ci_lower, metric.rel_effect_size_ci_upper, metric.statistic, metric.pvalue,
+            found["units"].control,
+            found["units"].treatment,
+            metric.control,
+            metric.treatment,
+            metric.rel_effect_size,
+            metric.rel_effect_size_ci_lower,
+            metric.rel_effect_size_ci_upper,
+            metric.statistic,
+            metric.pvalue,
         )
         for name in RATIOS
         for metric in (found[name],)
-    }  # fmt: skip
+    }
 
 
 def disagreement(one: Figures, other: Figures) -> float:
     """The largest difference of two sets of figures, relative to figures above one."""
-    return max(float(abs(a - b) / max(1.0, abs(b))) for name in RATIOS for a, b in zip(one[name], other[name], strict=True))
+    return max(
+        float(abs(a - b) / max(1.0, abs(b))) for name in RATIOS for a, b in zip(one[name], other[name], strict=True)
+    )
 
 
 def timed(compute: Any, table: pa.Table) -> tuple[float, Figures]:
@@ -119,7 +137,13 @@ def measure(units: int, pairs: int, seed: int) -> dict[str, Any]:
             times.append(latest)
     seconds = {name: times[1:] for name, times in seconds.items()}
     ratio = statistics.median(mine / min(both) for mine, *both in zip(*seconds.values(), strict=True))
-    return {"units": units, "seconds": seconds, "time_ratio": ratio, "largest_disagreement": apart, "comparison_ms": comparison_ms()}
+    return {
+        "units": units,
+        "seconds": seconds,
+        "time_ratio": ratio,
+        "largest_disagreement": apart,
+        "comparison_ms": comparison_ms(),
+    }
 
 
 def main() -> None:

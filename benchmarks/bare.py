@@ -1,4 +1,5 @@
-"""What the service is measured against: one FastAPI route with the same request and response models that does nothing else.
+"""What the service is measured against: one FastAPI route with the same request and response models that does nothing
+else.
 
 python -m uvicorn --factory benchmarks.bare:create_app
 """
@@ -23,7 +24,8 @@ _TEXT = ServedText(
     machine_generated=True,
 )
 _ANSWERS = {
-    n: GenerateResponse(request_id="0" * 24, experiment=None, arm=None, texts=[_TEXT] * n, reason=None) for n in range(1, 9)
+    n: GenerateResponse(request_id="0" * 24, experiment=None, arm=None, texts=[_TEXT] * n, reason=None)
+    for n in range(1, 9)
 }  # built once: the route costs reading, validating and writing, nothing of ours
 
 

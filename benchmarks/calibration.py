@@ -1,10 +1,12 @@
-"""Do the tests keep their promise? False alarms and power of every method, on simulated units that differ in propensity and in impressions.
+"""Do the tests keep their promise? False alarms and power of every method, on simulated units that differ in propensity
+and in impressions.
 
     python -m benchmarks.calibration                       # 20,000 runs a cell, about fifteen minutes on one core
     python -m benchmarks.calibration --runs 1000           # a glance
 
-One run draws the units of each arm, sums them and asks `abtest.stats`, with the verdict rules off. A unit has m impressions (geometric,
-mean 8) and its own conversion rate q ~ Beta with mean p and intra-unit correlation ρ, so that the design effect is 1 + ρ·(E[m²]/E[m] - 1).
+One run draws the units of each arm, sums them and asks `abtest.stats`, with the verdict rules off. A unit has m
+impressions (geometric, mean 8) and its own conversion rate q ~ Beta with mean p and intra-unit correlation ρ, so that
+the design effect is 1 + ρ·(E[m²]/E[m] - 1).
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ CRITICAL = float(ndtri(1 - ALPHA / 2))
 CELLS = [(conversions, effect) for conversions in (5, 10, 20, 50, 400) for effect in (1.0, 2.75, 4.0)]
 UNITS = {5: 250, 10: 250, 20: 250, 50: 500, 400: 2000}  # units an arm, by conversions an arm
 STATED_POWERS = (0.8, 0.9)  # the lifts are those at which the oracle has this power
-DAYS, STAY, DAILY_UNITS, DAILY_RATE = 20, 5, 1000, 0.1  # days looked at, days a unit keeps coming, units an arm in all, p
+# days looked at, days a unit keeps coming, units an arm in all, p
+DAYS, STAY, DAILY_UNITS, DAILY_RATE = 20, 5, 1000, 0.1
 CHUNK = 2_000_000  # units drawn at once
 
 
@@ -123,13 +126,17 @@ def daily_looks(rng: np.random.Generator, runs: int, progress: Progress, task: A
         for run in range(step):
             pairs = [(looks[0][day][run], looks[1][day][run]) for day in range(DAYS)]
             counts["fixed"] += any((ratio_lift(*pair).p_value or 1) < ALPHA for pair in pairs)
-            counts["always_valid"] += any((always_valid_lift(*pair, planned_units=planned).p_value or 1) < ALPHA for pair in pairs)
+            counts["always_valid"] += any(
+                (always_valid_lift(*pair, planned_units=planned).p_value or 1) < ALPHA for pair in pairs
+            )
         progress.advance(task, step)
     return {name: count / runs for name, count in counts.items()}
 
 
 def _cumulative(market: Market, rng: np.random.Generator, runs: int) -> Iterator[list[UnitSums]]:
-    """Day by day: every unit's impressions and conversions so far, summed. New units come every day and return for some days."""
+    """Day by day: every unit's impressions and conversions so far, summed. New units come every day and return for some
+    days.
+    """
     propensity = market.propensities(rng, runs)
     appetite = rng.gamma(1.0, IMPRESSIONS / STAY, propensity.shape)  # impressions a day, while it stays
     first_day = rng.integers(0, DAYS, propensity.shape)
@@ -150,7 +157,11 @@ def calibrate(runs: int, seed: int) -> dict[str, Any]:
         for conversions, effect in CELLS:
             units = UNITS[conversions]
             control = Market(units, conversions / (units * IMPRESSIONS), effect)
-            cell: dict[str, Any] = {"conversions": conversions, "design_effect": effect, "aa": shares(control, control, rng, runs)}
+            cell: dict[str, Any] = {
+                "conversions": conversions,
+                "design_effect": effect,
+                "aa": shares(control, control, rng, runs),
+            }
             for power in STATED_POWERS:
                 lift = lift_with_power(control, power)
                 found = shares(control.lifted(lift), control, rng, runs)
@@ -164,13 +175,22 @@ def calibrate(runs: int, seed: int) -> dict[str, Any]:
 
 def tables(figures: dict[str, Any]) -> Iterator[Table]:
     table = Table(
-        "conv. an arm", "design effect", "Fieller", "exact", "oracle", "naive", "withheld", title="A/A: share of runs that reject at 5 %"
+        "conv. an arm",
+        "design effect",
+        "Fieller",
+        "exact",
+        "oracle",
+        "naive",
+        "withheld",
+        title="A/A: share of runs that reject at 5 %",
     )
     for cell in figures["cells"]:
         aa = (f"{cell['aa'][name]:.2%}" for name in ("fieller", "exact", "oracle", "naive", "withheld"))
         table.add_row(str(cell["conversions"]), f"{cell['design_effect']:g}", *aa)
     yield table
-    table = Table("conv. an arm", "design effect", "lift", "oracle", "Fieller/oracle", "exact/oracle", "withheld", title="Power")
+    table = Table(
+        "conv. an arm", "design effect", "lift", "oracle", "Fieller/oracle", "exact/oracle", "withheld", title="Power"
+    )
     for cell in figures["cells"]:
         for power in STATED_POWERS:
             at = cell[f"at_power_{power:g}"]

@@ -3,9 +3,10 @@
     python -m benchmarks.checks                 # 20,000 entries, 5,000 checks a language
     python -m benchmarks.checks --entries 5000
 
-Texts and briefs are the approved ads of examples/briefs.jsonl, each checked against its own brief, the landing page brought to 250 words
-(Chinese: 500 characters); the packs are filled up with made-up terms. Goal: median <= 0.25 ms, p99 <= 0.6 ms, wall clock. The thread's
-own processor time stands beside it (on a busy machine the two part), and the first check of a brief, which reads its facts.
+Texts and briefs are the approved ads of examples/briefs.jsonl, each checked against its own brief, the landing page
+brought to 250 words (Chinese: 500 characters); the packs are filled up with made-up terms. Goal: median <= 0.25 ms,
+p99 <= 0.6 ms, wall clock. The thread's own processor time stands beside it (on a busy machine the two part), and the
+first check of a brief, which reads its facts.
 """
 
 from __future__ import annotations
@@ -43,22 +44,35 @@ def main() -> None:
     rules = rules_with(options.entries)
     figures = {language: measure(language, rules, options.checks) for language in ("en", "zh")}
     table = Table(
-        "language", "median ms", "p99 ms", "CPU median", "CPU p99", "first check", title=f"check(), {len(rules.lexicon.entries):,} entries"
+        "language",
+        "median ms",
+        "p99 ms",
+        "CPU median",
+        "CPU p99",
+        "first check",
+        title=f"check(), {len(rules.lexicon.entries):,} entries",
     )
     for language, row in figures.items():
-        table.add_row(language, *(f"{row[name]:.3f}" for name in ("median_ms", "p99_ms", "cpu_median_ms", "cpu_p99_ms", "first_ms")))
+        table.add_row(
+            language,
+            *(f"{row[name]:.3f}" for name in ("median_ms", "p99_ms", "cpu_median_ms", "cpu_p99_ms", "first_ms")),
+        )
     console = Console()
     console.print(table)
     console.print(f"goal: median <= {MEDIAN_MS} ms, p99 <= {P99_MS} ms")
     packages = ("ahocorasick_rs", "regex", "opencc")
-    console.print(f"written to {record('checks', {'entries': len(rules.lexicon.entries), **figures}, packages, options.out)}")
+    console.print(
+        f"written to {record('checks', {'entries': len(rules.lexicon.entries), **figures}, packages, options.out)}"
+    )
 
 
 def rules_with(entries: int) -> Rules:
     """The packaged packs, filled up with made-up terms, half of them English phrases and half Chinese ones."""
     chance = random.Random(20)
     missing = max(entries - len(load_rules().lexicon.entries), 0)
-    phrases = [" ".join("".join(chance.choices(LATIN, k=chance.randint(3, 9))) for _ in range(2)) for _ in range(missing // 2)]
+    phrases = [
+        " ".join("".join(chance.choices(LATIN, k=chance.randint(3, 9))) for _ in range(2)) for _ in range(missing // 2)
+    ]
     phrases += ["".join(chance.choices(HAN, k=chance.randint(3, 6))) for _ in range(missing - len(phrases))]
     with tempfile.TemporaryDirectory() as folder:
         terms = json.dumps(phrases, ensure_ascii=False)
@@ -70,7 +84,11 @@ def rules_with(entries: int) -> Rules:
 def measure(language: str, rules: Rules, checks: int) -> dict[str, float]:
     """Median and p99 in ms over `checks` calls that go round the language's example ads."""
     spec = load_spec("google_rsa" if language == "en" else "baidu_search")
-    cases = [(text.model_copy(update={"description_2": None}), brief) for brief in briefs(language) for text in brief.ad.approved]
+    cases = [
+        (text.model_copy(update={"description_2": None}), brief)
+        for brief in briefs(language)
+        for text in brief.ad.approved
+    ]
     first = [timed(text, brief, spec, rules)[0] for text, brief in cases[::2]]
     facts.cache_clear()
     for text, brief in cases:

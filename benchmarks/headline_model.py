@@ -1,10 +1,12 @@
-"""What wins a headline test: a linear model of four kinds of features, fitted on differences within tests by generalised least squares.
+"""What wins a headline test: a linear model of four kinds of features, fitted on differences within tests by
+generalised least squares.
 
     log CTR of a package = w·x(headline) + test effect + picture effect + noise
 
-The test effect has a wide prior, so only differences within a test teach. Packages of a test that share a picture share its effect. Noise
-has the binomial variance of log CTR, 1/clicks, and more for what varied unrecorded. Weights have a Gaussian prior, one scale a kind of
-feature: ridge regression, solved exactly. Pairwise logistic regression throws away by how much a headline won; this does not.
+The test effect has a wide prior, so only differences within a test teach. Packages of a test that share a picture
+share its effect. Noise has the binomial variance of log CTR, 1/clicks, and more for what varied unrecorded. Weights
+have a Gaussian prior, one scale a kind of feature: ridge regression, solved exactly. Pairwise logistic regression
+throws away by how much a headline won; this does not.
 """
 
 from __future__ import annotations
@@ -26,23 +28,37 @@ from trainer.reward_model.embed import Encoder
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-SCALES = {"embedding": 0.06, "words": 0.09, "characters": 0.03, "surface": 0.02}  # prior SD of a weight; by cross-validation
+# prior SD of a weight; by cross-validation
+SCALES = {"embedding": 0.06, "words": 0.09, "characters": 0.03, "surface": 0.02}
 TEST_SD, PICTURE_SD, UNRECORDED_VARIANCE = 3.0, 0.15, 0.01  # of log CTR
 COMPONENTS = 300  # of each TF-IDF matrix
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"\b(he|him|his|she|her)\b", r"\b(you|your)\b", r"\b(i|my|me|we|our)\b", r"\b(it|this|these|that|here)\b",
-        r"\b(not|no|never)\b|n't", r"^(why|how|what|who|when|where)\b", r"^an? ", r"^(this|these|that)\b", r"^the ", r"^\d",
-        r"\bone ", r"\bjust\b", r"\d", r"[.!?]+\s",
+        r"\b(he|him|his|she|her)\b",
+        r"\b(you|your)\b",
+        r"\b(i|my|me|we|our)\b",
+        r"\b(it|this|these|that|here)\b",
+        r"\b(not|no|never)\b|n't",
+        r"^(why|how|what|who|when|where)\b",
+        r"^an? ",
+        r"^(this|these|that)\b",
+        r"^the ",
+        r"^\d",
+        r"\bone ",
+        r"\bjust\b",
+        r"\d",
+        r"[.!?]+\s",
     )
-)  # fmt: skip
+)
 _MARKS = ".!?,'\":-…"
 
 
 @dataclass(frozen=True)
 class Packages:
-    """N packages of headline tests. test, picture and group are numbers; risky marks the window of doubtful assignment."""
+    """N packages of headline tests. test, picture and group are numbers; risky marks the window of doubtful
+    assignment.
+    """
 
     headline: tuple[str, ...]
     test: Ints
@@ -66,9 +82,15 @@ def read_packages(folder: Path) -> Packages:
     picture = rows["clickability_test_id"] + " " + rows["eyecatcher_id"].fillna("")
     group, names = pd.factorize(rows["story_group"], sort=True)
     return Packages(
-        tuple(rows["headline"].str.strip()), pd.factorize(rows["clickability_test_id"])[0], pd.factorize(picture)[0], group, tuple(names),
-        rows["in_randomization_risk_window"].to_numpy(dtype=bool), rows["impressions"].to_numpy(float), rows["clicks"].to_numpy(float),
-    )  # fmt: skip
+        tuple(rows["headline"].str.strip()),
+        pd.factorize(rows["clickability_test_id"])[0],
+        pd.factorize(picture)[0],
+        group,
+        tuple(names),
+        rows["in_randomization_risk_window"].to_numpy(dtype=bool),
+        rows["impressions"].to_numpy(float),
+        rows["clicks"].to_numpy(float),
+    )
 
 
 def surface(headlines: Sequence[str]) -> Floats:
@@ -81,7 +103,10 @@ def _surface(headline: str) -> list[float]:
     count = max(1, len(words))
     length = len(headline) / 50
     shape = [length, length**2, len(words) / 10, sum(map(len, words)) / count]
-    case = [sum(word[:1].isupper() for word in words) / count, float(sum(word.isupper() and len(word) > 1 for word in words))]
+    case = [
+        sum(word[:1].isupper() for word in words) / count,
+        float(sum(word.isupper() and len(word) > 1 for word in words)),
+    ]
     marks = [float(headline.count(mark)) for mark in _MARKS]
     return [*shape, *case, *marks, *(float(len(pattern.findall(lower))) for pattern in _PATTERNS)]
 
@@ -104,7 +129,9 @@ class Features:
         characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=5, sublinear_tf=True)
         axes: list[Floats] = []
         for vectoriser in (words, characters):
-            _, _, rows = randomized_svd(vectoriser.fit_transform(headlines), n_components=COMPONENTS, n_iter=3, random_state=0)
+            _, _, rows = randomized_svd(
+                vectoriser.fit_transform(headlines), n_components=COMPONENTS, n_iter=3, random_state=0
+            )
             axes.append(rows.T)
         shape = surface(headlines)
         return Features(encoder, words, characters, axes[0], axes[1], shape.mean(axis=0), shape.std(axis=0) + 1e-9)

@@ -1,11 +1,13 @@
 """Which headline wins? Within-test accuracy on real clicks: the Upworthy headline tests, split by story group.
 
-    python -m benchmarks.headlines --data DIR                       # five-fold cross-validation over story groups, every kind of feature
+    python -m benchmarks.headlines --data DIR                       # five-fold cross-validation over story groups,
+        every kind of feature
     python -m benchmarks.headlines --train DIR --test DIR           # train on one part, judge on another
 
-DIR holds packages.csv.gz (The Upworthy Research Archive, Matias et al., Scientific Data 8, 195, 2021, CC BY 4.0). A pair is two packages of
-one test with different headlines whose click rates differ at p < 0.01 or p < 0.001. Tests of the risk window are trained on, never judged:
-their assignment may have been imbalanced. Intervals draw whole story groups.
+DIR holds packages.csv.gz (The Upworthy Research Archive, Matias et al., Scientific Data 8, 195, 2021, CC BY 4.0). A
+pair is two packages of one test with different headlines whose click rates differ at p < 0.01 or p < 0.001. Tests of
+the risk window are trained on, never judged: their assignment may have been imbalanced. Intervals draw whole story
+groups.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def judged_pairs(packages: Packages) -> Pairs:
 def predictions(train: Packages, test: Packages, encoder: Encoder) -> dict[str, Floats]:
     """Every model's expected log CTR of the test's headlines; nothing of them, not even their words, is fitted."""
     if shared := set(_names(train)) & set(_names(test)):
-        raise SystemExit(f"{len(shared)} story groups are in both parts, such as {sorted(shared)[0]}: split by story_group")
+        raise SystemExit(
+            f"{len(shared)} story groups are in both parts, such as {sorted(shared)[0]}: split by story_group"
+        )
     features = Features.fit(train.headline, encoder)
     known, new = features.blocks(train.headline), features.blocks(test.headline)
     return {name: predict(new, fit_weights(known, train, scales)) for name, scales in MODELS.items()}
@@ -62,7 +66,9 @@ def cross_validated(packages: Packages, encoder: Encoder) -> dict[str, Floats]:
     fold = np.array([int(FOLDS * share_of(name, "headlines")) for name in packages.group_names])[packages.group]
     found = {name: np.zeros(len(packages.headline)) for name in MODELS}
     for number in track(range(FOLDS), description="folds"):
-        for name, predicted in predictions(packages.where(fold != number), packages.where(fold == number), encoder).items():
+        for name, predicted in predictions(
+            packages.where(fold != number), packages.where(fold == number), encoder
+        ).items():
             found[name][fold == number] = predicted
     return found
 
@@ -116,7 +122,9 @@ def main() -> None:
     figures = judge(packages, found)
     show(console, title, figures)
     name = "headlines" if arguments.data else "headlines_test"
-    record(name, {"judged": title, "models": figures}, ("numpy", "scikit-learn", "sentence-transformers"), arguments.out)
+    record(
+        name, {"judged": title, "models": figures}, ("numpy", "scikit-learn", "sentence-transformers"), arguments.out
+    )
 
 
 if __name__ == "__main__":

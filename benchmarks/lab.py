@@ -1,4 +1,6 @@
-"""Where a serving benchmark runs: the service and its neighbours, each in a process of its own, and the load generator."""
+"""Where a serving benchmark runs: the service and its neighbours, each in a process of its own, and the load
+generator.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from benchmarks.workload import Workload
 
 READY_S = 60.0
 DRAIN_S = 60.0
-_UVICORN = "--loop uvloop --http httptools --ws none --no-access-log --log-level warning --backlog 4096"  # as `relate serve` runs its own
+# as `relate serve` runs its own
+_UVICORN = "--loop uvloop --http httptools --ws none --no-access-log --log-level warning --backlog 4096"
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,26 @@ class Lab:
     def service(self, name: str, *, policy_url: str = "", **settings: Any) -> Iterator[Stack]:
         """The whole service over its own embedded PostgreSQL; without a policy_url with vLLM and the packaged model.
 
-        The rate limit counts every call, and is set where it never refuses one. Access lines go nowhere, as the bare route's.
+        The rate limit counts every call, and is set where it never refuses one. Access lines go nowhere, as the bare
+        route's.
         """
-        chosen: dict[str, Any] = {"rate_per_second": 1e6, "log_level": "warning", "database_url": "", "policy_url": policy_url} | settings
+        chosen: dict[str, Any] = {
+            "rate_per_second": 1e6,
+            "log_level": "warning",
+            "database_url": "",
+            "policy_url": policy_url,
+        } | settings
         with Stack(Settings(data_dir=self.folder / name, port=0, **chosen)) as stack:
-            httpx.get(f"{stack.url}/readyz", timeout=READY_S, trust_env=False)  # as a load balancer asks before it sends anyone
+            # as a load balancer asks before it sends anyone
+            httpx.get(f"{stack.url}/readyz", timeout=READY_S, trust_env=False)
             yield stack
 
     @contextmanager
     def bare(self) -> Iterator[int]:
         """The bare route's process, by its port."""
-        with self._child("bare", "uvicorn", "--factory", "benchmarks.bare:create_app", *_UVICORN.split(), path="/openapi.json") as port:
+        with self._child(
+            "bare", "uvicorn", "--factory", "benchmarks.bare:create_app", *_UVICORN.split(), path="/openapi.json"
+        ) as port:
             yield port
 
     @contextmanager
@@ -94,8 +106,13 @@ def scalar(stack: Stack, statement: str) -> Any:
 
 
 def drained(stack: Stack, since: datetime, rows: int) -> tuple[int, float]:
-    """Serving rows from the pool since then, and the seconds until there were `rows` of them: the log is written behind the answers."""
-    began, pooled = monotonic(), f"SELECT count(*) FROM servings WHERE source = {Source.POOL} AND at >= '{since.isoformat()}'"
+    """Serving rows from the pool since then, and the seconds until there were `rows` of them: the log is written
+    behind the answers.
+    """
+    began, pooled = (
+        monotonic(),
+        f"SELECT count(*) FROM servings WHERE source = {Source.POOL} AND at >= '{since.isoformat()}'",
+    )
     while (found := int(scalar(stack, pooled))) < rows and monotonic() - began < DRAIN_S:
         sleep(0.1)
     return found, monotonic() - began

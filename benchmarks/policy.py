@@ -1,10 +1,12 @@
-"""`relate evaluate policy` with one column more: the true CTCVR of every text, which simulated users have and real ones never tell.
+"""`relate evaluate policy` with one column more: the true CTCVR of every text, which simulated users have and real ones
+never tell.
 
-    python -m benchmarks.policy --policy sft=FOLDER --policy base=FOLDER@2 --policy nlg --policy dpo=FOLDER --policy relate=FOLDER
+    python -m benchmarks.policy --policy sft=FOLDER --policy base=FOLDER@2 --policy nlg --policy dpo=FOLDER --policy
+    relate=FOLDER
         --split held_out --split new_industry --reward-model V --judge W --logged SNAPSHOT --out DIR
 
-With policies of these names it says whether RELATE is above SFT, and SFT above the base, as they should be: more compliant, more varied and
-better converting, but not by saying less, copying more, or writing one text over and over.
+With policies of these names it says whether RELATE is above SFT, and SFT above the base, as they should be: more
+compliant, more varied and better converting, but not by saying less, copying more, or writing one text over and over.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     parser.add_argument(
-        "--record", type=Path, help="where the figures go; default: a whole table to benchmarks/results, a part of it nowhere"
+        "--record",
+        type=Path,
+        help="where the figures go; default: a whole table to benchmarks/results, a part of it nowhere",
     )
     arguments = parser.parse_args()
     users = Users.load(arguments.cache)
@@ -66,7 +70,9 @@ def relate_over_sft(comparison: Comparison, samples: int) -> Iterator[Goal]:
 
     def surely(name: str, rule: Literal["above", "at least"], bound: float) -> Goal:
         found = differences[name]
-        return Goal(f"RELATE over SFT: {MEASURES[name].label}", found.value, rule, bound, found.low, found.high, sure=True)
+        return Goal(
+            f"RELATE over SFT: {MEASURES[name].label}", found.value, rule, bound, found.low, found.high, sure=True
+        )
 
     yield from (surely(name, "above", 0.0) for name in ("compliance", "diversity", "judge") if name in differences)
     if means["compliance"][1] < ENOUGH:
@@ -85,7 +91,9 @@ def sft_over_base(comparison: Comparison) -> Iterator[Goal]:
         return
     for name in ("compliance", "format"):
         base = comparison.differences[name][comparison.policies.index("base")]
-        yield Goal(f"SFT over base: {MEASURES[name].label}", -base.value, "above", 0.0, -base.high, -base.low, sure=True)
+        yield Goal(
+            f"SFT over base: {MEASURES[name].label}", -base.value, "above", 0.0, -base.high, -base.low, sure=True
+        )
 
 
 if __name__ == "__main__":

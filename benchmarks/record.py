@@ -24,7 +24,9 @@ def record(name: str, figures: dict[str, Any], packages: tuple[str, ...], out: P
         "versions": {package: version(package) for package in packages},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"measured_on": measured_on, **figures}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"measured_on": measured_on, **figures}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     return path
 
 

@@ -3,7 +3,8 @@
     python -m benchmarks.report                     # 10 M events; about twenty minutes, most of them loading
     python -m benchmarks.report --events 200000     # a glance; writes nothing unless --out is given
 
-report    GET /experiments/{name}/report over the time of the single hand-written aggregate over the running table that a warehouse would
+report    GET /experiments/{name}/report over the time of the single hand-written aggregate over the running table that
+    a warehouse would
           start from: n, sums and second moments per arm of the mature days. Interleaved.
 refresh   folding 10,000 new events over a full rebuild.
 """
@@ -38,7 +39,8 @@ DAYS, PER_UNIT, NEW = 30, 8, 10_000
 WINDOW = timedelta(hours=24)  # of the experiment, and elsewhere
 PAIRS = 7
 
-# Token i: always an impression, a click on every fifth, a conversion on every twentieth; PER_UNIT tokens a unit, over all days.
+# Token i: always an impression, a click on every fifth, a conversion on every twentieth; PER_UNIT tokens a unit, over
+# all days.
 _EVENTS = """
     INSERT INTO events (event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at)
     SELECT 'e' || kind || '-' || i, kind, md5('serving ' || i)::uuid, decode(md5('unit ' || i % {units}), 'hex'), {phase},
@@ -82,11 +84,18 @@ def measure(folder: Path, events: int, say: Callable[[str], None]) -> Figures:
             figures = reports(stack, connection, phase)
             stack.api.stop()  # its folder would take the new events first
             say(f"folding {NEW:,} new events")
-            refreshes = [_refresh(stack.settings, connection, phase, units, tokens + turn * NEW) for turn in range(PAIRS)]
+            refreshes = [
+                _refresh(stack.settings, connection, phase, units, tokens + turn * NEW) for turn in range(PAIRS)
+            ]
     return {
-        "events": events, "units": units, **figures, "rebuild_s": rebuilt_s, "refresh_s": median(refreshes),
-        "refresh_of_rebuild": median(refreshes) / rebuilt_s, "refreshes_s": refreshes,
-    }  # fmt: skip
+        "events": events,
+        "units": units,
+        **figures,
+        "rebuild_s": rebuilt_s,
+        "refresh_s": median(refreshes),
+        "refresh_of_rebuild": median(refreshes) / rebuilt_s,
+        "refreshes_s": refreshes,
+    }
 
 
 def reports(stack: Stack, connection: psycopg.Connection[Any], phase: int) -> Figures:
@@ -99,15 +108,20 @@ def reports(stack: Stack, connection: psycopg.Connection[Any], phase: int) -> Fi
     with httpx.Client(base_url=stack.url, headers=headers, timeout=600, trust_env=False) as client:
         for _ in range(PAIRS + 1):
             began = perf_counter()
-            document = client.get("/experiments/events/report", params={"as_of": as_of.isoformat()}).raise_for_status().json()
+            document = (
+                client.get("/experiments/events/report", params={"as_of": as_of.isoformat()}).raise_for_status().json()
+            )
             middle = perf_counter()
             connection.execute(statement).fetchall()
             pairs.append((middle - began, perf_counter() - middle))
     ratios = [ours / theirs for ours, theirs in pairs[1:]]
     return {
-        "report_s": median(ours for ours, _ in pairs[1:]), "aggregate_s": median(theirs for _, theirs in pairs[1:]),
-        "report_of_aggregate": median(ratios), "ratios": ratios, "headline": document["headline"],
-    }  # fmt: skip
+        "report_s": median(ours for ours, _ in pairs[1:]),
+        "aggregate_s": median(theirs for _, theirs in pairs[1:]),
+        "report_of_aggregate": median(ratios),
+        "ratios": ratios,
+        "headline": document["headline"],
+    }
 
 
 def _load(connection: psycopg.Connection[Any], phase: int, units: int, first: int, last: int, over: timedelta) -> None:
@@ -155,8 +169,12 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         found = measure(Path(folder), chosen.events, Console(file=sys.stderr).print)
-    print(f"report {found['report_s']:.2f} s = {found['report_of_aggregate']:.2f} x the aggregate ({found['aggregate_s']:.2f} s); "
-          f"refresh {found['refresh_s']:.2f} s = {found['refresh_of_rebuild']:.2%} of a rebuild ({found['rebuild_s']:.0f} s)")  # fmt: skip
+    print(
+        f"report {found['report_s']:.2f} s = {found['report_of_aggregate']:.2f} x the aggregate "
+        f"({found['aggregate_s']:.2f} s); "
+        f"refresh {found['refresh_s']:.2f} s = {found['refresh_of_rebuild']:.2%} of a rebuild "
+        f"({found['rebuild_s']:.0f} s)"
+    )
     if chosen.out or chosen.events >= 10_000_000:
         print(record("report", found, PACKAGES, chosen.out))
 

@@ -1,9 +1,11 @@
-"""Is the encoder's last layer worth fine-tuning? On real clicks: headline tests, by story group, the packaged MiniLM frozen or not.
+"""Is the encoder's last layer worth fine-tuning? On real clicks: headline tests, by story group, the packaged MiniLM
+frozen or not.
 
     python -m benchmarks.reward_finetune --data DIR
 
-Both sides share everything but the learning rate of the last transformer layer: a linear score of the unit vector, the within-test
-conditional likelihood of clicks (the reward model's ranking term), epochs chosen on a tenth of the story groups; a fifth is judged.
+Both sides share everything but the learning rate of the last transformer layer: a linear score of the unit vector, the
+within-test conditional likelihood of clicks (the reward model's ranking term), epochs chosen on a tenth of the story
+groups; a fifth is judged.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ def up_to_last_layer(encoder: SentenceEncoder, headlines: tuple[str, ...]) -> tu
     parts = []
     for start in range(0, len(headlines), 256):
         text = list(headlines[start : start + 256])
-        made = transformer.tokenizer(text, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        made = transformer.tokenizer(
+            text, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+        )
         hidden, mask = bert.embeddings(input_ids=made["input_ids"]), made["attention_mask"].float()
         for layer in layers:
             found = layer(hidden, torch.where(mask[:, None, None] > 0, 0.0, torch.finfo(hidden.dtype).min))
@@ -82,7 +86,9 @@ def conditional_loss(score: Tensor, test: Tensor, clicks: Tensor, impressions: T
     return -(clicks * (offered - share.log()[segment])).sum() / clicks.sum()
 
 
-def trained(tokens: Tokens, last: nn.Module, packages: Packages, side: dict[str, Any], layer_rate: float) -> np.ndarray[Any, Any]:
+def trained(
+    tokens: Tokens, last: nn.Module, packages: Packages, side: dict[str, Any], layer_rate: float
+) -> np.ndarray[Any, Any]:
     """[n] scores of every headline by the epoch that held-out tests like most."""
     torch.manual_seed(0)
     model = LastLayer(last, tokens.hidden.shape[2])
@@ -111,7 +117,10 @@ def trained(tokens: Tokens, last: nn.Module, packages: Packages, side: dict[str,
 def _loss(model: LastLayer, tokens: Tokens, packages: Packages, rows: Any) -> Tensor:
     clicks, impressions = (torch.from_numpy(values[rows]).float() for values in (packages.clicks, packages.impressions))
     return conditional_loss(
-        model(tokens.hidden[rows].float(), tokens.mask[rows]), torch.from_numpy(packages.test[rows]), clicks, impressions
+        model(tokens.hidden[rows].float(), tokens.mask[rows]),
+        torch.from_numpy(packages.test[rows]),
+        clicks,
+        impressions,
     )
 
 
@@ -133,18 +142,33 @@ def main() -> None:
     side = {"tested": share < 0.2, "tuning": (share >= 0.2) & (share < 0.3), "training": share >= 0.3}
     encoder = SentenceEncoder()
     tokens, last = up_to_last_layer(encoder, packages.headline)
-    scores = {name: trained(tokens, last, packages, side, rate) for name, rate in (("frozen", 0.0), ("fine-tuned", LAYER_RATE))}
+    scores = {
+        name: trained(tokens, last, packages, side, rate)
+        for name, rate in (("frozen", 0.0), ("fine-tuned", LAYER_RATE))
+    }
     pairs = judged_pairs(packages)
     figures: dict[str, Any] = {}
     goals = []
     for level in LEVELS:
         judged = (pairs.p_value < level) & side["tested"][pairs.better]
-        right = {name: (score[pairs.better] > score[pairs.worse])[judged].astype(float) for name, score in scores.items()}
+        right = {
+            name: (score[pairs.better] > score[pairs.worse])[judged].astype(float) for name, score in scores.items()
+        }
         more = right["fine-tuned"] - right["frozen"]
         found = bootstrap(lambda w, more=more: float(np.average(more, weights=w)), pairs.group[judged], rounds=1000)  # type: ignore[misc]
-        figures[f"p<{level}"] = {name: float(values.mean()) for name, values in right.items()} | {"pairs": int(judged.sum())}
+        figures[f"p<{level}"] = {name: float(values.mean()) for name, values in right.items()} | {
+            "pairs": int(judged.sum())
+        }
         goals.append(
-            Goal(f"accuracy at p < {level:g}, fine-tuned less frozen", found.value, "at least", 0, found.low, found.high, sure=True)
+            Goal(
+                f"accuracy at p < {level:g}, fine-tuned less frozen",
+                found.value,
+                "at least",
+                0,
+                found.low,
+                found.high,
+                sure=True,
+            )
         )
     console = Console()
     show(console, "last layer", goals)

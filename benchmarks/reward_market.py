@@ -1,7 +1,8 @@
 """The reward model on the simulated market, judged by the truth.
 
-Ranking is judged in expectation: an impression counts as its true probability of converting and its complement, so that no luck of the draw
-is in the figures. The oracle is the expected CTCVR given what is logged: query, ad, text and place. Intervals draw whole story groups.
+Ranking is judged in expectation: an impression counts as its true probability of converting and its complement, so that
+no luck of the draw is in the figures. The oracle is the expected CTCVR given what is logged: query, ad, text and place.
+Intervals draw whole story groups.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from trainer.config import RewardConfig
 from trainer.reward_model.dataset import Cells, FloatArray, IntArray, half, read_cells, share_of, split
 from trainer.reward_model.embed import Encoder
 from trainer.reward_model.hashed import HashedEncoder
-from trainer.reward_model.metrics import Interval, auc, bootstrap, calibration_error, within_brief_auc, within_brief_correlation
+from trainer.reward_model.metrics import (
+    Interval,
+    auc,
+    bootstrap,
+    calibration_error,
+    within_brief_auc,
+    within_brief_correlation,
+)
 from trainer.reward_model.run import fit
 from trainer.reward_model.score import RewardModel, Triple, member_logits
 from trainer.reward_model.surface import ShapedEncoder
@@ -38,7 +46,9 @@ CTR_ONLY, CVR_ON_CLICKS = "CTR only", "CVR on clicks"
 
 @dataclass(frozen=True)
 class Judged:
-    """Tested cells with their truth, expected CTCVR, and every model's prediction of it. Texts compete inside one brief and place."""
+    """Tested cells with their truth, expected CTCVR, and every model's prediction of it. Texts compete inside one brief
+    and place.
+    """
 
     cells: Cells
     oracle: FloatArray
@@ -95,7 +105,8 @@ def market_part(
         "AUC inside a brief": {who: judged.order(who, even) for who in everyone},
         "pairs of texts in true order": {who: _pairs_in_order(judged, p) for who, p in judged.predicted.items()},
         "correlation with log true CTCVR inside a brief": {
-            who: within_brief_correlation(np.log(p), np.log(judged.oracle), judged.contest) for who, p in judged.predicted.items()
+            who: within_brief_correlation(np.log(p), np.log(judged.oracle), judged.contest)
+            for who, p in judged.predicted.items()
         },
         "logged outcomes": model.version.metrics,
         "impressions": float(cells.impressions.sum()),
@@ -109,15 +120,21 @@ def truth_of(log: Log, cells: Cells) -> FloatArray:
     """Each cell's expected CTCVR."""
     known = log.truth().groupby(["text", "query", "position"])["ctcvr"].mean()
     strings = np.array(cells.strings, dtype=object)
-    return np.asarray(known.loc[list(zip(strings[cells.text], strings[cells.query], cells.position, strict=True))], dtype=np.float64)
+    return np.asarray(
+        known.loc[list(zip(strings[cells.text], strings[cells.query], cells.position, strict=True))], dtype=np.float64
+    )
 
 
 def _rival(cells: Cells, config: RewardConfig, encoder: Encoder) -> Callable[[Cells], FloatArray]:
-    """The order of a model of one rate: the same ensemble, rows and features; uncalibrated, for only its order is compared."""
+    """The order of a model of one rate: the same ensemble, rows and features; uncalibrated, for only its order is
+    compared.
+    """
     parts = split(cells, config)
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     members = train_ensemble(parts.training, parts.tuning, vectors, config)
-    return lambda at: expit(member_logits(members, vectors, config, at.query, at.ad, at.text, at.position)[0].mean(axis=0))
+    return lambda at: expit(
+        member_logits(members, vectors, config, at.query, at.ad, at.text, at.position)[0].mean(axis=0)
+    )
 
 
 def _clicked(cells: Cells) -> Cells:
@@ -139,7 +156,12 @@ def _ranking(judged: Judged) -> list[Goal]:
 
     goals = [
         of("CTCVR AUC, oracle's less model's", lambda w: -beyond(judged.auc, "oracle")(w), "at most", 0.01),
-        of("order inside a brief, share of the oracle's", lambda w: judged.order(mine, w) / judged.order("oracle", w), "at least", 0.9),
+        of(
+            "order inside a brief, share of the oracle's",
+            lambda w: judged.order(mine, w) / judged.order("oracle", w),
+            "at least",
+            0.9,
+        ),
     ]
     for rival in (CTR_ONLY, CVR_ON_CLICKS):
         goals += [
@@ -156,7 +178,9 @@ def _pairs_in_order(judged: Judged, predicted: FloatArray) -> float:
     right = pairs = 0
     for run in np.split(order, np.flatnonzero(np.diff(contest[order])) + 1):
         one, other = run[np.array(np.triu_indices(len(run), 1))]
-        right += int((np.sign(predicted[one] - predicted[other]) == np.sign(judged.oracle[one] - judged.oracle[other])).sum())
+        right += int(
+            (np.sign(predicted[one] - predicted[other]) == np.sign(judged.oracle[one] - judged.oracle[other])).sum()
+        )
         pairs += len(one)
     return right / pairs
 
@@ -166,38 +190,65 @@ def _calibration(judged: Judged) -> Goal:
 
     def error(w: FloatArray) -> float:
         trials = w * shown
-        return calibration_error(p, trials * judged.oracle, trials) / float((trials * judged.oracle).sum() / trials.sum())
+        return calibration_error(p, trials * judged.oracle, trials) / float(
+            (trials * judged.oracle).sum() / trials.sum()
+        )
 
     found = judged.interval(error)
-    return Goal("expected calibration error, share of the base rate", found.value, "at most", 0.1, found.low, found.high)
+    return Goal(
+        "expected calibration error, share of the base rate", found.value, "at most", 0.1, found.low, found.high
+    )
 
 
 def _uncertainty(model: RewardModel, tested: Cells) -> Goal:
-    """Mean SD of the logit over members on other businesses' ads in English, Chinese and Japanese, over that on tested headlines."""
+    """Mean SD of the logit over members on other businesses' ads in English, Chinese and Japanese, over that on tested
+    headlines.
+    """
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(tested), min(500, len(tested)), replace=False)
-    like = [Triple(*(tested.strings[index[number]] for index in (tested.query, tested.ad, tested.text))) for number in chosen]
+    like = [
+        Triple(*(tested.strings[index[number]] for index in (tested.query, tested.ad, tested.text)))
+        for number in chosen
+    ]
     briefs = [example.brief() for example in load_examples(EXAMPLES) if not set(example.tags) & {"hostile", "invalid"}]
-    unlike = [Triple(brief.query, describe_ad(brief.ad), describe_text(text)) for brief in briefs for text in brief.ad.approved]
+    unlike = [
+        Triple(brief.query, describe_ad(brief.ad), describe_text(text))
+        for brief in briefs
+        for text in brief.ad.approved
+    ]
     there, here = model.score(unlike).std, model.score(like).std
     drawn = [rng.choice(there, len(there)).mean() / rng.choice(here, len(here)).mean() for _ in range(1000)]
     low, high = np.percentile(drawn, [2.5, 97.5])
-    return Goal("uncertainty on unlike texts, times that on like ones", float(there.mean() / here.mean()), "at least", 1, low, high, True)
+    return Goal(
+        "uncertainty on unlike texts, times that on like ones",
+        float(there.mean() / here.mean()),
+        "at least",
+        1,
+        low,
+        high,
+        True,
+    )
 
 
 def _judge(cells: Cells, users: Users, config: RewardConfig) -> Goal:
     """The held-out judge, trained on its own advertisers, against the truth on those of the policy's reward model."""
     judge = fit(half(cells, "judge"), replace(config, encoder="hashed", half="all"))
     first = _texts_of_briefs(half(cells, "policy"))
-    triples = [Triple(*(first.strings[number] for number in row)) for row in zip(first.query, first.ad, first.text, strict=True)]
+    triples = [
+        Triple(*(first.strings[number] for number in row))
+        for row in zip(first.query, first.ad, first.text, strict=True)
+    ]
     truth = np.log(users.expected([triple.query for triple in triples], [triple.text for triple in triples])[1])
     score, brief = judge.score(triples).logit, first.brief
     found = bootstrap(lambda w: within_brief_correlation(score, truth, brief, w), first.group)
-    return Goal("held-out judge: correlation with the truth inside a brief", found.value, "at least", 0.5, found.low, found.high)
+    return Goal(
+        "held-out judge: correlation with the truth inside a brief", found.value, "at least", 0.5, found.low, found.high
+    )
 
 
 def _outside(cells: Cells, users: Users, encoder: Encoder) -> Goal:
-    """Share of the within-brief variance of true log CTCVR that ridge regression on both encoders' vectors of the text cannot reach.
+    """Share of the within-brief variance of true log CTCVR that ridge regression on both encoders' vectors of the text
+    cannot reach.
 
     The truth itself is regressed, without sampling noise, on other groups' texts; the best of a few penalties is taken.
     """

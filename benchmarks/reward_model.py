@@ -2,7 +2,8 @@
 
     python -m benchmarks.reward_model --data DIR                    # all three parts
     python -m benchmarks.reward_model --data DIR --only market --impressions 6000000
-    python -m benchmarks.reward_model --data DIR --only peer        # PYTHONPATH=FOLDER where torch-rechub was installed with pip --target
+    python -m benchmarks.reward_model --data DIR --only peer        # PYTHONPATH=FOLDER where torch-rechub was installed
+        with pip --target
     python -m benchmarks.reward_model --data DIR --only scoring
 
 DIR holds the headline tests' packages.csv.gz. Every figure is printed beside its goal.
@@ -48,16 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             figures, goals = _measure(part, chosen, cache, Path(scratch), console)
             show(console, part, goals)
             name = f"reward_model_{part}"
-            record(name, {**figures, "goals": as_records(goals)}, ("torch", "numpy", "sentence-transformers", "scikit-learn"), chosen.out)
+            record(
+                name,
+                {**figures, "goals": as_records(goals)},
+                ("torch", "numpy", "sentence-transformers", "scikit-learn"),
+                chosen.out,
+            )
 
 
-def _measure(part: str, chosen: argparse.Namespace, cache: Path, scratch: Path, console: Console) -> tuple[dict[str, Any], list[Goal]]:
+def _measure(
+    part: str, chosen: argparse.Namespace, cache: Path, scratch: Path, console: Console
+) -> tuple[dict[str, Any], list[Goal]]:
     stories = read_stories(chosen.data)
     if part == "scoring":
         return scoring_speed(stories, scratch / "cold")
     users = Users.load(cache)
     if part == "peer":
-        return against_rechub(simulate(stories, users, chosen.peer_rows, seed=1), CachedEncoder(SentenceEncoder(), cache))
+        return against_rechub(
+            simulate(stories, users, chosen.peer_rows, seed=1), CachedEncoder(SentenceEncoder(), cache)
+        )
     log = simulate(stories, users, chosen.impressions)
     return market_part(log, users, scratch / "snapshot", cache, RewardConfig(tested=0.3), console.log)
 

@@ -1,9 +1,11 @@
-"""What each option of the reward model is worth on the simulated market: the same log, with and without it, judged by the truth.
+"""What each option of the reward model is worth on the simulated market: the same log, with and without it, judged by
+the truth.
 
     python -m benchmarks.reward_options --data DIR
 
-Two logs are thinned from an even one, so that the truth stays known: a steered log shows what users like more often and at better places,
-as a live pool does, and its propensities are logged; a young log has only the impressions that are mature eight days after the last.
+Two logs are thinned from an even one, so that the truth stays known: a steered log shows what users like more often and
+at better places, as a live pool does, and its propensities are logged; a young log has only the impressions that are
+mature eight days after the last.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ def steering(cells: Cells, users: Users) -> FloatArray:
 def weighted(cells: Cells, weights: FloatArray) -> Cells:
     """Every impression counted `weights` times: inverse propensities make a steered log stand for an even one."""
     assert cells.conversions is not None
-    impressions, clicks, conversions = (count * weights for count in (cells.impressions, cells.clicks, cells.conversions))
+    impressions, clicks, conversions = (
+        count * weights for count in (cells.impressions, cells.clicks, cells.conversions)
+    )
     return replace(cells, impressions=impressions, clicks=clicks, conversions=conversions)
 
 
@@ -69,7 +73,13 @@ def predicted(cells: Cells, tested: Cells, config: RewardConfig, cache: Path) ->
         encoder = ShapedEncoder.fit(encoder, [cells.strings[number] for number in np.unique(parts.training.text)])
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     members = train_ensemble(parts.training, parts.tuning, vectors, config)
-    return np.asarray(expit(member_logits(members, vectors, config, tested.query, tested.ad, tested.text, tested.position)[1].mean(axis=0)))
+    return np.asarray(
+        expit(
+            member_logits(members, vectors, config, tested.query, tested.ad, tested.text, tested.position)[1].mean(
+                axis=0
+            )
+        )
+    )
 
 
 def effects(judged: Judged, against: str, console: Console, title: str) -> dict[str, Any]:
@@ -83,8 +93,15 @@ def effects(judged: Judged, against: str, console: Console, title: str) -> dict[
             for measure in (judged.order, judged.auc)
         )
         values = judged.order(name, even), judged.auc(name, even)
-        table.add_row(name, *(f"{value:.4f}" for value in values), *("" if name == against else str(one) for one in (order, area)))
-        found[name] = {"order": values[0], "auc": values[1], "order difference": vars_of(order), "auc difference": vars_of(area)}
+        table.add_row(
+            name, *(f"{value:.4f}" for value in values), *("" if name == against else str(one) for one in (order, area))
+        )
+        found[name] = {
+            "order": values[0],
+            "auc": values[1],
+            "order difference": vars_of(order),
+            "auc difference": vars_of(area),
+        }
     console.print(table)
     return found
 
@@ -100,7 +117,10 @@ def even_log(cells: Cells, config: RewardConfig, cache: Path) -> dict[str, Float
         "as configured": (cells, config),
         "without surface features": (cells, replace(config, surface=False)),
         "one member": (cells, replace(config, members=1, bootstrap=False)),
-        **{f"ranking term, weight {weight:g}": (cells, replace(config, ranking_weight=weight)) for weight in RANKING_WEIGHTS},
+        **{
+            f"ranking term, weight {weight:g}": (cells, replace(config, ranking_weight=weight))
+            for weight in RANKING_WEIGHTS
+        },
         "young log: mature impressions alone": (thinned(cells, np.full(len(cells), mature), 2), config),
     }
     return {name: predicted(rows, tested, setting, cache) for name, (rows, setting) in variants.items()}

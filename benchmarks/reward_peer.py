@@ -1,4 +1,5 @@
-"""Speed beside others: training beside torch-rechub's ESMM on the same rows, scoring beside the raw encoder on the same strings.
+"""Speed beside others: training beside torch-rechub's ESMM on the same rows, scoring beside the raw encoder on the
+same strings.
 
 Seconds are CPU seconds of this process, which has one thread: what else runs on the machine does not count.
 """
@@ -27,13 +28,16 @@ from trainer.reward_model.score import RewardModel, Triple, as_mapping, member_l
 from trainer.reward_model.surface import ShapedEncoder
 from trainer.reward_model.train import train_ensemble
 
-BATCH, EPOCHS, DIMS = 2048, 2, (128, 64)  # rows a batch, passes over the rows, widths of the towers: the same on both sides
+# rows a batch, passes over the rows, widths of the towers: the same on both sides
+BATCH, EPOCHS, DIMS = 2048, 2, (128, 64)
 PAIRS = 3  # of interleaved runs
 TRIPLES = 10_000
 
 
 def rows_of(log: Log) -> Cells:
-    """Every impression a cell of its own, without its place: torch-rechub has no additive term. A late conversion is none."""
+    """Every impression a cell of its own, without its place: torch-rechub has no additive term. A late conversion is
+    none.
+    """
     stories = log.stories
     strings = sorted({*stories.text, *stories.ad, *(query for queries in stories.queries for query in queries)})
     number = {string: at for at, string in enumerate(strings)}
@@ -45,9 +49,17 @@ def rows_of(log: Log) -> Cells:
     clicked = ~np.isnan(log.click)
     converted = clicked & (log.click + np.nan_to_num(log.conversion, nan=np.inf) < 168)
     return Cells(
-        tuple(strings), tuple(groups), query[log.text, log.query], ad[log.text], text[log.text], group[log.text], log.place * 0,
-        np.ones(len(log.text)), clicked.astype(float), converted.astype(float),
-    )  # fmt: skip
+        tuple(strings),
+        tuple(groups),
+        query[log.text, log.query],
+        ad[log.text],
+        text[log.text],
+        group[log.text],
+        log.place * 0,
+        np.ones(len(log.text)),
+        clicked.astype(float),
+        converted.astype(float),
+    )
 
 
 def against_rechub(log: Log, encoder: Encoder) -> tuple[dict[str, Any], list[Goal]]:
@@ -55,7 +67,9 @@ def against_rechub(log: Log, encoder: Encoder) -> tuple[dict[str, Any], list[Goa
     try:
         import torch_rechub  # type: ignore[import-not-found]  # noqa: F401
     except ModuleNotFoundError as error:
-        raise SystemExit(f"{error.name} is missing: pip install --no-deps --target FOLDER torch-rechub, then PYTHONPATH=FOLDER") from error
+        raise SystemExit(
+            f"{error.name} is missing: pip install --no-deps --target FOLDER torch-rechub, then PYTHONPATH=FOLDER"
+        ) from error
     cells = rows_of(log)
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     kind = (np.arange(len(cells.groups)) % 20)[cells.group]  # of twenty groups two are tested, one is held out
@@ -73,8 +87,18 @@ def against_rechub(log: Log, encoder: Encoder) -> tuple[dict[str, Any], list[Goa
     ratios = np.array(seconds["torch-rechub"]) / np.array(seconds["ours"])
     setting = {"rows": len(training), "batch": BATCH, "passes": EPOCHS, "widths": DIMS}
     areas = [_more_area(test, rate, scores) for rate in ("CTR", "CTCVR")]
-    ahead = Goal("training rows a second, times torch-rechub's", float(np.median(ratios)), "at least", 3, ratios.min(), ratios.max())
-    return {**setting, "rows a second": speed, "AUC": {name: _areas(test, *both) for name, both in scores.items()}}, [*areas, ahead]
+    ahead = Goal(
+        "training rows a second, times torch-rechub's",
+        float(np.median(ratios)),
+        "at least",
+        3,
+        ratios.min(),
+        ratios.max(),
+    )
+    return {**setting, "rows a second": speed, "AUC": {name: _areas(test, *both) for name, both in scores.items()}}, [
+        *areas,
+        ahead,
+    ]
 
 
 def _more_area(test: Cells, rate: str, scores: dict[str, Any]) -> Goal:
@@ -143,7 +167,11 @@ def _rechub(training: Cells, tuning: Cells, vectors: torch.Tensor) -> Any:
     loader, *_ = DataGenerator(columns(training), labels(training)).generate_dataloader(*held, *held, batch_size=BATCH)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = MTLTrainer(
-            model, ["classification"] * 3, optimizer_params={"lr": 1e-3, "weight_decay": 1e-5}, n_epoch=EPOCHS, model_path=scratch
+            model,
+            ["classification"] * 3,
+            optimizer_params={"lr": 1e-3, "weight_decay": 1e-5},
+            n_epoch=EPOCHS,
+            model_path=scratch,
         )
         for _ in range(EPOCHS):
             trainer.train_one_epoch(loader)
@@ -166,7 +194,9 @@ def scoring_speed(stories: Stories, cache: Path) -> tuple[dict[str, float], list
     rng = np.random.default_rng(0)
     ads, queries = sorted(set(stories.ad)), sorted({query for queries in stories.queries for query in queries})
     chosen = rng.integers(0, [len(queries), len(ads), len(stories.text)], size=(4 * TRIPLES, 3))
-    triples = list(dict.fromkeys(Triple(queries[query], ads[ad], stories.text[text]) for query, ad, text in chosen))[:TRIPLES]
+    triples = list(dict.fromkeys(Triple(queries[query], ads[ad], stories.text[text]) for query, ad, text in chosen))[
+        :TRIPLES
+    ]
     strings = sorted({string for triple in triples for string in triple})
     encoder = SentenceEncoder()
     encoder.encode(strings[:64])
@@ -181,9 +211,12 @@ def scoring_speed(stories: Stories, cache: Path) -> tuple[dict[str, float], list
         seconds.append(process_time() - start)
     cold, warm = seconds
     figures = {
-        "triples": len(triples), "distinct strings": len(strings), "raw encoder strings/s": len(strings) / raw,
-        "cold strings/s": len(strings) / cold, "warm triples/s": len(triples) / warm,
-    }  # fmt: skip
+        "triples": len(triples),
+        "distinct strings": len(strings),
+        "raw encoder strings/s": len(strings) / raw,
+        "cold strings/s": len(strings) / cold,
+        "warm triples/s": len(triples) / warm,
+    }
     goals = [
         Goal("scoring with a cold cache, share of the raw encoder's speed", raw / cold, "at least", 0.9),
         Goal("a warm repeat, times the cold one's speed", cold / warm, "at least", 20),
@@ -196,8 +229,13 @@ def _untrained(encoder: Encoder) -> RewardModel:
     config = RewardConfig()
     calibration = {"ctr": (1.0, 0.0), "ctcvr": (1.0, 0.0)}
     version = RewardModelVersion(
-        version="untrained", encoder=encoder.name, target="ctcvr", data="", config=as_mapping(config), calibration=calibration,
+        version="untrained",
+        encoder=encoder.name,
+        target="ctcvr",
+        data="",
+        config=as_mapping(config),
+        calibration=calibration,
         created_at=datetime.now(UTC),
-    )  # fmt: skip
+    )
     members = tuple(SharedBottom(encoder.dim, config).eval() for _ in range(config.members))
     return RewardModel(version, encoder, members, Novelty(np.zeros(encoder.dim), np.eye(encoder.dim)))

@@ -2,9 +2,9 @@
 
     python -m benchmarks.rollouts --model FOLDER
 
-Raw is `LLM.generate` as its documentation shows it, with texts and nothing else. Ours asks for the sampler's log-probabilities too, which
-the drift check reads, decodes the ids itself, and returns groups. Every turn starts from an empty prefix cache. Tokens a second are
-compared.
+Raw is `LLM.generate` as its documentation shows it, with texts and nothing else. Ours asks for the sampler's
+log-probabilities too, which the drift check reads, decodes the ids itself, and returns groups. Every turn starts from
+an empty prefix cache. Tokens a second are compared.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ Turn = Callable[[int], int]  # of a seed; returns how many tokens were written
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a whole model's folder, such as trainer.packaged_model writes")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="a whole model's folder, such as trainer.packaged_model writes"
+    )
     parser.add_argument("--prompts", type=int, default=8, help="in one rollout (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=10, help="of each side (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=RESULTS / "rollouts.json")
@@ -46,7 +48,9 @@ def main() -> None:
         groups = rollout.sample(prompts, asked, GROUP_SIZE, seed=seed)
         return sum(len(one.ids) for group in groups for one in group.completions)
 
-    speeds = take_turns({"ours": ours, "raw": _raw(rollout, asked)}, options.turns, forget=rollout._llm.reset_prefix_cache)
+    speeds = take_turns(
+        {"ours": ours, "raw": _raw(rollout, asked)}, options.turns, forget=rollout._llm.reset_prefix_cache
+    )
     ratios = [one / other for one, other in zip(speeds["ours"], speeds["raw"], strict=True)]
     goals = [Goal("rollouts, times raw offline vLLM", median(ratios), "at least", GOAL)]
     show(Console(), f"{len(prompts)} prompts × {GROUP_SIZE} texts of at most {LONGEST} tokens", goals)
@@ -59,9 +63,12 @@ def _raw(rollout: VllmRollout, asked: list[list[int]]) -> Turn:
 
     def write(seed: int) -> int:
         settings = [
-            SamplingParams(n=GROUP_SIZE, temperature=1.0, max_tokens=LONGEST, seed=seed + GROUP_SIZE * at) for at in range(len(asked))
+            SamplingParams(n=GROUP_SIZE, temperature=1.0, max_tokens=LONGEST, seed=seed + GROUP_SIZE * at)
+            for at in range(len(asked))
         ]
-        answers: Any = rollout._llm.generate([TokensPrompt(prompt_token_ids=ids) for ids in asked], settings, use_tqdm=False)
+        answers: Any = rollout._llm.generate(
+            [TokensPrompt(prompt_token_ids=ids) for ids in asked], settings, use_tqdm=False
+        )
         return sum(len(one.token_ids) for answer in answers for one in answer.outputs)
 
     return write

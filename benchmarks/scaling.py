@@ -1,8 +1,10 @@
-"""What a GRPO step of Qwen3-8B takes on 8 × A800, counted: FLOPs, bytes, seconds, memory, cost. `docs/scaling.md` explains the tables.
+"""What a GRPO step of Qwen3-8B takes on 8 × A800, counted: FLOPs, bytes, seconds, memory, cost. `docs/scaling.md`
+explains the tables.
 
     python -m benchmarks.scaling [--mfu 0.40] [--price 2.0]
 
-Nothing is measured here. The same counting gives the FLOP ceilings that `benchmarks.grpo` prints beside measured ratios.
+Nothing is measured here. The same counting gives the FLOP ceilings that `benchmarks.grpo` prints beside measured
+ratios.
 """
 
 from __future__ import annotations
@@ -84,7 +86,8 @@ class Batch:
 
 
 def forward(shape: Shape, batch: Batch, *, shared: bool) -> float:
-    """FLOPs of one forward pass over a group: 2 a weight and token, 4·d a head and pair of positions that attend; the head at completions.
+    """FLOPs of one forward pass over a group: 2 a weight and token, 4·d a head and pair of positions that attend; the
+    head at completions.
 
     shared: [prompt, y_1 … y_G] once, P + G·R tokens, instead of G rows of P + R.
     """
@@ -96,7 +99,9 @@ def forward(shape: Shape, batch: Batch, *, shared: bool) -> float:
 
 
 def ceiling(shape: Shape, batch: Batch) -> float:
-    """How many times less a shared prompt needs of the linear layers: G·(P + R)·body + G·R·head over (P + G·R)·body + G·R·head."""
+    """How many times less a shared prompt needs of the linear layers: G·(P + R)·body + G·R·head over (P + G·R)·body +
+    G·R·head.
+    """
     p, r, g = batch.prompt, batch.completion, batch.group
     head = g * r * shape.head
     return (g * (p + r) * shape.body + head) / ((p + g * r) * shape.body + head)
@@ -120,9 +125,9 @@ class StepTime:
 def step_time(shape: Shape, batch: Batch, machine: Machine, *, mfu: float, shared: bool = True) -> StepTime:
     """rollout: prefill, then R decode steps, each the slower of reading weights and cache and of multiplying.
 
-    reference: one forward. policy: forward, backward and, for checkpointing, the forward again: 4 forwards. exchange: ZeRO-2 sums the
-    gradients after every micro-batch and gathers the weights once, (n-1)/n of 2 bytes a weight each time, none of it hidden behind
-    computation. push: the new weights into the rollout engine's memory.
+    reference: one forward. policy: forward, backward and, for checkpointing, the forward again: 4 forwards. exchange:
+    ZeRO-2 sums the gradients after every micro-batch and gathers the weights once, (n-1)/n of 2 bytes a weight each
+    time, none of it hidden behind computation. push: the new weights into the rollout engine's memory.
     """
     groups, texts = batch.groups / machine.gpus, batch.texts / machine.gpus
     once = groups * forward(shape, batch, shared=shared) / (mfu * machine.flops)
@@ -136,9 +141,12 @@ def step_time(shape: Shape, batch: Batch, machine: Machine, *, mfu: float, share
 
 
 def memory(shape: Shape, batch: Batch, machine: Machine) -> dict[str, float]:
-    """Bytes on each GPU with all weights learning: ZeRO-2, bfloat16 weights, float32 masters and moments, checkpointed activations."""
+    """Bytes on each GPU with all weights learning: ZeRO-2, bfloat16 weights, float32 masters and moments, checkpointed
+    activations.
+    """
     tokens = MICRO_GROUPS * (batch.prompt + batch.group * batch.completion)
-    layer = tokens * (10 * shape.hidden + 3 * shape.intermediate) * 2  # what one layer keeps while it is computed again
+    # what one layer keeps while it is computed again
+    layer = tokens * (10 * shape.hidden + 3 * shape.intermediate) * 2
     rollouts = batch.texts / machine.gpus
     logits = MICRO_GROUPS * batch.group * batch.completion * shape.vocabulary * 4 * 2  # float32, and their gradient
     return {
@@ -156,15 +164,33 @@ def memory(shape: Shape, batch: Batch, machine: Machine) -> dict[str, float]:
 
 
 def step_table(batches: list[Batch], mfu: float, price: float) -> Table:
-    table = Table("prompt/completion", "layout", "rollout, s", "reference, s", "policy, s", "exchange + push, s", "step, s",
-                  "150 steps, h", "cost", title=f"Qwen3-8B, 1,440 texts a step, {A800.gpus} × {A800.name}, MFU {mfu:.0%}")  # fmt: skip
+    table = Table(
+        "prompt/completion",
+        "layout",
+        "rollout, s",
+        "reference, s",
+        "policy, s",
+        "exchange + push, s",
+        "step, s",
+        "150 steps, h",
+        "cost",
+        title=f"Qwen3-8B, 1,440 texts a step, {A800.gpus} × {A800.name}, MFU {mfu:.0%}",
+    )
     for batch in batches:
         for shared in (True, False):
             time = step_time(QWEN3_8B, batch, A800, mfu=mfu, shared=shared)
             hours = 150 * time.total / 3600
-            table.add_row(f"{batch.prompt}/{batch.completion}", "shared prompt" if shared else "one row a text", f"{time.rollout:.1f}",
-                          f"{time.reference:.1f}", f"{time.policy:.1f}", f"{time.exchange + time.push:.1f}", f"{time.total:.1f}",
-                          f"{hours:.2f}", f"{hours * A800.gpus * price:.0f} $")  # fmt: skip
+            table.add_row(
+                f"{batch.prompt}/{batch.completion}",
+                "shared prompt" if shared else "one row a text",
+                f"{time.rollout:.1f}",
+                f"{time.reference:.1f}",
+                f"{time.policy:.1f}",
+                f"{time.exchange + time.push:.1f}",
+                f"{time.total:.1f}",
+                f"{hours:.2f}",
+                f"{hours * A800.gpus * price:.0f} $",
+            )
     return table
 
 
@@ -180,12 +206,16 @@ def memory_table(batches: list[Batch]) -> Table:
 def ceiling_table(batches: list[Batch]) -> Table:
     table = Table("prompt/completion", "SmolLM2-135M", "Qwen3-8B", title="FLOP ceiling of the shared prompt, G = 5")
     for batch in batches:
-        table.add_row(f"{batch.prompt}/{batch.completion}", *(f"{ceiling(shape, batch):.2f} ×" for shape in (SMOLLM2, QWEN3_8B)))
+        table.add_row(
+            f"{batch.prompt}/{batch.completion}", *(f"{ceiling(shape, batch):.2f} ×" for shape in (SMOLLM2, QWEN3_8B))
+        )
     return table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description="Counted cost of a GRPO step at production size.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scaling", description="Counted cost of a GRPO step at production size."
+    )
     parser.add_argument("--mfu", type=float, default=0.40, help="share of the peak FLOPs that training reaches")
     parser.add_argument("--price", type=float, default=2.0, help="dollars for one GPU and hour")
     chosen = parser.parse_args()

@@ -1,12 +1,18 @@
-"""What serving costs and what it survives, against the bare framework, against the raw model server, and with the model server away.
+"""What serving costs and what it survives, against the bare framework, against the raw model server, and with the model
+server away.
 
-    python -m benchmarks.serving                              # everything: about ten minutes and, for the miss path, a model server
-    python -m benchmarks.serving --quick --only hits          # a glance at one section; writes nothing unless --out is given
+    python -m benchmarks.serving                              # everything: about ten minutes and, for the miss path, a
+        model server
+    python -m benchmarks.serving --quick --only hits          # a glance at one section; writes nothing unless --out is
+        given
     python -m benchmarks.serving --folder DIR                 # keep databases and the prepared model between runs
 
-hits     closed loop, pool hits: requests/s of the service over those of a bare FastAPI route with the same models, interleaved pairs
-misses   closed loop, pool off, distinct keys: completions/s of the service over those of its vLLM server asked directly, alternating
-outages  open loop, one request in ten a miss, at half of this mix's own peak, vLLM refusing and vLLM hanging: answers in time, with a text
+hits     closed loop, pool hits: requests/s of the service over those of a bare FastAPI route with the same models,
+    interleaved pairs
+misses   closed loop, pool off, distinct keys: completions/s of the service over those of its vLLM server asked
+    directly, alternating
+outages  open loop, one request in ten a miss, at half of this mix's own peak, vLLM refusing and vLLM hanging: answers
+    in time, with a text
 flights  a thousand callers miss one key at once: upstream calls and answers, also when the first caller hangs up
 """
 
@@ -42,11 +48,23 @@ from trainer.registry import PolicyVersion
 
 Figures = dict[str, Any]
 Say = Callable[[str], None]
-PACKAGES = ("fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "psycopg", "sqlalchemy", "cryptography")
+PACKAGES = (
+    "fastapi",
+    "starlette",
+    "pydantic",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "psycopg",
+    "sqlalchemy",
+    "cryptography",
+)
 CONNECTIONS = 32
 OPEN_CONNECTIONS = 512  # more than can be waiting at once: no request waits for a connection
 DEADLINE_MS = 100  # outages
-FASTEST = 5_000  # requests/s that no run on one process comes near: as many are written for a closed loop that may ask for each only once
+# requests/s that no run on one process comes near: as many are written for a closed loop that may ask for each only
+# once
+FASTEST = 5_000
 SAMPLES = 4  # completions of one upstream call
 FAR = 31_000_000  # briefs of the raw server begin here: the same bases, never the same prompt
 
@@ -66,7 +84,9 @@ class Plan:
     callers: int = 1_000
 
 
-QUICK = Plan(keys=500, units=5_000, pairs=2, seconds=1.0, open_seconds=5.0, open_requests=1_000, misses=8, concurrency=4)
+QUICK = Plan(
+    keys=500, units=5_000, pairs=2, seconds=1.0, open_seconds=5.0, open_requests=1_000, misses=8, concurrency=4
+)
 
 
 def hits(lab: Lab, plan: Plan, say: Say) -> Figures:
@@ -82,7 +102,9 @@ def hits(lab: Lab, plan: Plan, say: Say) -> Figures:
                 say(f"hits: n = {n}, pair {number + 1} of {plan.pairs}")
                 ours, theirs = _peak(lab, file, _port(stack), plan), _peak(lab, file, bare, plan)
                 texts += n * ours.with_text
-                pairs.append({"ours": ours.per_second, "bare": theirs.per_second, "ratio": ours.per_second / theirs.per_second})
+                pairs.append(
+                    {"ours": ours.per_second, "bare": theirs.per_second, "ratio": ours.per_second / theirs.per_second}
+                )
             figures[f"n{n}"] = {**_medians(pairs), "latency_ms": asdict(ours.latency_ms), "pairs": pairs}
         say("hits: waiting for the serving log")
         rows, seconds = drained(stack, since, texts)
@@ -92,13 +114,17 @@ def hits(lab: Lab, plan: Plan, say: Say) -> Figures:
 def misses(lab: Lab, plan: Plan, say: Say) -> Figures:
     """Completions/s through the service over those of its own vLLM server, same bodies, same concurrency."""
     say("misses: starting vLLM")
-    with lab.service("model", pool=False, policy_timeout_s=300, policy_concurrency=plan.concurrency, pool_write_n=SAMPLES) as stack:
+    with lab.service(
+        "model", pool=False, policy_timeout_s=300, policy_concurrency=plan.concurrency, pool_write_n=SAMPLES
+    ) as stack:
         policy, vllm = asyncio.run(champion(stack.settings)), int(stack.settings.policy_url.rpartition(":")[2])
         key, pairs = stack.keys["generate"], []
         for number in range(plan.pairs + 1):
             say(f"misses: alternation {number} of {plan.pairs}" if number else "misses: warming up")
             briefs = range(number * plan.misses, (number + 1) * plan.misses)
-            file = lab.requests("ours", (lab.workload.request(one, one, n=SAMPLES, deadline_ms=60_000, key=key) for one in briefs))
+            file = lab.requests(
+                "ours", (lab.workload.request(one, one, n=SAMPLES, deadline_ms=60_000, key=key) for one in briefs)
+            )
             before = _candidates(stack)
             ours = _burst(lab, file, _port(stack), plan)
             written = _candidates(stack) - before
@@ -123,7 +149,12 @@ def outages(lab: Lab, plan: Plan, say: Say) -> Figures:
                 file = mixed_requests(lab, plan, stack, int(peak / 2 * seconds) + 1, first_miss=next(never_asked))
                 say(f"outages: {name}, {seconds:.0f} s at {peak / 2:.0f} a second")
                 load = lab.generator.opened(
-                    file, port=_port(stack), connections=OPEN_CONNECTIONS, rate=peak / 2, seconds=seconds, limit_ms=DEADLINE_MS
+                    file,
+                    port=_port(stack),
+                    connections=OPEN_CONNECTIONS,
+                    rate=peak / 2,
+                    seconds=seconds,
+                    limit_ms=DEADLINE_MS,
                 )
             shares = {"in_time_share": load.in_time_share, "text_share": load.text_share}
             figures[name] = {"peak_per_second": peak, **shares, **asdict(load)}
@@ -137,13 +168,16 @@ def flights(lab: Lab, plan: Plan, say: Say) -> Figures:
         for number, first_hangs_up in enumerate((False, True)):
             say(f"flights: {plan.callers} callers{', the first hangs up' if first_hangs_up else ''}")
             requests = [
-                lab.workload.request(number, unit, n=1, deadline_ms=60_000, key=stack.keys["generate"]) for unit in range(plan.callers)
+                lab.workload.request(number, unit, n=1, deadline_ms=60_000, key=stack.keys["generate"])
+                for unit in range(plan.callers)
             ]
             file, before = lab.requests("flight", requests), asked(upstream)
             if first_hangs_up:
                 with socket.create_connection(("127.0.0.1", _port(stack))) as first:
                     first.sendall(requests[0])
-            load = lab.generator.closed(file, port=_port(stack), connections=plan.callers, count=plan.callers, limit_ms=60_000)
+            load = lab.generator.closed(
+                file, port=_port(stack), connections=plan.callers, count=plan.callers, limit_ms=60_000
+            )
             name = "first_hangs_up" if first_hangs_up else "all_stay"
             figures[name] = {"upstream_calls": asked(upstream) - before, **asdict(load)}
     return figures
@@ -186,7 +220,9 @@ def mixed_requests(lab: Lab, plan: Plan, stack: Stack, count: int, *, first_miss
         return position % plan.keys if position % 10 else first_miss + position
 
     requests = (
-        lab.workload.request(number(position), position % plan.units, n=1, deadline_ms=DEADLINE_MS, key=stack.keys["generate"])
+        lab.workload.request(
+            number(position), position % plan.units, n=1, deadline_ms=DEADLINE_MS, key=stack.keys["generate"]
+        )
         for position in range(count)
     )
     return lab.requests("mixed", requests)
@@ -206,7 +242,9 @@ def _peak(lab: Lab, file: Path, port: int, plan: Plan) -> Load:
 
 
 def _burst(lab: Lab, file: Path, port: int, plan: Plan) -> Load:
-    load = lab.generator.closed(file, port=port, connections=plan.concurrency, count=plan.misses, limit_ms=60_000, drain_s=300)
+    load = lab.generator.closed(
+        file, port=port, connections=plan.concurrency, count=plan.misses, limit_ms=60_000, drain_s=300
+    )
     _every(load, "answered")
     return load
 
@@ -223,7 +261,8 @@ def _every(load: Load, what: str) -> None:
     """A rate means nothing when some of the answers were refusals."""
     if (found := getattr(load, what)) != load.scheduled or load.statuses.keys() != {"200"}:
         raise SystemExit(
-            f"{found} of {load.scheduled} requests were {what}; statuses {dict(load.statuses)}, errors {load.errors}: no measurement"
+            f"{found} of {load.scheduled} requests were {what}; statuses {dict(load.statuses)}, errors {load.errors}: "
+            "no measurement"
         )
 
 
@@ -256,14 +295,26 @@ def goals(figures: Figures) -> Iterator[Goal]:
         yield Goal(f"vLLM {name}: of them with a text", found["text_share"], ">=", 0.99)
     for name, found in figures.get("flights", {}).items():
         yield Goal(f"one key, {name.replace('_', ' ')}: upstream calls", found["upstream_calls"], "=", 1)
-        yield Goal(f"one key, {name.replace('_', ' ')}: share answered with a text", found["with_text"] / found["scheduled"], "=", 1.0)
+        yield Goal(
+            f"one key, {name.replace('_', ' ')}: share answered with a text",
+            found["with_text"] / found["scheduled"],
+            "=",
+            1.0,
+        )
 
 
-SECTIONS: dict[str, Callable[[Lab, Plan, Say], Figures]] = {"hits": hits, "outages": outages, "flights": flights, "misses": misses}
+SECTIONS: dict[str, Callable[[Lab, Plan, Say], Figures]] = {
+    "hits": hits,
+    "outages": outages,
+    "flights": flights,
+    "misses": misses,
+}
 
 
 def measure(names: list[str], plan: Plan, folder: Path) -> Figures:
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True)
+    ) as progress:
         task = progress.add_task("building the load generator", total=None)
         lab = Lab(folder, build(folder), Workload())
         return {name: SECTIONS[name](lab, plan, lambda step: progress.update(task, description=step)) for name in names}
@@ -271,10 +322,16 @@ def measure(names: list[str], plan: Plan, folder: Path) -> Figures:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=SECTIONS, action="append", help="run this section; may be repeated; default: all")
+    parser.add_argument(
+        "--only", choices=SECTIONS, action="append", help="run this section; may be repeated; default: all"
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not to measure")
-    parser.add_argument("--folder", type=Path, help="where databases and the prepared model are kept; default: a temporary folder")
-    parser.add_argument("--out", type=Path, help="JSON file; default benchmarks/results/serving.json for a complete run, else none")
+    parser.add_argument(
+        "--folder", type=Path, help="where databases and the prepared model are kept; default: a temporary folder"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="JSON file; default benchmarks/results/serving.json for a complete run, else none"
+    )
     options = parser.parse_args()
     plan, names = QUICK if options.quick else Plan(), options.only or list(SECTIONS)
     with tempfile.TemporaryDirectory(prefix="relate-bench-") as temporary:

@@ -2,7 +2,8 @@
 
     python -m benchmarks.upstream --port 9000 --delay 0.5
 
-Its texts are made of words that every brief of the benchmarks allows. `GET /count` says how many completions were asked for.
+Its texts are made of words that every brief of the benchmarks allows. `GET /count` says how many completions were asked
+for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class Upstream:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 _, _, length = head.partition(b"content-length:")
                 body = await reader.readexactly(int(length.split(b"\r\n")[0] or 0))
-                writer.write(_answer(await self._complete(body) if head.startswith(b"post") else {"count": self._asked}))
+                writer.write(
+                    _answer(await self._complete(body) if head.startswith(b"post") else {"count": self._asked})
+                )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the caller has gone: nobody to answer
@@ -45,7 +48,10 @@ class Upstream:
 
 def _answer(content: object) -> bytes:
     payload = json.dumps(content).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(payload), payload)
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(payload),
+        payload,
+    )
 
 
 async def run(port: int, delay: float) -> None:
@@ -57,7 +63,9 @@ async def run(port: int, delay: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--delay", type=float, default=0.5, help="seconds before each answer; inf: accept and never answer")
+    parser.add_argument(
+        "--delay", type=float, default=0.5, help="seconds before each answer; inf: accept and never answer"
+    )
     options = parser.parse_args()
     asyncio.run(run(options.port, min(options.delay, 1e9)))
 

@@ -1,4 +1,6 @@
-"""The requests of a serving benchmark: the example briefs, each in as many variants as wanted, every variant a pool key of its own."""
+"""The requests of a serving benchmark: the example briefs, each in as many variants as wanted, every variant a pool key
+of its own.
+"""
 
 from __future__ import annotations
 
@@ -40,24 +42,38 @@ class Base:
 
 
 class Workload:
-    """`brief(number)` is the same brief for the same number, and prompts of two numbers differ. Each holds approved texts: the fallback."""
+    """`brief(number)` is the same brief for the same number, and prompts of two numbers differ. Each holds approved
+    texts: the fallback.
+    """
 
     def __init__(self, examples: Path = EXAMPLES) -> None:
         rules = load_rules()
         self._bases = [base for example in load_examples(examples) if (base := _base(example, rules))]
         if not self._bases:
-            raise ValueError(f"{examples} holds no plain English {PLATFORM} brief with {TEXTS} compliant texts: add one")
+            raise ValueError(
+                f"{examples} holds no plain English {PLATFORM} brief with {TEXTS} compliant texts: add one"
+            )
 
     def brief(self, number: int) -> dict[str, Any]:
         data = self._bases[number % len(self._bases)].brief
-        return {**data, "query": f"{data['query']} {number}", "ad": {**data["ad"], "id": f"{data['ad']['id']}-{number}"}}
+        return {
+            **data,
+            "query": f"{data['query']} {number}",
+            "ad": {**data["ad"], "id": f"{data['ad']['id']}-{number}"},
+        }
 
     def texts(self, number: int) -> Sequence[AdText]:
         return self._bases[number % len(self._bases)].texts
 
     def request(self, number: int, unit: int, *, n: int, deadline_ms: int, key: str) -> bytes:
         """A raw `POST /generate` for brief `number` and unit `unit`."""
-        body = {"brief": self.brief(number), "platform": PLATFORM, "unit_id": f"unit-{unit}", "n": n, "deadline_ms": deadline_ms}
+        body = {
+            "brief": self.brief(number),
+            "platform": PLATFORM,
+            "unit_id": f"unit-{unit}",
+            "n": n,
+            "deadline_ms": deadline_ms,
+        }
         return post("/generate", json.dumps(body, ensure_ascii=False).encode(), key=key)
 
     async def fill(self, settings: Settings, numbers: range) -> None:
@@ -65,7 +81,9 @@ class Workload:
         database = Database(settings)
         policy, version = await champion(settings), load_rules(settings.packs_dir).version
         for first in range(numbers.start, numbers.stop, GROUP):
-            batches = [self._batch(number, policy, version) for number in range(first, min(first + GROUP, numbers.stop))]
+            batches = [
+                self._batch(number, policy, version) for number in range(first, min(first + GROUP, numbers.stop))
+            ]
             async with database.direct() as connection:
                 await save_batches(connection, batches)
         await database.close()
@@ -86,7 +104,9 @@ async def champion(settings: Settings) -> PolicyVersion:
 
 
 def _base(example: Example, rules: Rules) -> Base | None:
-    """None where the example is hostile, regulated, not English, or has no approved text or not TEXTS others once cut to 250 words."""
+    """None where the example is hostile, regulated, not English, or has no approved text or not TEXTS others once cut
+    to 250 words.
+    """
     if example.tags or example.platform != PLATFORM or not example.brief().locale.startswith("en"):
         return None
     data, spec = example.brief_data, load_spec(PLATFORM)

@@ -1,4 +1,6 @@
-"""Alembic's environment: a plain synchronous connection, the models' metadata, one advisory lock so that two starts do not race."""
+"""Alembic's environment: a plain synchronous connection, the models' metadata, one advisory lock so that two starts do
+not race.
+"""
 
 from __future__ import annotations
 

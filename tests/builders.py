@@ -24,7 +24,8 @@ _ADS: dict[str, dict[str, Any]] = {
         "advertiser": "Greenfield Running",
         "business": "Online running shoe store",
         "selling_points": ("Wide fit from 2E to 4E", "Free shipping over $50", "30-day returns"),
-        "landing_page": "We fit runners with wide feet. Trainers weigh 238 g and start at $89. Orders leave within 48 hours.",
+        "landing_page": "We fit runners with wide feet. Trainers weigh 238 g and start at $89. Orders leave within 48 "
+        "hours.",
         "industry": "apparel",
         "brands": ("Greenfield",),
     },
@@ -45,12 +46,17 @@ _QUERIES = {
 }
 _TEXTS = {
     "zh": ("宽脚也能穿的跑鞋", "青禾跑步，宽楦设计，缓震轻便，欢迎选购。"),
-    "en": ("Running Shoes For Wide Feet", "Cushioned trainers in wide fits from Greenfield Running. Find your size today."),
+    "en": (
+        "Running Shoes For Wide Feet",
+        "Cushioned trainers in wide fits from Greenfield Running. Find your size today.",
+    ),
     "ja": ("幅広の足に合うランニングシューズ", "みどりランニングの幅広設計。足に合う一足をお選びください。"),
 }
 
 
-def a_brief(*, locale: str = "zh-CN", query: str | None = None, bidwords: tuple[str, ...] | None = None, **ad: Any) -> AdBrief:
+def a_brief(
+    *, locale: str = "zh-CN", query: str | None = None, bidwords: tuple[str, ...] | None = None, **ad: Any
+) -> AdBrief:
     """A running shoe store's brief in the locale's language; other keywords change its ad."""
     language = locale[:2]
     usual_query, usual_bidwords = _QUERIES[language]

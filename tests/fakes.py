@@ -46,10 +46,13 @@ class FakePolicyServer:
                 if body:
                     self.bodies.append(body)
                 await self._wait(reader)
-                choices = [{"message": {"role": "assistant", "content": text}} for text in (self.answer(body) if body else [])]
+                choices = [
+                    {"message": {"role": "assistant", "content": text}} for text in (self.answer(body) if body else [])
+                ]
                 payload = json.dumps({"choices": choices}).encode()
                 writer.write(
-                    f"HTTP/1.1 {self.status} X\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n".encode()
+                    f"HTTP/1.1 {self.status} X\r\ncontent-type: application/json\r\ncontent-length: "
+                    f"{len(payload)}\r\n\r\n".encode()
                     + payload
                 )
                 await writer.drain()

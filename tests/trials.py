@@ -1,4 +1,6 @@
-"""Trials written straight into the tables, as ad systems would have reported them: units that come back, click by mood, convert late."""
+"""Trials written straight into the tables, as ad systems would have reported them: units that come back, click by mood,
+convert late.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,20 @@ IMPRESSION, CLICK, CONVERSION = range(3)
 _SOURCES = (1, 1, 1, 1, 1, 1, 1, 2, 2, 3)  # pool, fresh, advertiser: what a healthy pool serves
 _TEXTS = (  # locale, industry, platform, title, description
     ("en-GB", "apparel", "google_rsa", "Walking Boots From Fell & Moor", "Leather boots, resoled in our own workshop."),
-    ("en-US", "travel", "google_rsa", "Night Trains To The Coast", "Sleep on board and wake up by the sea. Book a berth online."),
-    ("en-US", "software", "google_rsa", "Invoices That Send Themselves", "Write once, bill every month. Try it with your own data."),
+    (
+        "en-US",
+        "travel",
+        "google_rsa",
+        "Night Trains To The Coast",
+        "Sleep on board and wake up by the sea. Book a berth online.",
+    ),
+    (
+        "en-US",
+        "software",
+        "google_rsa",
+        "Invoices That Send Themselves",
+        "Write once, bill every month. Try it with your own data.",
+    ),
     ("zh-CN", "food", "baidu_search", "云南小粒咖啡豆 现烘现发", "下单后现烘现发，适合手冲，欢迎了解。"),
     ("zh-CN", "apparel", "baidu_search", "宽脚也能穿的跑鞋", "青禾跑步，宽楦设计，缓震轻便，欢迎选购。"),
     ("ja-JP", "apparel", "generic", "幅広の足に合うランニングシューズ", "足に合う一足をお選びください。"),
@@ -37,13 +51,20 @@ class ArmOf:
 
 
 def draft(
-    connection: Connection, name: str, arms: Sequence[ArmOf], *, layer: str = "", window_hours: int = 72, planned_units: int = 40_000
+    connection: Connection,
+    name: str,
+    arms: Sequence[ArmOf],
+    *,
+    layer: str = "",
+    window_hours: int = 72,
+    planned_units: int = 40_000,
 ) -> int:
     """Write a draft with equal weights on a layer of its own; returns its phase's id."""
     (policy,) = one(connection, "SELECT version FROM policies ORDER BY id LIMIT 1")
     (experiment,) = one(
         connection,
-        "INSERT INTO experiments (name, layer, state, low, high, window_hours, planned_units) VALUES (%s, %s, 'draft', 0, 10000, %s, %s)"
+        "INSERT INTO experiments (name, layer, state, low, high, window_hours, planned_units) VALUES (%s, %s, "
+        "'draft', 0, 10000, %s, %s)"
         " RETURNING id",
         name, layer or f"layer-{name}", window_hours, planned_units,
     )  # fmt: skip
@@ -123,7 +144,8 @@ def _store(connection: Connection, events: Sequence[tuple[Any, ...]], assigned: 
             for unit in assigned:
                 out.write_row(unit)
         cursor.execute(
-            "INSERT INTO stale_tokens SELECT DISTINCT serve_id FROM events WHERE serve_id NOT IN (SELECT serve_id FROM exposures)"
+            "INSERT INTO stale_tokens SELECT DISTINCT serve_id FROM events WHERE serve_id NOT IN (SELECT serve_id "
+            "FROM exposures)"
         )
 
 
@@ -133,9 +155,11 @@ def _texts(connection: Connection) -> list[tuple[UUID, int]]:
     ids = [UUID(int=number + 1) for number in range(len(_TEXTS))]
     for text, (locale, industry, platform, title, description) in zip(ids, _TEXTS, strict=True):
         connection.execute(
-            "INSERT INTO texts (id, pool_key, policy_id, origin, state, title, description, brief_digest, advertiser, ad_id, industry,"
+            "INSERT INTO texts (id, pool_key, policy_id, origin, state, title, description, brief_digest, advertiser, "
+            "ad_id, industry,"
             " locale, platform, spec_version, rules_version, score, findings) VALUES"
-            " (%s, '', %s, 'model', 'approved', %s, %s, '', 'a shop', 'ad', %s, %s, %s, '1', '1', 1, '[]') ON CONFLICT DO NOTHING",
+            " (%s, '', %s, 'model', 'approved', %s, %s, '', 'a shop', 'ad', %s, %s, %s, '1', '1', 1, '[]') ON "
+            "CONFLICT DO NOTHING",
             (text, policy, title, description, industry, locale, platform),
         )
     return [(text, policy) for text in ids]
@@ -150,7 +174,8 @@ def _guard(connection: Connection, phase: int, arms: Sequence[ArmOf], first: dat
                 row = (phase, day, number, source, 30 + 20 * (source == 2), round(units_a_day / len(arms) * 2 * share))
                 connection.execute("INSERT INTO request_days VALUES (%s, %s, %s, %s, %s, %s)", row)
         connection.execute(
-            "INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant) VALUES (%s, 'r1', %s, 420, 402)"
+            "INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant) VALUES (%s, 'r1', "
+            "%s, 420, 402)"
             " ON CONFLICT DO NOTHING",
             (policy, day),
         )

@@ -83,7 +83,13 @@ def main() -> None:
     arguments = parser().parse_args()
     try:
         arguments.run(arguments)
-    except (ConfigError, SnapshotError, ValueError, ArithmeticError, OSError) as error:  # a full disk, a loss that is no number
+    except (
+        ConfigError,
+        SnapshotError,
+        ValueError,
+        ArithmeticError,
+        OSError,
+    ) as error:  # a full disk, a loss that is no number
         sys.exit(f"relate: {error}")
 
 

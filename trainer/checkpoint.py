@@ -24,10 +24,11 @@ class CheckpointError(OSError):
 def write_checkpoint(
     checkpoints: Path, step: int, state: dict[str, Any], policy: Callable[[Path], None], ranks: Ranks | None = None
 ) -> Path:  # fmt: skip
-    """Write the checkpoint after `step` steps: policy(folder) writes what can be served, `state` is what a resumed run needs.
+    """Write the checkpoint after `step` steps: policy(folder) writes what can be served, `state` is what a resumed run
+    needs.
 
-    All ranks call it: each writes what its engine holds of weights and optimiser, the main one the rest. CheckpointError, for instance on a
-    full disk; nothing of it is left behind then.
+    All ranks call it: each writes what its engine holds of weights and optimiser, the main one the rest.
+    CheckpointError, for instance on a full disk; nothing of it is left behind then.
     """
     main = ranks is None or ranks.main
     folder = checkpoint_folder(checkpoints, step)
@@ -47,7 +48,8 @@ def write_checkpoint(
     except (OSError, RuntimeError) as error:  # torch and safetensors report a full disk as RuntimeError
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(
-            f"the checkpoint of step {step} could not be written to {checkpoints} ({error}): make room, then start again; "
+            f"the checkpoint of step {step} could not be written to {checkpoints} ({error}): make room, then start "
+            "again; "
             f"the run goes on from {latest(checkpoints) or 'its start'}"
         ) from error
     return folder
@@ -59,7 +61,9 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         what = type(error).__name__  # torch's own message is a page long
-        raise ConfigError(f"{folder} holds no readable checkpoint ({what}): remove it, the run then goes on from the one before") from error
+        raise ConfigError(
+            f"{folder} holds no readable checkpoint ({what}): remove it, the run then goes on from the one before"
+        ) from error
     return state
 
 
@@ -69,7 +73,9 @@ def checkpoint_folder(checkpoints: Path, step: int) -> Path:
 
 def latest(checkpoints: Path) -> Path | None:
     """The newest whole checkpoint that can be resumed from."""
-    whole = [folder for folder in checkpoints.glob("step-*") if (folder / _STATE).exists() and folder.suffix != ".partial"]
+    whole = [
+        folder for folder in checkpoints.glob("step-*") if (folder / _STATE).exists() and folder.suffix != ".partial"
+    ]
     return max(whole, default=None)
 
 

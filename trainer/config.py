@@ -1,4 +1,6 @@
-"""Every run's configuration: a frozen dataclass, read from YAML, changed from the command line, refused before anything heavy is loaded."""
+"""Every run's configuration: a frozen dataclass, read from YAML, changed from the command line, refused before anything
+heavy is loaded.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig:
-    """One training of the reward model (DESIGN §7). The judge is the same training with another encoder on other advertisers."""
+    """One training of the reward model (DESIGN §7). The judge is the same training with another encoder on other
+    advertisers.
+    """
 
-    encoder: str = "minilm"  # minilm, hashed (the judge's), or any sentence-transformers name or folder, such as Qwen/Qwen3-Embedding-0.6B
+    # minilm, hashed (the judge's), or any sentence-transformers name or folder, such as Qwen/Qwen3-Embedding-0.6B
+    encoder: str = "minilm"
     surface: bool = True  # beside the encoder's vectors: length, marks, case, digits, address
     half: str = "all"  # which advertisers' rows: all | policy | judge; the last two never overlap
-    held_out: float = 0.15  # share of groups (advertisers, stories) that no gradient sees: early stopping and calibration
+    # share of groups (advertisers, stories) that no gradient sees: early stopping and calibration
+    held_out: float = 0.15
     tested: float = 0.15  # share of groups that no choice reads: the reported metrics
     members: int = 5  # of the ensemble, each with its own seed
     bootstrap: bool = True  # each member learns from a bootstrap sample of groups
@@ -41,7 +47,10 @@ class RewardConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)} must be at least 1")
         if self.held_out <= 0 or self.tested <= 0 or self.held_out + self.tested >= 0.9:
-            raise ConfigError(f"held_out {self.held_out} and tested {self.tested} must be positive and leave more than 0.1 for training")
+            raise ConfigError(
+                f"held_out {self.held_out} and tested {self.tested} must be positive and leave more than 0.1 for "
+                "training"
+            )
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout {self.dropout} must lie in [0, 1)")
         if self.learning_rate <= 0 or self.weight_decay < 0 or self.ranking_weight < 0:
@@ -49,12 +58,16 @@ class RewardConfig:
         if self.half not in ("all", "policy", "judge"):
             raise ConfigError(f"half {self.half!r} is unknown: use all, policy or judge")
         if any(width < 1 for width in (*self.bottom, *self.tower)) or not self.bottom:
-            raise ConfigError(f"bottom {self.bottom} and tower {self.tower} are widths of layers: each at least 1, bottom not empty")
+            raise ConfigError(
+                f"bottom {self.bottom} and tower {self.tower} are widths of layers: each at least 1, bottom not empty"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """Low-rank updates of frozen weights: W + (alpha / rank) · B·A. Without dropout: π_old and π_θ must be one distribution."""
+    """Low-rank updates of frozen weights: W + (alpha / rank) · B·A. Without dropout: π_old and π_θ must be one
+    distribution.
+    """
 
     rank: int = 16
     alpha: int = 32
@@ -62,12 +75,16 @@ class LoraSettings:
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not self.targets:
-            raise ConfigError(f"lora rank {self.rank} and alpha {self.alpha} must be at least 1, and targets {self.targets} not empty")
+            raise ConfigError(
+                f"lora rank {self.rank} and alpha {self.alpha} must be at least 1, and targets {self.targets} not empty"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SftConfig:
-    """Supervised fine-tuning on reference texts: the baseline of the two-stage way, and where GRPO starts (RELATE §4.1.3)."""
+    """Supervised fine-tuning on reference texts: the baseline of the two-stage way, and where GRPO starts (RELATE
+    §4.1.3).
+    """
 
     language: str = "en"
     lora: LoraSettings | None = field(default_factory=LoraSettings)  # null: all weights learn
@@ -86,17 +103,22 @@ class SftConfig:
         if self.batch_size % self.micro_batch:
             raise ConfigError(f"batch_size {self.batch_size} must be a multiple of micro_batch {self.micro_batch}")
         if self.learning_rate <= 0 or self.warmup_steps < 0:
-            raise ConfigError(f"learning_rate {self.learning_rate} must be positive, warmup_steps {self.warmup_steps} not negative")
+            raise ConfigError(
+                f"learning_rate {self.learning_rate} must be positive, warmup_steps {self.warmup_steps} not negative"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DpoConfig:
-    """Direct preference optimisation of a fine-tuned policy on pairs of its own texts: the second stage of the two-stage way."""
+    """Direct preference optimisation of a fine-tuned policy on pairs of its own texts: the second stage of the
+    two-stage way.
+    """
 
     language: str = "en"
     queries: int | None = None  # training queries that pairs are made of, evenly spread; null: all
     samples: int = 5  # texts a query, of which the best and the worst become a pair
-    lora: LoraSettings | None = field(default_factory=LoraSettings)  # as the policy's own adapter; null: all weights learn
+    # as the policy's own adapter; null: all weights learn
+    lora: LoraSettings | None = field(default_factory=LoraSettings)
     dtype: str = "float32"  # of the weights; those of an adapter stay float32
     epochs: int = 1
     batch_size: int = 8  # pairs a step
@@ -112,7 +134,9 @@ class DpoConfig:
         if self.batch_size % self.micro_batch:
             raise ConfigError(f"batch_size {self.batch_size} must be a multiple of micro_batch {self.micro_batch}")
         if self.samples < 2 or (self.queries is not None and self.queries < 1):
-            raise ConfigError(f"samples {self.samples} must be at least 2, for a pair, and queries {self.queries} at least 1 or null")
+            raise ConfigError(
+                f"samples {self.samples} must be at least 2, for a pair, and queries {self.queries} at least 1 or null"
+            )
         if self.learning_rate <= 0 or self.beta <= 0:
             raise ConfigError(f"learning_rate {self.learning_rate} and beta {self.beta} must be positive")
 
@@ -133,7 +157,9 @@ class AblateConfig:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"seeds {self.seeds} must be different numbers, at least one")
         if any(number is not None and number < 1 for number in (self.queries, self.held_out)):
-            raise ConfigError(f"queries {self.queries} and held_out {self.held_out} must be at least 1, or null for all")
+            raise ConfigError(
+                f"queries {self.queries} and held_out {self.held_out} must be at least 1, or null for all"
+            )
 
 
 def refuse_below_one(config: object, *names: str) -> None:
@@ -144,11 +170,15 @@ def refuse_below_one(config: object, *names: str) -> None:
 
 
 def refuse_dtype(dtype: str, *, trains_all: bool) -> None:
-    """ConfigError for a dtype that cannot learn: a bfloat16 weight swallows a step of 1e-5, an adapter over frozen ones does not."""
+    """ConfigError for a dtype that cannot learn: a bfloat16 weight swallows a step of 1e-5, an adapter over frozen ones
+    does not.
+    """
     if dtype not in ("float32", "bfloat16"):
         raise ConfigError(f"dtype {dtype!r} is unknown: use float32 or bfloat16")
     if dtype == "bfloat16" and trains_all:
-        raise ConfigError("dtype bfloat16 with all weights learning would swallow small steps: use float32, or set lora")
+        raise ConfigError(
+            "dtype bfloat16 with all weights learning would swallow small steps: use float32, or set lora"
+        )
 
 
 TERMS = ("length", "format", "relevance", "correctness", "risk", "diversity", "ctcvr")  # of the reward (DESIGN §5)
@@ -167,13 +197,16 @@ class DualSettings:
 
     def __post_init__(self) -> None:
         if not (0 < self.quality <= 1 and 0 < self.diversity <= 1 and self.rate > 0 and 0 <= self.memory < 1):
-            raise ConfigError(f"dual: quality {self.quality} and diversity {self.diversity} lie in (0, 1], rate {self.rate} above 0, "
+            raise ConfigError(f"dual: quality {self.quality} and diversity {self.diversity} lie in (0, 1], rate "
+                              f"{self.rate} above 0, "
                               f"memory {self.memory} in [0, 1)")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What stops a run, measured as means of the latest `window` steps: the policy has left its language, or learned to cheat."""
+    """What stops a run, measured as means of the latest `window` steps: the policy has left its language, or learned to
+    cheat.
+    """
 
     window: int = 5
     kl: float = 0.5  # to π_ref, nats a token
@@ -183,8 +216,16 @@ class Limits:
     gap: float = 0.25  # rise of (training − held-out reward model) over the first window's, both in [0, 1]
 
     def __post_init__(self) -> None:
-        if self.window < 1 or not 0 <= self.shortest < 1 < self.longest or self.kl <= 0 or self.gap <= 0 or not 0 <= self.distinct < 1:
-            raise ConfigError(f"limits {self} must hold: window ≥ 1, shortest < 1 < longest, kl > 0, gap > 0, 0 ≤ distinct < 1")
+        if (
+            self.window < 1
+            or not 0 <= self.shortest < 1 < self.longest
+            or self.kl <= 0
+            or self.gap <= 0
+            or not 0 <= self.distinct < 1
+        ):
+            raise ConfigError(
+                f"limits {self} must hold: window ≥ 1, shortest < 1 < longest, kl > 0, gap > 0, 0 ≤ distinct < 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,8 +240,10 @@ class GrpoConfig:
     seed: int = 0
 
     rollout: Literal["hf", "vllm"] = "hf"
-    drift: float = 0.1  # mean |Δ log p| of sampler and trainer beyond which its weights are stale; bfloat16 rounding makes 0.04
-    sampler_cap: float | None = None  # C: a token's gain counts min(π_old/π_sampler, C), for a sampler of lower precision; null: 1
+    # mean |Δ log p| of sampler and trainer beyond which its weights are stale; bfloat16 rounding makes 0.04
+    drift: float = 0.1
+    # C: a token's gain counts min(π_old/π_sampler, C), for a sampler of lower precision; null: 1
+    sampler_cap: float | None = None
     rollout_memory: float = 0.3  # share of a GPU that vLLM may take
     launcher: Literal["local", "ray"] = "local"
     engine: Literal["torch", "deepspeed"] = "torch"  # deepspeed: ZeRO stage 2
@@ -218,16 +261,21 @@ class GrpoConfig:
     max_grad_norm: float = 1.0
     updates: int = 1  # optimiser steps per rollout
     beta: float = 0.02  # of the KL to π_ref
-    weighted_kl: bool = False  # KL times π_θ/π_old, TRL's default: its gradient is then that of D_KL itself, not of the k3 estimate
+    # KL times π_θ/π_old, TRL's default: its gradient is then that of D_KL itself, not of the k3 estimate
+    weighted_kl: bool = False
     clip_low: float = 0.2
     clip_high: float = 0.2
     aggregation: Aggregation = "sum"
 
-    sentence_terms: dict[str, float] = field(default_factory=lambda: {"length": 0.5, "format": 0.5, "relevance": 1.0, "ctcvr": 1.0})
-    token_terms: dict[str, float] = field(default_factory=lambda: {"correctness": 2.0, "risk": 2.0, "diversity": 0.5})  # λ, eq. 5
+    sentence_terms: dict[str, float] = field(
+        default_factory=lambda: {"length": 0.5, "format": 0.5, "relevance": 1.0, "ctcvr": 1.0}
+    )
+    # λ, eq. 5
+    token_terms: dict[str, float] = field(default_factory=lambda: {"correctness": 2.0, "risk": 2.0, "diversity": 0.5})
     alpha: float = 1.0  # of token advantages, eq. 7
     kappa: float = 1.0  # standard deviations of the ensemble that a predicted CTCVR is lowered by
-    length_fill: float = 0.0  # share of a field's max below which it is too short (§3.3.1's target interval); 0: the platform's own min
+    # share of a field's max below which it is too short (§3.3.1's target interval); 0: the platform's own min
+    length_fill: float = 0.0
     relevance_encoder: str | None = "minilm"  # None: relevance is neither weighted nor watched
     constraints: Literal["none", "dual"] = "none"
     dual: DualSettings = DualSettings()
@@ -244,17 +292,33 @@ class GrpoConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)} must be at least 1")
         if self.group_size < 2:
-            raise ConfigError(f"group_size {self.group_size} leaves nothing to compare within a group: use at least 2, such as 5")
+            raise ConfigError(
+                f"group_size {self.group_size} leaves nothing to compare within a group: use at least 2, such as 5"
+            )
         if self.batch_size < 1 or self.batch_size % (self.group_size * self.ranks):
-            raise ConfigError(f"batch_size {self.batch_size} must be a multiple of group_size {self.group_size} × ranks {self.ranks}")
-        if self.learning_rate <= 0 or self.max_grad_norm <= 0 or min(self.warmup, self.weight_decay, self.beta, self.alpha, self.kappa) < 0:
-            raise ConfigError("learning_rate and max_grad_norm must be positive; warmup, weight_decay, beta, alpha, kappa not negative")
+            raise ConfigError(
+                f"batch_size {self.batch_size} must be a multiple of group_size {self.group_size} × ranks {self.ranks}"
+            )
+        if (
+            self.learning_rate <= 0
+            or self.max_grad_norm <= 0
+            or min(self.warmup, self.weight_decay, self.beta, self.alpha, self.kappa) < 0
+        ):
+            raise ConfigError(
+                "learning_rate and max_grad_norm must be positive; warmup, weight_decay, beta, alpha, kappa not "
+                "negative"
+            )
         if not (0 < self.clip_low < 1 and self.clip_high > 0):
             raise ConfigError(f"clip_low {self.clip_low} must lie in (0, 1) and clip_high {self.clip_high} above 0")
         if self.sampler_cap is not None and self.sampler_cap < 1:
-            raise ConfigError(f"sampler_cap {self.sampler_cap} would weigh every token less: it must be at least 1, such as 2, or null")
+            raise ConfigError(
+                f"sampler_cap {self.sampler_cap} would weigh every token less: it must be at least 1, such as 2, or "
+                "null"
+            )
         if not 0 <= self.length_fill < 1:
-            raise ConfigError(f"length_fill {self.length_fill} is a share of a field's max: it must lie in [0, 1), such as 0.7")
+            raise ConfigError(
+                f"length_fill {self.length_fill} is a share of a field's max: it must lie in [0, 1), such as 0.7"
+            )
         if self.ranks > 1 and self.engine == "torch":
             raise ConfigError(f"ranks {self.ranks} need engine: deepspeed; engine: torch is one process")
         self._check_choices()
@@ -270,9 +334,13 @@ class GrpoConfig:
         if unknown := sorted((self.sentence_terms.keys() | self.token_terms.keys()) - set(TERMS)):
             raise ConfigError(f"{', '.join(unknown)}: no such reward term; there are {', '.join(TERMS)}")
         if twice := sorted(self.sentence_terms.keys() & self.token_terms.keys()):
-            raise ConfigError(f"{', '.join(twice)}: at sentence level and at token level; a term counts once, so take it out of one")
+            raise ConfigError(
+                f"{', '.join(twice)}: at sentence level and at token level; a term counts once, so take it out of one"
+            )
         if spanless := sorted(self.token_terms.keys() - set(CHARGEABLE)):
-            raise ConfigError(f"{', '.join(spanless)}: known of a whole text only; at token level there are {', '.join(CHARGEABLE)}")
+            raise ConfigError(
+                f"{', '.join(spanless)}: known of a whole text only; at token level there are {', '.join(CHARGEABLE)}"
+            )
         if any(value < 0 for value in (*self.sentence_terms.values(), *self.token_terms.values())):
             raise ConfigError("weights in sentence_terms and penalties in token_terms must not be negative")
         if not any(self.sentence_terms.values()):
@@ -285,8 +353,8 @@ Config = TypeVar("Config")
 
 
 def load_config(kind: type[Config], path: Path | None, overrides: Iterable[str] = ()) -> Config:
-    """Defaults, then the YAML file, then `name=value` overrides in YAML's own spelling; `lora.rank=8` reaches inside a setting and leaves
-    the rest of it as it is.
+    """Defaults, then the YAML file, then `name=value` overrides in YAML's own spelling; `lora.rank=8` reaches inside a
+    setting and leaves the rest of it as it is.
 
     ConfigError names what does not fit.
     """
@@ -327,7 +395,9 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def _typed(name: str, value: Any, wanted: Any) -> Any:
-    """The value as its field's type: a number, word, list, mapping, or a config inside this one; None where the field may be absent."""
+    """The value as its field's type: a number, word, list, mapping, or a config inside this one; None where the field
+    may be absent.
+    """
     options = get_args(wanted)
     if get_origin(wanted) is Literal:
         return value  # its config says which are allowed

@@ -1,8 +1,8 @@
 """Spans → sampled tokens → token rewards: who wrote what, to the byte (RELATE §3.4.1, eq. 5).
 
-A finding's span counts code points of one field's value. The policy wrote tokens, each some bytes of the completion; one Chinese character
-may take three of them. So everything meets in UTF-8 bytes of the completion, counted over the ids that were sampled. Text is never
-tokenised again: other tokens than the sampled ones could come out.
+A finding's span counts code points of one field's value. The policy wrote tokens, each some bytes of the completion;
+one Chinese character may take three of them. So everything meets in UTF-8 bytes of the completion, counted over the ids
+that were sampled. Text is never tokenised again: other tokens than the sampled ones could come out.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class ByteSpan(NamedTuple):
 def charge(spans: Sequence[ByteSpan], token_ends: IntArray, penalty: float) -> FloatArray:
     """Charge each finding to the tokens that wrote it: r_t = -λ · 1[token t overlaps a span]   (RELATE eq. 5).
 
-    spans [S] half-open UTF-8 byte ranges (one Chinese character may take several tokens); token_ends [T] running byte length; returns [T].
-    A token without bytes (end-of-text) overlaps nothing, and a token under several spans pays once.
+    spans [S] half-open UTF-8 byte ranges (one Chinese character may take several tokens); token_ends [T] running byte
+    length; returns [T]. A token without bytes (end-of-text) overlaps nothing, and a token under several spans pays
+    once.
     """
     token_starts = np.concatenate(([0], token_ends))[:-1]
     hit = np.zeros(len(token_ends), dtype=bool)
@@ -53,8 +54,8 @@ def token_rewards(
 ) -> FloatArray:
     """r_t = Σ over kinds of -λ_kind · 1[token t overlaps a span of that kind]   (RELATE eq. 5); returns [T].
 
-    charges: one pair per kind of (spans by field, in code points of the field's value; penalty λ). A completion that does not parse has no
-    fields, and nothing is charged.
+    charges: one pair per kind of (spans by field, in code points of the field's value; penalty λ). A completion that
+    does not parse has no fields, and nothing is charged.
     """
     raw = sampled_bytes(tokenizer, ids)
     starts = code_point_starts(raw)
@@ -62,7 +63,12 @@ def token_rewards(
     ends = token_ends(tokenizer, ids)
     rewards = np.zeros(len(ids), dtype=np.float32)
     for spans_by_field, penalty in charges:
-        spans = [byte_span(starts, span, offsets[field]) for field, spans in spans_by_field.items() if field in offsets for span in spans]
+        spans = [
+            byte_span(starts, span, offsets[field])
+            for field, spans in spans_by_field.items()
+            if field in offsets
+            for span in spans
+        ]
         rewards += charge(spans, ends, penalty)
     return rewards
 
@@ -77,7 +83,9 @@ def token_ends(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> IntArr
 
 
 def sampled_bytes(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> bytes:
-    """The bytes that the ids wrote. They need not be whole characters: a text cut at its longest length may end inside one."""
+    """The bytes that the ids wrote. They need not be whole characters: a text cut at its longest length may end inside
+    one.
+    """
     pieces = _bytes_by_id(tokenizer)
     return b"".join(pieces.get(token, b"") for token in ids)
 
@@ -89,7 +97,8 @@ def _bytes_by_id(tokenizer: PreTrainedTokenizerFast) -> dict[int, bytes]:
 
     if not isinstance(tokenizer.backend_tokenizer.decoder, ByteLevel):
         raise ValueError(
-            f"{tokenizer.name_or_path}: no byte-level BPE, so bytes of tokens cannot be counted; use one (Qwen, Llama 3, SmolLM)"
+            f"{tokenizer.name_or_path}: no byte-level BPE, so bytes of tokens cannot be counted; use one (Qwen, Llama "
+            "3, SmolLM)"
         )
     byte_of = _byte_alphabet()
     vocabulary: dict[str, int] = tokenizer.get_vocab()
@@ -98,7 +107,9 @@ def _bytes_by_id(tokenizer: PreTrainedTokenizerFast) -> dict[int, bytes]:
 
 
 def _piece(token: str, byte_of: Mapping[str, int]) -> bytes:
-    """As the byte-level decoder reads it: one byte a character, unless a character (of an added token) stands for no byte."""
+    """As the byte-level decoder reads it: one byte a character, unless a character (of an added token) stands for no
+    byte.
+    """
     if all(char in byte_of for char in token):
         return bytes(byte_of[char] for char in token)
     return token.encode()
@@ -136,7 +147,9 @@ def code_point_starts(raw: bytes) -> IntArray:
 
 
 def byte_span(starts: IntArray, span: Span, offset: int = 0) -> ByteSpan:
-    """The bytes of a span of code points that counts from code point `offset` of the completion; starts as from `code_point_starts`."""
+    """The bytes of a span of code points that counts from code point `offset` of the completion; starts as from
+    `code_point_starts`.
+    """
     return ByteSpan(int(starts[offset + span.start]), int(starts[offset + span.end]))
 
 

@@ -23,7 +23,9 @@ class Ranks:
             self.accelerator = _accelerator(config)
             self.number, self.count = self.accelerator.process_index, self.accelerator.num_processes
         if self.count != config.ranks:
-            raise ConfigError(f"ranks {config.ranks} in the config, {self.count} processes here: start it with `relate train grpo`")
+            raise ConfigError(
+                f"ranks {config.ranks} in the config, {self.count} processes here: start it with `relate train grpo`"
+            )
 
     @property
     def main(self) -> bool:

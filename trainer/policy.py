@@ -1,4 +1,6 @@
-"""The policy π_θ as weights and tokenizer: loaded full or with LoRA, its prompts as ids, its frozen start as π_ref, saved, merged."""
+"""The policy π_θ as weights and tokenizer: loaded full or with LoRA, its prompts as ids, its frozen start as π_ref,
+saved, merged.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,18 @@ _PREFIX = "base_model.model."  # what PEFT puts before every parameter's name
 
 
 def load_policy(
-    model: str | Path, *, dtype: torch.dtype = torch.float32, lora: LoraSettings | None = None, checkpointing: bool = False,
+    model: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    lora: LoraSettings | None = None,
+    checkpointing: bool = False,
     base: str | Path | None = None,
-) -> tuple[Any, Any]:  # fmt: skip
+) -> tuple[Any, Any]:
     """(model, tokenizer) of a Hugging Face name, a model folder, or an adapter folder.
 
-    lora: train low-rank updates over frozen weights in `dtype`; the updates themselves stay float32. An adapter folder goes on with its own
-    adapter. Without lora, an adapter is merged and all weights train. `base` overrides the base that the adapter names.
+    lora: train low-rank updates over frozen weights in `dtype`; the updates themselves stay float32. An adapter folder
+    goes on with its own adapter. Without lora, an adapter is merged and all weights train. `base` overrides the base
+    that the adapter names.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -56,7 +63,8 @@ def base_of(model: str | Path, base: str | Path | None = None) -> str:
     source = str(base or settings["base_model_name_or_path"]) if settings else str(model)
     if source == PACKAGED:
         raise ConfigError(
-            "the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that folder"
+            "the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that "
+            "folder"
             " (as --base where the policy is an adapter)"
         )
     return source
@@ -72,7 +80,12 @@ def _with_fresh_adapter(model: Any, lora: LoraSettings) -> Any:
     from peft import LoraConfig, get_peft_model
 
     settings = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=list(lora.targets), task_type="CAUSAL_LM", bias="none"
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=0.0,
+        target_modules=list(lora.targets),
+        task_type="CAUSAL_LM",
+        bias="none",
     )
     return get_peft_model(model, settings)
 
@@ -85,7 +98,10 @@ def _with_adapter(model: Any, folder: Path, lora: LoraSettings | None) -> Any:
         return adapted.merge_and_unload()
     rank = cast(Any, adapted.peft_config[TRAINED]).r
     if rank != lora.rank:
-        raise ConfigError(f"{folder} is an adapter of rank {rank}, the config says {lora.rank}: set lora.rank={rank}, or merge it first")
+        raise ConfigError(
+            f"{folder} is an adapter of rank {rank}, the config says {lora.rank}: set lora.rank={rank}, or merge it "
+            "first"
+        )
     return adapted
 
 
@@ -93,7 +109,9 @@ def _with_adapter(model: Any, folder: Path, lora: LoraSettings | None) -> Any:
 
 
 def prompt_ids(tokenizer: Any, prompt: Prompt, *, examples: int = 0) -> list[int]:
-    """The chat that asks for one text, up to where the answer begins. Thinking is off where a template knows it: the answer is the ad."""
+    """The chat that asks for one text, up to where the answer begins. Thinking is off where a template knows it: the
+    answer is the ad.
+    """
     messages = render(prompt.brief, prompt.spec, examples=examples)
     ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False, enable_thinking=False)
     return list(ids)
@@ -107,7 +125,9 @@ def completion_ids(tokenizer: Any, text: AdText, language: str) -> list[int]:
 def end_of_text(tokenizer: Any) -> int:
     """The id that ends an answer."""
     if tokenizer.eos_token_id is None:
-        raise ConfigError(f"{tokenizer.name_or_path}: the tokenizer has no end-of-text token, so no text of its policy would ever end")
+        raise ConfigError(
+            f"{tokenizer.name_or_path}: the tokenizer has no end-of-text token, so no text of its policy would ever end"
+        )
     return int(tokenizer.eos_token_id)
 
 
@@ -120,7 +140,9 @@ def decode(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 class Reference:
-    """π_ref: the policy as it was when this was made. With LoRA a frozen second adapter on the same base, else a frozen copy."""
+    """π_ref: the policy as it was when this was made. With LoRA a frozen second adapter on the same base, else a
+    frozen copy.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model, self._copy = model, None
@@ -162,7 +184,8 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def merged_state(model: Any) -> dict[str, Tensor]:
-    """A full model's state with the adapter added in, W + (α/r)·B·A, in copies: what a sampler is given. The training weights stay.
+    """A full model's state with the adapter added in, W + (α/r)·B·A, in copies: what a sampler is given. The training
+    weights stay.
 
     Tied weights appear once, under the first of their names.
     """
@@ -183,7 +206,9 @@ def merged_state(model: Any) -> dict[str, Tensor]:
 
 
 def save_policy(model: Any, tokenizer: Any, folder: Path, *, base: str | None = None) -> None:
-    """Write the model, or its trained adapter alone, with the tokenizer. `base` is what the adapter will name as its base."""
+    """Write the model, or its trained adapter alone, with the tokenizer. `base` is what the adapter will name as its
+    base.
+    """
     if is_adapted(model):
         settings = model.peft_config[TRAINED]
         settings.base_model_name_or_path = base or settings.base_model_name_or_path
@@ -194,7 +219,9 @@ def save_policy(model: Any, tokenizer: Any, folder: Path, *, base: str | None = 
 
 
 def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write the full model that `adapter` makes of `base`, for a server that takes no adapters. `out` appears whole or not at all."""
+    """Write the full model that `adapter` makes of `base`, for a server that takes no adapters. `out` appears whole or
+    not at all.
+    """
     model, tokenizer = load_policy(adapter, base=base)  # added up in float32, rounded once
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,6 +1,7 @@
 """The queries that policies are trained and evaluated on: one prompt is one query of one advertiser. Light: no torch.
 
-Advertisers stand in `data/advertisers/*.jsonl`, one a line, each with its queries and, for every query, reference texts:
+Advertisers stand in `data/advertisers/*.jsonl`, one a line, each with its queries and, for every query, reference
+texts:
 
     {"ad": {...}, "locale": "en-US", "platform": "google_rsa", "split": "train",
      "queries": [{"query": "...", "bidwords": ["..."], "references": [{"title": "...", "description": "..."}]}]}
@@ -19,7 +20,8 @@ from pydantic import ValidationError
 from adtext.brief import Ad, AdBrief, AdText
 from adtext.spec import TextSpec, load_spec
 
-DataSplit = Literal["train", "held_out", "new_industry"]  # new_industry: held out with every advertiser of its industry
+# new_industry: held out with every advertiser of its industry
+DataSplit = Literal["train", "held_out", "new_industry"]
 ADVERTISERS = Path(__file__).with_name("data") / "advertisers"
 
 
@@ -40,15 +42,21 @@ class Prompt:
 def load_prompts(path: Path | None = None, *, language: str = "en", split: DataSplit | None = None) -> list[Prompt]:
     """The prompts of one language, in file order; of every split when none is named.
 
-    path: a file, or a folder of *.jsonl; by default the packaged advertisers. PromptError where a line is wrong or nothing is left.
+    path: a file, or a folder of *.jsonl; by default the packaged advertisers. PromptError where a line is wrong or
+    nothing is left.
     """
     path = path or ADVERTISERS
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     prompts = [
-        prompt for file in files for prompt in _read(file) if prompt.brief.language == language and split in (None, prompt.split)
-    ]  # fmt: skip
+        prompt
+        for file in files
+        for prompt in _read(file)
+        if prompt.brief.language == language and split in (None, prompt.split)
+    ]
     if not prompts:
-        raise PromptError(f"{path} holds no prompts in {language!r} of split {split or 'any'}: use another language, split or folder")
+        raise PromptError(
+            f"{path} holds no prompts in {language!r} of split {split or 'any'}: use another language, split or folder"
+        )
     return prompts
 
 
@@ -65,16 +73,24 @@ def _read(file: Path) -> Iterator[Prompt]:
             try:
                 yield from _prompts(json.loads(line))
             except (ValidationError, ValueError, KeyError, TypeError) as error:
-                raise PromptError(f"{file}, line {number}: {error!r}: each line is one advertiser with its queries") from error
+                raise PromptError(
+                    f"{file}, line {number}: {error!r}: each line is one advertiser with its queries"
+                ) from error
 
 
 def _prompts(advertiser: dict[str, object]) -> Iterator[Prompt]:
-    ad, spec, split = Ad.model_validate(advertiser["ad"]), load_spec(str(advertiser["platform"])), str(advertiser["split"])
+    ad, spec, split = (
+        Ad.model_validate(advertiser["ad"]),
+        load_spec(str(advertiser["platform"])),
+        str(advertiser["split"]),
+    )
     if split not in get_args(DataSplit):
         raise ValueError(f"split {split!r} is unknown: use one of {', '.join(get_args(DataSplit))}")
     queries = advertiser["queries"]
     if not isinstance(queries, list):
         raise TypeError("queries must be a list")
     for query in queries:
-        brief = AdBrief.model_validate({"query": query["query"], "bidwords": query["bidwords"], "ad": ad, "locale": advertiser["locale"]})
+        brief = AdBrief.model_validate(
+            {"query": query["query"], "bidwords": query["bidwords"], "ad": ad, "locale": advertiser["locale"]}
+        )
         yield Prompt(brief, spec, tuple(AdText.model_validate(text) for text in query["references"]), split)

@@ -1,4 +1,5 @@
-"""What a policy version is: an immutable name, who writes, in which languages, and how it is asked; and what a reward-model version is.
+"""What a policy version is: an immutable name, who writes, in which languages, and how it is asked; and what a
+reward-model version is.
 
 Light: the service imports it.
 """
@@ -52,7 +53,9 @@ class PolicyVersion:
 
 
 def new_version(kind: str, content: dict[str, Any], today: date) -> str:
-    """An immutable name such as `base-20261122-1f3a9c`: kind, day, hash of everything that makes the policy what it is."""
+    """An immutable name such as `base-20261122-1f3a9c`: kind, day, hash of everything that makes the policy what it
+    is.
+    """
     digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()
     return f"{kind}-{today:%Y%m%d}-{digest[:6]}"
 
@@ -74,7 +77,9 @@ class RewardModelVersion:
 def write_reward_model(version: RewardModelVersion, folder: Path) -> None:
     """Write the manifest, whole or not at all: it makes the folder a version."""
     path = folder / "manifest.json"
-    path.with_suffix(".partial").write_text(json.dumps(asdict(version), default=datetime.isoformat, indent=1), encoding="utf-8")
+    path.with_suffix(".partial").write_text(
+        json.dumps(asdict(version), default=datetime.isoformat, indent=1), encoding="utf-8"
+    )
     path.with_suffix(".partial").rename(path)
 
 
@@ -83,6 +88,8 @@ def read_reward_model(folder: Path) -> RewardModelVersion:
     try:
         content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         calibration = {rate: (float(slope), float(shift)) for rate, (slope, shift) in content["calibration"].items()}
-        return RewardModelVersion(**content | {"calibration": calibration, "created_at": datetime.fromisoformat(content["created_at"])})
+        return RewardModelVersion(
+            **content | {"calibration": calibration, "created_at": datetime.fromisoformat(content["created_at"])}
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder} holds no reward model ({error}): train one with `relate train reward`") from error

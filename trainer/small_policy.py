@@ -1,9 +1,11 @@
-"""A policy trained from nothing on the reference ads: a million weights, a vocabulary of its own. For experiments on a CPU, not for people.
+"""A policy trained from nothing on the reference ads: a million weights, a vocabulary of its own. For experiments on a
+CPU, not for people.
 
     python -m trainer.small_policy OUT
 
-OUT/policy is the model, OUT/advertisers.jsonl the prompts it knows: the packaged ones without landing pages, which halves them. What the
-references took from a landing page is then grounded in nothing, so the policy starts with faults that a reward can teach it to leave.
+OUT/policy is the model, OUT/advertisers.jsonl the prompts it knows: the packaged ones without landing pages, which
+halves them. What the references took from a landing page is then grounded in nothing, so the policy starts with faults
+that a reward can teach it to leave.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _CONFIG = SftConfig(lora=None, epochs=6, batch_size=8, micro_batch=8, learning_r
 
 
 def make_small_policy(out: Path, *, width: int = 128, layers: int = 4, vocabulary: int = 3000, seed: int = 0) -> Path:
-    """Write the shortened prompts, a tokenizer learned from them and random weights; train those; returns the model's folder."""
+    """Write the shortened prompts, a tokenizer learned from them and random weights; train those; returns the model's
+    folder.
+    """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "advertisers.jsonl"
     file.write_text("".join(_without_landing_pages(sorted(ADVERTISERS.glob("en_*.jsonl")))), encoding="utf-8")
@@ -41,10 +45,19 @@ def make_small_policy(out: Path, *, width: int = 128, layers: int = 4, vocabular
     tokenizer = learn_tokenizer(prompts, vocabulary)
     torch.manual_seed(seed)
     shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=3 * width, num_hidden_layers=layers, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=width // 4, tie_word_embeddings=True, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id, bos_token_id=None, max_position_embeddings=2048,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=width // 4,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        max_position_embeddings=2048,
+    )
     start = out / "start"
     model: Any = LlamaForCausalLM(shape)  # type: ignore[no-untyped-call]
     model.save_pretrained(start)
@@ -60,9 +73,11 @@ def learn_tokenizer(prompts: Sequence[Prompt], vocabulary: int) -> Any:
     words = [message["content"] for prompt in prompts for message in render(prompt.brief, prompt.spec)]
     words += [write(text, prompt.brief.language) for prompt in prompts for text in prompt.references]
     trainer = BpeTrainer(
-        vocab_size=vocabulary, special_tokens=["<|im_start|>", "<|im_end|>"], show_progress=False,
+        vocab_size=vocabulary,
+        special_tokens=["<|im_start|>", "<|im_end|>"],
+        show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )  # fmt: skip
+    )
     tokenizer.train_from_iterator(words, trainer)
     fast: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")  # type: ignore[no-untyped-call]
     fast.chat_template = _CHAT
@@ -78,6 +93,8 @@ def _without_landing_pages(files: Sequence[Path]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m trainer.small_policy", description="Train a small policy from nothing.")
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.small_policy", description="Train a small policy from nothing."
+    )
     parser.add_argument("out", type=Path)
     print(make_small_policy(parser.parse_args().out))

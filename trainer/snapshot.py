@@ -1,11 +1,15 @@
-"""What the export job writes and reward models learn from: Parquet files with a manifest, refused when anything in them cannot be true.
+"""What the export job writes and reward models learn from: Parquet files with a manifest, refused when anything in them
+cannot be true.
 
-    texts.parquet       one row a text: its id, its group (advertiser or story), wording and ad metadata as the encoder reads them
-    exposures.parquet   one row an impression: the earliest time of each event, as the fold of events left it; or, instead of it,
+    texts.parquet       one row a text: its id, its group (advertiser or story), wording and ad metadata as the encoder
+        reads them
+    exposures.parquet   one row an impression: the earliest time of each event, as the fold of events left it; or,
+        instead of it,
     counts.parquet      one row a text and place: impressions, clicks and conversions, for sources that only report sums
     manifest.json       window, as-of time, arms, row counts, SHA-256 of every file
 
-Light: the service writes snapshots, `trainer` reads them. Times, not labels, are exported: labels are `abtest.attribution`'s business.
+Light: the service writes snapshots, `trainer` reads them. Times, not labels, are exported: labels are
+`abtest.attribution`'s business.
 """
 
 from __future__ import annotations
@@ -138,7 +142,9 @@ class SnapshotWriter:
         sums = {name: _sha256(self.folder / name) for name in names}
         manifest = Manifest(as_of=as_of, arms=tuple(arms), sha256=sums, **self._counted, **about)
         path = self.folder / "manifest.json"
-        path.with_suffix(".partial").write_text(json.dumps(asdict(manifest), default=datetime.isoformat, indent=1), encoding="utf-8")
+        path.with_suffix(".partial").write_text(
+            json.dumps(asdict(manifest), default=datetime.isoformat, indent=1), encoding="utf-8"
+        )
         path.with_suffix(".partial").rename(path)
         return manifest
 
@@ -147,9 +153,13 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SnapshotError(f"{folder} holds no readable manifest.json ({error}): write a snapshot with `relate export`") from error
+        raise SnapshotError(
+            f"{folder} holds no readable manifest.json ({error}): write a snapshot with `relate export`"
+        ) from error
     if content.get("format") != FORMAT:
-        raise SnapshotError(f"{folder}/manifest.json has format {content.get('format')!r}, this release reads {FORMAT}: export again")
+        raise SnapshotError(
+            f"{folder}/manifest.json has format {content.get('format')!r}, this release reads {FORMAT}: export again"
+        )
     for name in ("as_of", "since", "until"):
         content[name] = datetime.fromisoformat(content[name]) if content[name] else None
     return Manifest(**content | {"arms": tuple(content["arms"])})
@@ -173,8 +183,18 @@ def read_snapshot(folder: Path) -> Snapshot:
 
 def _check_place(name: str, rows: pa.Table, texts: pa.Table, manifest: Manifest) -> None:
     _refuse(name, rows, _duplicated(rows, "id"), "duplicate id")
-    _refuse(name, rows, pc.invert(pc.is_in(rows["arm"], pa.array([*manifest.arms, ""]))), "unknown arm: the manifest does not name it")
-    _refuse(name, rows, pc.invert(pc.is_in(rows["text_id"], texts["text_id"])), "unknown text_id: texts.parquet does not hold it")
+    _refuse(
+        name,
+        rows,
+        pc.invert(pc.is_in(rows["arm"], pa.array([*manifest.arms, ""]))),
+        "unknown arm: the manifest does not name it",
+    )
+    _refuse(
+        name,
+        rows,
+        pc.invert(pc.is_in(rows["text_id"], texts["text_id"])),
+        "unknown text_id: texts.parquet does not hold it",
+    )
     _refuse(name, rows, pc.less(rows["position"], 0), "negative position")
 
 
@@ -184,11 +204,18 @@ def _check_exposures(name: str, rows: pa.Table, texts: pa.Table, manifest: Manif
     hours = pc.multiply(pc.cast(rows["window_hours"], pa.int64()), 3_600_000_000).cast(pa.duration("us"))
     settled = pc.add(pc.add(rows["impression_at"], hours), pa.scalar(LATENESS, pa.duration("us")))
     _refuse(name, rows, pc.less_equal(rows["window_hours"], 0), "attribution window of no hours")
-    _refuse(name, rows, pc.greater(settled, as_of), f"immature at {manifest.as_of}: impression + window + lateness is later")
+    _refuse(
+        name, rows, pc.greater(settled, as_of), f"immature at {manifest.as_of}: impression + window + lateness is later"
+    )
     for event in ("click_at", "conversion_at"):
         _refuse(name, rows, pc.greater(rows[event], as_of), f"{event} is later than the snapshot's as_of")
     written = texts["created_at"].take(pc.index_in(rows["text_id"], texts["text_id"]))
-    _refuse(name, rows, pc.greater(written, rows["impression_at"]), "future feature: its text was written after it was shown")
+    _refuse(
+        name,
+        rows,
+        pc.greater(written, rows["impression_at"]),
+        "future feature: its text was written after it was shown",
+    )
 
 
 def _check_counts(name: str, rows: pa.Table, texts: pa.Table, manifest: Manifest) -> None:
@@ -205,7 +232,11 @@ def _refuse(name: str, table: pa.Table, wrong: Any, reason: str) -> None:
     """Stop at the first row where `wrong` is true."""
     if (found := pc.index(pc.fill_null(wrong, False), True).as_py()) >= 0:
         count = pc.sum(pc.fill_null(wrong, False)).as_py()
-        held = table.slice(found, 1).drop_columns([name for name in ("ad", "text") if name in table.column_names]).to_pylist()[0]
+        held = (
+            table.slice(found, 1)
+            .drop_columns([name for name in ("ad", "text") if name in table.column_names])
+            .to_pylist()[0]
+        )
         row = {key: str(value) for key, value in held.items() if value is not None}
         raise SnapshotError(f"{name}, row {found}: {reason} ({count} such rows; this one: {row})")
 

@@ -1,4 +1,6 @@
-"""The `relate` command. Each group is a file; what a command needs is imported when it runs, so that `--help` is quick."""
+"""The `relate` command. Each group is a file; what a command needs is imported when it runs, so that `--help` is
+quick.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,28 @@ from app.cli.train import train
 
 cli = typer.Typer(
     name="relate",
-    help="RELATE writes ad copy with a language model, serves it under A/B test, and learns from what people do with it.",
+    help="RELATE writes ad copy with a language model, serves it under A/B test, and learns from what people do with "
+    "it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 for command in (
-    up.up, serve.serve, serve.secrets, generate.generate, generate.prefill, check.check,
-    database.migrate, database.upgrade, database.retention, backup.backup, backup.restore, export.export, ablate,
-):  # fmt: skip
+    up.up,
+    serve.serve,
+    serve.secrets,
+    generate.generate,
+    generate.prefill,
+    check.check,
+    database.migrate,
+    database.upgrade,
+    database.retention,
+    backup.backup,
+    backup.restore,
+    export.export,
+    ablate,
+):
     cli.command()(command)
 cli.add_typer(experiments, name="experiments")
 cli.add_typer(keys, name="keys")

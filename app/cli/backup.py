@@ -1,4 +1,6 @@
-"""`relate backup` and `relate restore`: one file holds the database, the secrets, the keys and the models trained here."""
+"""`relate backup` and `relate restore`: one file holds the database, the secrets, the keys and the models trained
+here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ import typer
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="The tar to write; an older one of that name is replaced when the new one is whole.")],
+    file: Annotated[
+        Path, typer.Argument(help="The tar to write; an older one of that name is replaced when the new one is whole.")
+    ],
 ) -> None:
     """Write a backup while the service runs. It holds secrets: only its owner can read it, keep it so."""
     from app.settings import Settings
@@ -21,9 +25,13 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that `relate backup` wrote.", exists=True, dir_okay=False)],
-    force: Annotated[bool, typer.Option("--force", help="Set an existing data directory aside as <name>.before-restore.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Set an existing data directory aside as <name>.before-restore.")
+    ] = False,
 ) -> None:
-    """Restore a backup into RELATE_DATA_DIR, and into DATABASE_URL when that is set. `relate up` or `relate migrate` comes next."""
+    """Restore a backup into RELATE_DATA_DIR, and into DATABASE_URL when that is set. `relate up` or `relate migrate`
+    comes next.
+    """
     from app.settings import Settings
     from app.up.backup import restore as put_back
 

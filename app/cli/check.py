@@ -21,8 +21,12 @@ _STYLES = {"block": "bold red underline", "review": "yellow underline", "warn": 
 
 
 def check(
-    brief: Annotated[Path, typer.Argument(help="The brief the text was written for: its facts are what may be claimed.")],
-    texts: Annotated[Path | None, typer.Argument(help="Texts as JSON or JSON Lines: title, description, description_2.")] = None,
+    brief: Annotated[
+        Path, typer.Argument(help="The brief the text was written for: its facts are what may be claimed.")
+    ],
+    texts: Annotated[
+        Path | None, typer.Argument(help="Texts as JSON or JSON Lines: title, description, description_2.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Instead of a file: the title.")] = None,
     description: Annotated[str | None, typer.Option(help="Instead of a file: the description.")] = None,
     description_2: Annotated[str | None, typer.Option(help="Instead of a file: the second description.")] = None,
@@ -59,7 +63,9 @@ def _show(console: Console, text: AdText, findings: list[Finding]) -> None:
     for name, value in text.fields():
         console.print(underlined(value, [finding for finding in findings if finding.field == name]))
     for finding in findings:
-        console.print(f"  {finding.severity:<7}{finding.field}: {finding.reason} ({finding.rule}; {finding.source})", markup=False)
+        console.print(
+            f"  {finding.severity:<7}{finding.field}: {finding.reason} ({finding.rule}; {finding.source})", markup=False
+        )
     console.print("" if findings else "  [green]nothing found[/]\n")
 
 

@@ -11,7 +11,10 @@ from app.cli.errors import Refusal
 
 UrlOption = Annotated[str, typer.Option("--url", envvar="RELATE_URL", help="Where the service runs.")]
 KeyOption = Annotated[
-    str, typer.Option("--key", envvar="RELATE_KEY", help="An API key; default: the one `relate up` keeps in its data directory.")
+    str,
+    typer.Option(
+        "--key", envvar="RELATE_KEY", help="An API key; default: the one `relate up` keeps in its data directory."
+    ),
 ]
 URL = "http://127.0.0.1:8080"
 TIMEOUT_S = 120.0
@@ -39,7 +42,9 @@ class Service:
         try:
             answer = self._http.request(method, path, **content)
         except httpx.HTTPError as error:
-            raise Refusal(f"{self.url} does not answer ({error}): start it with `relate up`, or name another with --url") from error
+            raise Refusal(
+                f"{self.url} does not answer ({error}): start it with `relate up`, or name another with --url"
+            ) from error
         if answer.is_success:
             return answer.json()
         problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
@@ -55,4 +60,6 @@ def _kept_key(scope: str) -> str:
     try:
         return str(json.loads(path.read_text())[scope])
     except (OSError, KeyError, ValueError):
-        raise Refusal(f"this needs a key with scope {scope}: pass --key or set RELATE_KEY (there is none in {path})") from None
+        raise Refusal(
+            f"this needs a key with scope {scope}: pass --key or set RELATE_KEY (there is none in {path})"
+        ) from None

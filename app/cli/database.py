@@ -15,7 +15,9 @@ def migrate() -> None:
 
 
 def upgrade() -> None:
-    """Bring the embedded PostgreSQL's files to the major version this release ships. The old files stay beside them as pg.old."""
+    """Bring the embedded PostgreSQL's files to the major version this release ships. The old files stay beside them as
+    pg.old.
+    """
     from app.settings import Settings
     from app.up.hold import holding
     from app.up.upgrade import upgrade as convert
@@ -26,7 +28,9 @@ def upgrade() -> None:
 
 
 def retention() -> None:
-    """Delete what is older than RELATE_RETENTION_SERVINGS_DAYS and RELATE_RETENTION_EVENTS_DAYS, in batches. Run it daily."""
+    """Delete what is older than RELATE_RETENTION_SERVINGS_DAYS and RELATE_RETENTION_EVENTS_DAYS, in batches. Run it
+    daily.
+    """
     import asyncio
 
     from app.services.privacy import retain
@@ -41,4 +45,6 @@ def retention() -> None:
 
     with reachable(Settings()) as settings:
         counts = asyncio.run(delete(Database(settings), settings))
-    print(", ".join(f"{name}: {number}" for name, number in counts.items() if number) or "nothing is old enough to delete")
+    print(
+        ", ".join(f"{name}: {number}" for name, number in counts.items() if number) or "nothing is old enough to delete"
+    )

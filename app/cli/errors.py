@@ -21,7 +21,5 @@ def sentence(error: Exception) -> str | None:
     if isinstance(error, Refusal | UpError | SecretsError | Problem):
         return str(error)
     if isinstance(error, Unavailable):
-        return (
-            f"the database does not answer ({str(error).partition(chr(10))[0]}): check DATABASE_URL, or start the platform with `relate up`"
-        )
+        return f"the database does not answer ({str(error).partition(chr(10))[0]}): check DATABASE_URL, or start the platform with `relate up`"
     return None

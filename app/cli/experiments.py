@@ -24,9 +24,14 @@ Name = Annotated[str, typer.Argument(help="The experiment's name.")]
 @experiments.command()
 def create(
     name: Name,
-    arm: Annotated[list[str], typer.Option(help="NAME=POLICY or NAME=POLICY:WEIGHT, control first; POLICY is a version or an alias.")],
+    arm: Annotated[
+        list[str],
+        typer.Option(help="NAME=POLICY or NAME=POLICY:WEIGHT, control first; POLICY is a version or an alias."),
+    ],
     layer: Annotated[str, typer.Option(help="Experiments of one layer exclude each other.")] = "default",
-    coverage: Annotated[float, typer.Option(help="Percent of the layer's units that take part.", min=0.01, max=100)] = 100.0,
+    coverage: Annotated[
+        float, typer.Option(help="Percent of the layer's units that take part.", min=0.01, max=100)
+    ] = 100.0,
     window_hours: Annotated[int, typer.Option(help="Attribution window: a later conversion does not count.")] = 168,
     planned_units: Annotated[int, typer.Option(help="Units all arms together should reach.")] = 100_000,
     start_now: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
@@ -35,13 +40,18 @@ def create(
 ) -> None:
     """Write a draft; nobody sees it before its start. Window, planned units and layer are then fixed.
 
-    Example: relate experiments create titles --arm control=champion --arm new=relate-20261122-1f3a9c --coverage 10 --start
+    Example: relate experiments create titles --arm control=champion --arm new=relate-20261122-1f3a9c --coverage 10
+    --start
     """
     service = Service(url, key, "ops")
     wanted = {
-        "name": name, "arms": [_arm(one) for one in arm], "layer": layer, "coverage_percent": coverage, "window_hours": window_hours,
+        "name": name,
+        "arms": [_arm(one) for one in arm],
+        "layer": layer,
+        "coverage_percent": coverage,
+        "window_hours": window_hours,
         "planned_units": planned_units,
-    }  # fmt: skip
+    }
     made = service.post("/experiments", wanted)
     _say(service.post(f"/experiments/{name}/start") if start_now else made)
 
@@ -55,7 +65,9 @@ def start(name: Name, url: UrlOption = URL, key: KeyOption = "") -> None:
 @experiments.command()
 def ramp(
     name: Name,
-    percent: Annotated[float, typer.Argument(help="New share of the layer's units, wider than before.", min=0.01, max=100)],
+    percent: Annotated[
+        float, typer.Argument(help="New share of the layer's units, wider than before.", min=0.01, max=100)
+    ],
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
@@ -89,7 +101,9 @@ def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
     table = Table("name", "state", "layer", "buckets", "arms", "phases", box=None)
     for one in _pages(Service(url, key, "report")):
         arms = ", ".join(f"{arm['name']} {arm['weight'] / 100:g} %" for arm in one["phases"][-1]["arms"])
-        table.add_row(one["name"], one["state"], one["layer"], f"{one['low']}-{one['high']}", arms, str(len(one["phases"])))
+        table.add_row(
+            one["name"], one["state"], one["layer"], f"{one['low']}-{one['high']}", arms, str(len(one["phases"]))
+        )
     Console().print(table)
 
 
@@ -115,7 +129,11 @@ def report(
         return
     found, console = Report.model_validate(answer), Console()
     for banner in found.banners:
-        console.print(f"{banner.level}: {banner.sentence}", style="bold red" if banner.level == "alarm" else "yellow", markup=False)
+        console.print(
+            f"{banner.level}: {banner.sentence}",
+            style="bold red" if banner.level == "alarm" else "yellow",
+            markup=False,
+        )
     console.print(found.headline, style="bold", markup=False)
     console.print(_table(found))
 
@@ -149,7 +167,9 @@ def _arm(spelt: str) -> dict[str, Any]:
             raise ValueError
         return {"name": name, "policy": policy, "weight": float(weight or 1)}
     except ValueError:
-        raise Refusal(f"--arm {spelt!r} is not NAME=POLICY or NAME=POLICY:WEIGHT, such as control=champion or new=champion:2") from None
+        raise Refusal(
+            f"--arm {spelt!r} is not NAME=POLICY or NAME=POLICY:WEIGHT, such as control=champion or new=champion:2"
+        ) from None
 
 
 def _pages(service: Service) -> Iterator[dict[str, Any]]:
@@ -166,4 +186,7 @@ def _say(experiment: dict[str, Any]) -> None:
     latest = experiment["phases"][-1]
     arms = ", ".join(f"{arm['name']} ({arm['policy']}) {arm['weight'] / 100:g} %" for arm in latest["arms"])
     share = (experiment["high"] - experiment["low"]) / 100
-    print(f"{experiment['name']} is {experiment['state']}: {share:g} % of layer {experiment['layer']}, phase {latest['number']}, {arms}")
+    print(
+        f"{experiment['name']} is {experiment['state']}: {share:g} % of layer {experiment['layer']}, phase "
+        f"{latest['number']}, {arms}"
+    )

@@ -18,9 +18,13 @@ def export(
     out: Annotated[Path, typer.Option(help="A new folder.")],
     since: Moment = None,
     until: Moment = None,
-    as_of: Annotated[str | None, typer.Option(help="RFC 3339 with offset: judge maturity as of then; default: now.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="RFC 3339 with offset: judge maturity as of then; default: now.")
+    ] = None,
 ) -> None:
-    """Write mature impressions with their clicks and conversions as Parquet files with a manifest, for `relate train reward`."""
+    """Write mature impressions with their clicks and conversions as Parquet files with a manifest, for `relate train
+    reward`.
+    """
     import asyncio
 
     from app.cli.errors import Refusal
@@ -58,5 +62,8 @@ def _moment(name: str, spelt: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise Refusal(f"--{name.replace('_', '-')} {spelt!r} is not an RFC 3339 time with its offset, such as 2026-11-22T10:00:00+09:00")
+        raise Refusal(
+            f"--{name.replace('_', '-')} {spelt!r} is not an RFC 3339 time with its offset, such as "
+            "2026-11-22T10:00:00+09:00"
+        )
     return moment

@@ -13,23 +13,31 @@ from app.cli.client import URL, KeyOption, Service, UrlOption
 from app.cli.errors import Refusal
 from app.cli.inputs import requests
 
-PlatformOption = Annotated[str | None, typer.Option(help="google_rsa, baidu_search or generic; default: the file's own, else google_rsa.")]
+PlatformOption = Annotated[
+    str | None, typer.Option(help="google_rsa, baidu_search or generic; default: the file's own, else google_rsa.")
+]
 _BATCH = 200  # briefs in one POST /pool/prefill
 _FOLLOW_S = 1.0
 
 
 def generate(
-    briefs: Annotated[Path, typer.Argument(help="A brief, a /generate body, or a JSON Lines file of either; - reads standard input.")],
+    briefs: Annotated[
+        Path, typer.Argument(help="A brief, a /generate body, or a JSON Lines file of either; - reads standard input.")
+    ],
     platform: PlatformOption = None,
     unit: Annotated[str, typer.Option(help="Who sees the ad: decides the arm.")] = "cli",
     n: Annotated[int, typer.Option(help="Texts wanted.", min=1, max=8)] = 1,
     deadline_ms: Annotated[int, typer.Option(help="How long to wait for a fresh text.", min=10, max=60_000)] = 20_000,
-    experiment: Annotated[str | None, typer.Option(help="An experiment by name; default: the one that covers the unit.")] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="An experiment by name; default: the one that covers the unit.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON lines.")] = False,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Ask for the ads of one or many briefs and show them. Nothing is counted: only impressions reported to /events are."""
+    """Ask for the ads of one or many briefs and show them. Nothing is counted: only impressions reported to /events
+    are.
+    """
     from rich.console import Console
 
     from app.up.card import ad_card
@@ -54,14 +62,20 @@ def prefill(
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Have texts written ahead, at low priority, and follow how far it is. Ctrl-C ends the following, not the writing."""
+    """Have texts written ahead, at low priority, and follow how far it is. Ctrl-C ends the following, not the
+    writing.
+    """
     service = Service(url, key, "generate")
     wanted = requests(briefs, platform)
     started = [
-        service.post("/pool/prefill", {"briefs": wanted[at : at + _BATCH], "policy": policy})["id"] for at in range(0, len(wanted), _BATCH)
+        service.post("/pool/prefill", {"briefs": wanted[at : at + _BATCH], "policy": policy})["id"]
+        for at in range(0, len(wanted), _BATCH)
     ]
     progress = _follow(service, started)
-    print(f"{progress['done']} of {progress['total']} briefs have texts, {progress['texts']} in all; {progress['failed']} have none")
+    print(
+        f"{progress['done']} of {progress['total']} briefs have texts, {progress['texts']} in all; "
+        f"{progress['failed']} have none"
+    )
     for reason, number in _reasons(service, started).items():
         print(f"  {number} × {reason}")
     if progress["total"] and not progress["done"]:

@@ -45,7 +45,9 @@ def requests(path: Path, platform: str | None) -> list[dict[str, Any]]:
     for record in records(path):
         brief = record.get("brief", record)
         if not isinstance(brief, dict) or "query" not in brief or "ad" not in brief:
-            raise Refusal(f"{path}: a brief holds query, locale and ad, and this has {', '.join(sorted(brief)) or 'nothing'}")
+            raise Refusal(
+                f"{path}: a brief holds query, locale and ad, and this has {', '.join(sorted(brief)) or 'nothing'}"
+            )
         own = record.get("platform", "google_rsa") if "brief" in record else "google_rsa"
         wanted.append({"brief": brief, "platform": platform or own})
     return wanted

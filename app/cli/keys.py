@@ -1,4 +1,6 @@
-"""`relate keys`: API keys, straight in the database; no service need run. Running replicas hear of every change at once."""
+"""`relate keys`: API keys, straight in the database; no service need run. Running replicas hear of every change at
+once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ T = TypeVar("T")
 
 @keys.command()
 def create(
-    scope: Annotated[list[str], typer.Option(help="generate, events, report, review, ops or admin; repeat it for several.")],
+    scope: Annotated[
+        list[str], typer.Option(help="generate, events, report, review, ops or admin; repeat it for several.")
+    ],
     name: Annotated[str, typer.Option(help="Who or what holds the key.")] = "made on the command line",
     expires: Annotated[int | None, typer.Option(help="Days until it ends; default: never.", min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Calls a second; default: the deployment's.", min=0.001)] = None,
@@ -33,7 +37,11 @@ def create(
     if unknown := sorted(set(scope) - set(SCOPES)):
         raise Refusal(f"there is no scope {unknown[0]!r}: choose from {', '.join(SCOPES)}")
     until = datetime.now(UTC) + timedelta(days=expires) if expires else None
-    made = _in_database(lambda connection: make(connection, name=name, scopes=scope, rate_per_second=rate, expires_at=until, actor=ACTOR))
+    made = _in_database(
+        lambda connection: make(
+            connection, name=name, scopes=scope, rate_per_second=rate, expires_at=until, actor=ACTOR
+        )
+    )
     print(made.key)
 
 
@@ -47,9 +55,17 @@ def list_all() -> None:
 
     table = Table("id", "name", "prefix", "scopes", "rate/s", "made", "ends", box=None)
     for key in _in_database(lambda connection: listed(connection, limit=100_000)):
-        ends = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
+        ends = (
+            f"revoked {key.revoked_at:%Y-%m-%d}"
+            if key.revoked_at
+            else f"{key.expires_at:%Y-%m-%d}"
+            if key.expires_at
+            else "never"
+        )
         rate = "default" if key.rate_per_second is None else f"{key.rate_per_second:g}"
-        table.add_row(str(key.id), key.name, key.prefix, ", ".join(key.scopes), rate, f"{key.created_at:%Y-%m-%d}", ends)
+        table.add_row(
+            str(key.id), key.name, key.prefix, ", ".join(key.scopes), rate, f"{key.created_at:%Y-%m-%d}", ends
+        )
     Console().print(table)
 
 
@@ -78,7 +94,8 @@ def revoke(key_id: Annotated[int, typer.Argument(help="The key's number, as `rel
 def rotate_token_key() -> None:
     """Seal new serving tokens with a new key; the one before still opens, the one before that no more.
 
-    Wait an attribution window between two rotations, or tokens that are still out become worthless. Restart every replica afterwards.
+    Wait an attribution window between two rotations, or tokens that are still out become worthless. Restart every
+    replica afterwards.
     """
     from app.secrets import Secrets
     from app.settings import Settings
@@ -86,7 +103,10 @@ def rotate_token_key() -> None:
     path = Settings().secrets_path
     rotated = Secrets.load(path).rotated()
     rotated.save(path)
-    print(f"token key {rotated.tokens[0][0]} seals from the next start on, key {rotated.tokens[1][0]} still opens: restart every replica")
+    print(
+        f"token key {rotated.tokens[0][0]} seals from the next start on, key {rotated.tokens[1][0]} still opens: "
+        "restart every replica"
+    )
 
 
 def _in_database(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

@@ -9,7 +9,9 @@ import typer
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default RELATE_HOST, else 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; default RELATE_PORT, else 8080.", min=1, max=65535)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; default RELATE_PORT, else 8080.", min=1, max=65535)
+    ] = None,
 ) -> None:
     """Run the API over DATABASE_URL and RELATE_POLICY_URL; `relate migrate` comes first. Logs are JSON lines on stderr.
 
@@ -44,7 +46,8 @@ def serve(
 def _collect_seldom() -> None:
     """Keep long garbage collections off the answers: one over a full pool stops the process for longer than a deadline.
 
-    What a request makes dies with its last reference. Failed calls leave cycles: those go young, a few milliseconds' worth at a time.
+    What a request makes dies with its last reference. Failed calls leave cycles: those go young, a few milliseconds'
+    worth at a time.
     """
     import gc
 
@@ -53,9 +56,11 @@ def _collect_seldom() -> None:
 
 
 def secrets() -> None:
-    """Make the deployment's secrets, once: RELATE_SECRETS_FILE, else secrets.json in the data directory. Existing ones are never touched.
+    """Make the deployment's secrets, once: RELATE_SECRETS_FILE, else secrets.json in the data directory. Existing ones
+    are never touched.
 
-    Every replica needs this file, and so does the backup: without it no unit is linked to its history. `relate up` makes it by itself.
+    Every replica needs this file, and so does the backup: without it no unit is linked to its history. `relate up`
+    makes it by itself.
     """
     from app.secrets import Secrets
     from app.settings import Settings

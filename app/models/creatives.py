@@ -13,7 +13,9 @@ from app.models.base import Base
 
 
 class BriefRow(Base):
-    """A brief that texts were written for, kept to check them again when the rules change. Holds a query: subject to retention."""
+    """A brief that texts were written for, kept to check them again when the rules change. Holds a query: subject to
+    retention.
+    """
 
     __tablename__ = "briefs"
 
@@ -87,8 +89,8 @@ class AssignedUnit(Base):
 
 
 class RequestDay(Base):
-    """Requests of one UTC day by arm, source of the first text and latency, counted as the serving log is written: guardrails cost the same
-    however long the log is, and outlive its retention."""
+    """Requests of one UTC day by arm, source of the first text and latency, counted as the serving log is written:
+    guardrails cost the same however long the log is, and outlive its retention."""
 
     __tablename__ = "request_days"
 

@@ -1,7 +1,8 @@
 """Events as they came, and what they fold to: one row a token, then one row a unit and day.
 
-events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ arm_days ─→ report. Exposures and unit_days are recomputed from the
-step before, never added to, so repetition, order and lateness cannot matter. A full rebuild gives the same rows.
+events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ arm_days ─→ report. Exposures and unit_days are
+recomputed from the step before, never added to, so repetition, order and lateness cannot matter. A full rebuild gives
+the same rows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from app.models.base import Base
 
 class EventRow(Base):
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_serve_id", "serve_id"), Index("ix_events_occurred_at", "occurred_at", postgresql_using="brin"))
+    __table_args__ = (
+        Index("ix_events_serve_id", "serve_id"),
+        Index("ix_events_occurred_at", "occurred_at", postgresql_using="brin"),
+    )
 
     event_id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[int] = mapped_column(SmallInteger)  # 0 impression, 1 click, 2 conversion
@@ -36,7 +40,8 @@ class EventRow(Base):
     invalid_reason: Mapped[str | None]  # the ad system's, or ours (prefetch, bot)
 
 
-# Tokens whose events changed since they were last folded: a queue, written in the events' own transaction. No key, so no index to keep.
+# Tokens whose events changed since they were last folded: a queue, written in the events' own transaction. No key, so
+# no index to keep.
 stale_tokens = Table("stale_tokens", Base.metadata, Column("serve_id", Uuid, nullable=False))
 
 
@@ -67,10 +72,12 @@ class Exposure(Base):
 
 
 class UnitDay(Base):
-    """One unit's impressions of one UTC day in one arm, what those impressions led to, and the unit's totals in that arm before that day.
+    """One unit's impressions of one UTC day in one arm, what those impressions led to, and the unit's totals in that
+    arm before that day.
 
-    With the totals before it, each row says by how much its day raised the unit's squares and products, (b+x)² - b² = x·(2b+x): the sums
-    over units at any cutoff, their course over the days and the cohorts by first day are plain sums over rows, without a pass per unit.
+    With the totals before it, each row says by how much its day raised the unit's squares and products, (b+x)² - b² =
+    x·(2b+x): the sums over units at any cutoff, their course over the days and the cohorts by first day are plain sums
+    over rows, without a pass per unit.
     """
 
     __tablename__ = "unit_days"
@@ -98,8 +105,9 @@ class UnitDay(Base):
 class ArmDay(Base):
     """What one day added to an arm's sums over the units first shown it on first_day: unit_days, summed.
 
-    Kept by triggers on unit_days (see the migration): whoever changes a unit's days changes these sums in the same statement, by whole
-    numbers, so they are exact. A report reads a row a day and cohort, however many units and events there are.
+    Kept by triggers on unit_days (see the migration): whoever changes a unit's days changes these sums in the same
+    statement, by whole numbers, so they are exact. A report reads a row a day and cohort, however many units and events
+    there are.
     """
 
     __tablename__ = "arm_days"

@@ -12,14 +12,17 @@ from app.models.base import Base
 
 
 class Experiment(Base):
-    """One A/B test. Units of its layer whose layer bucket lies in [low, high) take part; ramp-up widens the range and moves nobody."""
+    """One A/B test. Units of its layer whose layer bucket lies in [low, high) take part; ramp-up widens the range and
+    moves nobody.
+    """
 
     __tablename__ = "experiments"
     __table_args__ = (CheckConstraint("0 <= low AND low <= high AND high <= 10000", name="range"),)
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
-    layer: Mapped[str] = mapped_column(index=True)  # its name is the layer's salt: experiments of one layer exclude each other
+    # its name is the layer's salt: experiments of one layer exclude each other
+    layer: Mapped[str] = mapped_column(index=True)
     state: Mapped[str] = mapped_column(default="draft")  # draft | running | stopped
     low: Mapped[int]
     high: Mapped[int]
@@ -41,7 +44,8 @@ class Phase(Base):
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     number: Mapped[int]
     salt: Mapped[str]
-    arms: Mapped[list[Any]]  # [{"name": …, "policy": version, "weight": of 10,000}], control first; a token's arm is the index
+    # [{"name": …, "policy": version, "weight": of 10,000}], control first; a token's arm is the index
+    arms: Mapped[list[Any]]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     experiment: Mapped[Experiment] = relationship(back_populates="phases")
@@ -59,7 +63,9 @@ class AuditEntry(Base):
 
 
 class Revision(Base):
-    """What replicas hold in memory, by topic: a change bumps its topic's number in the same transaction and notifies."""
+    """What replicas hold in memory, by topic: a change bumps its topic's number in the same transaction and
+    notifies.
+    """
 
     __tablename__ = "revisions"
 

@@ -13,7 +13,9 @@ from app.models.base import Base
 
 
 class Policy(Base):
-    """One policy version. Never changed after it is written: new weights, prompt or decoding are a new row with a new version."""
+    """One policy version. Never changed after it is written: new weights, prompt or decoding are a new row with a new
+    version.
+    """
 
     __tablename__ = "policies"
 
@@ -38,7 +40,9 @@ class PolicyAlias(Base):
 
 
 class CandidateCount(Base):
-    """Raw candidates before any filter, by policy, rules version and day: Compliance Rate = compliant / candidates (eq. 11)."""
+    """Raw candidates before any filter, by policy, rules version and day: Compliance Rate = compliant / candidates (eq.
+    11).
+    """
 
     __tablename__ = "candidate_counts"
 

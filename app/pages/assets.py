@@ -1,4 +1,6 @@
-"""Plotly's JavaScript, out of the Python package of the same name: no CDN, one address for each version, so browsers keep it for good."""
+"""Plotly's JavaScript, out of the Python package of the same name: no CDN, one address for each version, so browsers
+keep it for good.
+"""
 
 from __future__ import annotations
 
@@ -31,4 +33,6 @@ async def plotly(request: Request) -> Response:
     packed = "gzip" in request.headers.get("accept-encoding", "")
     body = await asyncio.to_thread(_compressed if packed else _script)
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
-    return Response(body, media_type="text/javascript", headers=headers | ({"Content-Encoding": "gzip"} if packed else {}))
+    return Response(
+        body, media_type="text/javascript", headers=headers | ({"Content-Encoding": "gzip"} if packed else {})
+    )

@@ -44,7 +44,9 @@ class Entry:
 
 
 @router.get("")
-async def listing(request: Request, platform: PlatformDep, who: Annotated[Viewer, Depends(viewer(*ANALYSTS))]) -> Response:
+async def listing(
+    request: Request, platform: PlatformDep, who: Annotated[Viewer, Depends(viewer(*ANALYSTS))]
+) -> Response:
     async with platform.database.begin() as connection:
         found = await _all(connection)
     by_state: dict[str, list[ExperimentRecord]] = {"running": [], "draft": [], "stopped": []}
@@ -71,7 +73,12 @@ async def _all(connection: AsyncConnection) -> list[ExperimentRecord]:
 def _entry(experiment: ExperimentRecord, report: Report) -> Entry:
     ctcvr = {metric.arm: metric for metric in report.metrics if metric.metric == "ctcvr"}
     lines = [
-        Line(one, ctcvr[one.arm], [point.value for point in report.daily if point.arm == one.arm], TONES.get(one.status, ""))
+        Line(
+            one,
+            ctcvr[one.arm],
+            [point.value for point in report.daily if point.arm == one.arm],
+            TONES.get(one.status, ""),
+        )
         for one in report.verdicts
     ]
     phase = experiment.phases[-1]

@@ -1,4 +1,6 @@
-"""Plots as Plotly documents: plain dictionaries whose colours name the page's own, `var(--accent)`, so that light and dark both fit."""
+"""Plots as Plotly documents: plain dictionaries whose colours name the page's own, `var(--accent)`, so that light and
+dark both fit.
+"""
 
 from __future__ import annotations
 
@@ -30,33 +32,52 @@ class LiftPoint(Protocol):
 def lift_over_time(days: Sequence[date], points: Sequence[LiftPoint]) -> Figure:
     """ΔCTCVR, cumulative, inside its always-valid band."""
     banded = [(day, one) for day, one in zip(days, points, strict=True) if one.low is not None and one.high is not None]
-    edge = {"type": "scatter", "mode": "lines", "x": [str(day) for day, _ in banded], "line": {"width": 0, "color": ACCENT}}
+    edge = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [str(day) for day, _ in banded],
+        "line": {"width": 0, "color": ACCENT},
+    }
     quiet = {"hoverinfo": "skip", "showlegend": False}
     data = [
         {**edge, **quiet, "y": [one.low for _, one in banded]},
         {**edge, **quiet, "y": [one.high for _, one in banded], "fill": "tonexty", "fillcolor": WASH},
         {
-            "type": "scatter", "mode": "lines", "x": [str(day) for day in days], "y": [one.value for one in points],
-            "line": {"color": ACCENT, "width": 2.5}, "text": [_said(one) for one in points],
+            "type": "scatter",
+            "mode": "lines",
+            "x": [str(day) for day in days],
+            "y": [one.value for one in points],
+            "line": {"color": ACCENT, "width": 2.5},
+            "text": [_said(one) for one in points],
             "hovertemplate": "%{x|%b %d}: %{text}<extra></extra>",
         },
-    ]  # fmt: skip
+    ]
     return {"data": data, "layout": _layout(points)}
 
 
 def lift_by_first_day(days: Sequence[date], points: Sequence[LiftPoint]) -> Figure:
     """ΔCTCVR of the units first shown the experiment on each day: a novelty effect fades from left to right."""
     errors = {
-        "type": "data", "symmetric": False, "color": SOFT, "thickness": 1.5, "width": 0,
-        "array": [_arm(one.high, one.value) for one in points], "arrayminus": [_arm(one.value, one.low) for one in points],
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "color": SOFT,
+        "thickness": 1.5,
+        "width": 0,
+        "array": [_arm(one.high, one.value) for one in points],
+        "arrayminus": [_arm(one.value, one.low) for one in points],
+    }
     data = [
         {
-            "type": "scatter", "mode": "markers", "x": [str(day) for day in days], "y": [one.value for one in points], "error_y": errors,
-            "marker": {"color": ACCENT, "size": 7}, "text": [_said(one) for one in points],
+            "type": "scatter",
+            "mode": "markers",
+            "x": [str(day) for day in days],
+            "y": [one.value for one in points],
+            "error_y": errors,
+            "marker": {"color": ACCENT, "size": 7},
+            "text": [_said(one) for one in points],
             "hovertemplate": "first shown %{x|%b %d}: %{text}<extra></extra>",
         }
-    ]  # fmt: skip
+    ]
     return {"data": data, "layout": _layout(points)}
 
 
@@ -64,14 +85,23 @@ def power_curve(days: Sequence[int], powers: Sequence[float], *, wanted: float, 
     """The chance to see the lift, by days of running; the wanted power and the day it is reached are marked."""
     data = [
         {
-            "type": "scatter", "mode": "lines", "x": list(days), "y": list(powers), "line": {"color": ACCENT, "width": 2.5},
-            "text": [rate(power) for power in powers], "hovertemplate": "day %{x}: %{text}<extra></extra>",
+            "type": "scatter",
+            "mode": "lines",
+            "x": list(days),
+            "y": list(powers),
+            "line": {"color": ACCENT, "width": 2.5},
+            "text": [rate(power) for power in powers],
+            "hovertemplate": "day %{x}: %{text}<extra></extra>",
         },
         {
-            "type": "scatter", "mode": "markers", "x": [reached_on], "y": [wanted], "marker": {"color": ACCENT, "size": 9},
+            "type": "scatter",
+            "mode": "markers",
+            "x": [reached_on],
+            "y": [wanted],
+            "marker": {"color": ACCENT, "size": 9},
             "hoverinfo": "skip",
         },
-    ]  # fmt: skip
+    ]
     guide = {"type": "line", "line": {"color": SOFT, "width": 1, "dash": "dot"}}
     layout = _frame() | {
         "xaxis": _axis() | {"title": {"text": "days"}, "range": [0, max(days)]},
@@ -82,7 +112,11 @@ def power_curve(days: Sequence[int], powers: Sequence[float], *, wanted: float, 
 
 
 def _said(one: LiftPoint) -> str:
-    return change(one.value) if one.low is None or one.high is None else f"{change(one.value)} ({change(one.low)} to {change(one.high)})"
+    return (
+        change(one.value)
+        if one.low is None or one.high is None
+        else f"{change(one.value)} ({change(one.low)} to {change(one.high)})"
+    )
 
 
 def _arm(upper: float | None, lower: float | None) -> float | None:
@@ -104,11 +138,27 @@ def _layout(points: Sequence[LiftPoint]) -> Figure:
 
 def _frame() -> Figure:
     return {
-        "height": 260, "margin": {"l": 56, "r": 12, "t": 8, "b": 40}, "showlegend": False, "hovermode": "closest",
-        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": SOFT, "size": 12},
-        "hoverlabel": {"bgcolor": "var(--raised)", "bordercolor": "var(--line-strong)", "font": {"color": "var(--ink)"}},
-    }  # fmt: skip
+        "height": 260,
+        "margin": {"l": 56, "r": 12, "t": 8, "b": 40},
+        "showlegend": False,
+        "hovermode": "closest",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": SOFT, "size": 12},
+        "hoverlabel": {
+            "bgcolor": "var(--raised)",
+            "bordercolor": "var(--line-strong)",
+            "font": {"color": "var(--ink)"},
+        },
+    }
 
 
 def _axis() -> Figure:
-    return {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "fixedrange": True, "automargin": True, "nticks": 6}
+    return {
+        "gridcolor": LINE,
+        "linecolor": LINE,
+        "zeroline": False,
+        "fixedrange": True,
+        "automargin": True,
+        "nticks": 6,
+    }

@@ -1,4 +1,6 @@
-"""How numbers and times read on a page: three significant digits, a true minus, thousands set apart, a dash for what is unknown."""
+"""How numbers and times read on a page: three significant digits, a true minus, thousands set apart, a dash for what is
+unknown.
+"""
 
 from __future__ import annotations
 

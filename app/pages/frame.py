@@ -1,4 +1,6 @@
-"""The frame every page shares: who looks at it, the navigation they may use, how a template becomes an answer, and a refusal a page."""
+"""The frame every page shares: who looks at it, the navigation they may use, how a template becomes an answer, and a
+refusal a page.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ from app.store.registry import Key
 _HERE = Path(__file__).parent
 HOME = "/pages/experiments"
 ANALYSTS: tuple[Scope, ...] = ("report", "ops")
-NAVIGATION = (("Experiments", HOME, ANALYSTS), ("Planner", "/pages/planner", ANALYSTS))  # label, address, scopes: any of them
+# label, address, scopes: any of them
+NAVIGATION = (("Experiments", HOME, ANALYSTS), ("Planner", "/pages/planner", ANALYSTS))
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / "templates"),
@@ -61,7 +64,9 @@ def signed_in(request: Request) -> Viewer | None:
 
 
 class Viewing:
-    """A FastAPI dependency of page routes: the signed-in Viewer; anyone else is sent to sign in first and brought back."""
+    """A FastAPI dependency of page routes: the signed-in Viewer; anyone else is sent to sign in first and brought
+    back.
+    """
 
     def __init__(self, required: Require) -> None:
         self._required = required
@@ -89,7 +94,9 @@ def page(request: Request, template: str, who: Viewer | None, *, status: int = 2
 
 
 class PageRoute(APIRoute):
-    """`APIRouter(route_class=PageRoute)`: what the API would refuse with a problem document, a person reads as a page."""
+    """`APIRouter(route_class=PageRoute)`: what the API would refuse with a problem document, a person reads as a
+    page.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
@@ -104,19 +111,31 @@ class PageRoute(APIRoute):
                 return _refusal(request, 422, "The page was asked for with something it cannot read.", fields=fields)
             except Unavailable:
                 return _refusal(
-                    request, 503, "The database is not reachable. Nothing was changed: try again in a moment.", {"Retry-After": "1"}
+                    request,
+                    503,
+                    "The database is not reachable. Nothing was changed: try again in a moment.",
+                    {"Retry-After": "1"},
                 )
 
         return answer_or_say_why
 
 
-_TITLES = {403: "Not with this key", 404: "Not found", 409: "That does not go now", 422: "That cannot be", 429: "Too fast", 503: "Not now"}
+_TITLES = {
+    403: "Not with this key",
+    404: "Not found",
+    409: "That does not go now",
+    422: "That cannot be",
+    429: "Too fast",
+    503: "Not now",
+}
 
 
 def _refusal(
     request: Request, status: int, detail: str, headers: Any = None, fields: list[FieldProblem] | None = None
-) -> Response:  # fmt: skip
+) -> Response:
     title = _TITLES.get(status, "Refused")
-    response = page(request, "refusal.html", signed_in(request), status=status, title=title, detail=detail, fields=fields or [])
+    response = page(
+        request, "refusal.html", signed_in(request), status=status, title=title, detail=detail, fields=fields or []
+    )
     response.headers.update(headers or {})
     return response

@@ -47,11 +47,15 @@ def _compliance(arm: ArmGuardrails) -> Cell:
     candidates = sum(one.candidates for one in arm.compliance)
     low = arm.compliance_rate is not None and arm.compliance_rate < TAU_COMPLIANCE
     note = f"of {candidates:,} candidates" if candidates else "none drawn"
-    return Cell(rate(arm.compliance_rate), f"{note}, under {TAU_COMPLIANCE:.0%}" if low else note, "warn" if low else "")
+    return Cell(
+        rate(arm.compliance_rate), f"{note}, under {TAU_COMPLIANCE:.0%}" if low else note, "warn" if low else ""
+    )
 
 
 def _violations(arm: ArmGuardrails) -> Cell:
-    return Cell(count(arm.served_violations), *(("violations were shown", "bad") if arm.served_violations else ("", "")))
+    return Cell(
+        count(arm.served_violations), *(("violations were shown", "bad") if arm.served_violations else ("", ""))
+    )
 
 
 def _diversity(arm: ArmGuardrails) -> Cell:

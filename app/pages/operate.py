@@ -1,4 +1,6 @@
-"""The forms that change experiments, for ops: draft, start, ramp, reweigh, stop. The same services as the API, answered with pages."""
+"""The forms that change experiments, for ops: draft, start, ramp, reweigh, stop. The same services as the API, answered
+with pages.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ _NO_ARM = {"name": "", "policy": "", "weight": ""}
 async def form(request: Request, platform: PlatformDep, who: Operator) -> Response:
     given = {name: request.query_params[name] for name in ("planned_units", "layer") if name in request.query_params}
     challenger = "challenger" if "challenger" in platform.live.registry.aliases else "champion"
-    arms = [{"name": "control", "policy": "champion", "weight": "50"}, {"name": "treatment", "policy": challenger, "weight": "50"}]
+    arms = [
+        {"name": "control", "policy": "champion", "weight": "50"},
+        {"name": "treatment", "policy": challenger, "weight": "50"},
+    ]
     return _form(request, platform, who, {"name": "", **_FIRST, **given}, arms)
 
 
@@ -67,19 +72,29 @@ async def start(name: str, platform: PlatformDep, who: Operator) -> Response:
 @router.post(HOME + "/{name}/ramp")
 async def ramp(name: str, platform: PlatformDep, who: Operator, coverage_percent: Annotated[str, Form()]) -> Response:
     coverage = round(_checked(RampBody, coverage_percent=coverage_percent).coverage_percent * 100)
-    return await _change(platform, lambda connection: experiments.ramp(connection, name, coverage=coverage, actor=actor(who.key)))
+    return await _change(
+        platform, lambda connection: experiments.ramp(connection, name, coverage=coverage, actor=actor(who.key))
+    )
 
 
 @router.post(HOME + "/{name}/weights")
 async def reweigh(name: str, platform: PlatformDep, who: Operator, weights: Annotated[list[str], Form()]) -> Response:
     wanted = _checked(WeightsBody, weights=weights).weights
-    return await _change(platform, lambda connection: experiments.reweigh(connection, name, weights=wanted, actor=actor(who.key)))
+    return await _change(
+        platform, lambda connection: experiments.reweigh(connection, name, weights=wanted, actor=actor(who.key))
+    )
 
 
 @router.post(HOME + "/{name}/stop")
 async def stop(name: str, platform: PlatformDep, who: Operator, sure: Annotated[str, Form()] = "") -> Response:
     if sure != "yes":
-        raise Problem(422, "not_sure", f"stopping {name} is for good: go back and tick the box beside the button", field="sure", value=sure)
+        raise Problem(
+            422,
+            "not_sure",
+            f"stopping {name} is for good: go back and tick the box beside the button",
+            field="sure",
+            value=sure,
+        )
     return await _change(platform, lambda connection: experiments.stop(connection, name, actor=actor(who.key)))
 
 
@@ -96,7 +111,9 @@ def _checked(body: type[Any], **sent: object) -> Any:
         return body.model_validate(sent)
     except ValidationError as error:
         first = field_problem(error.errors()[0])
-        raise Problem(422, first.rule, f"{first.field}: {first.detail}", field=first.field, value=first.value) from error
+        raise Problem(
+            422, first.rule, f"{first.field}: {first.detail}", field=first.field, value=first.value
+        ) from error
 
 
 def _form(
@@ -110,13 +127,21 @@ def _form(
 ) -> Response:
     registry = platform.live.registry
     rows = [*arms, *([_NO_ARM] * (_ARM_ROWS - len(arms)))]
-    context = {"values": values, "arms": rows, "problems": problems or [], "aliases": registry.aliases, "policies": registry.policies}
+    context = {
+        "values": values,
+        "arms": rows,
+        "problems": problems or [],
+        "aliases": registry.aliases,
+        "policies": registry.policies,
+    }
     return page(request, "new_experiment.html", who, status=status, **context)
 
 
 def _arms(sent: FormData) -> list[dict[str, str]]:
     """The rows of arms with anything in them."""
-    columns = {name: [str(value).strip() for value in sent.getlist(f"arm_{name}")] for name in ("name", "policy", "weight")}
+    columns = {
+        name: [str(value).strip() for value in sent.getlist(f"arm_{name}")] for name in ("name", "policy", "weight")
+    }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)]
     return [row for row in rows if row["name"]]
 
@@ -125,4 +150,7 @@ def _body(values: dict[str, str], arms: list[dict[str, str]]) -> dict[str, Any]:
     """What the API would be sent. A window that is no number of days goes on as it is, to be refused by name."""
     days = values["window_days"]
     hours: object = int(days) * 24 if days.isdecimal() else days
-    return {name: values[name] for name in ("name", "layer", "coverage_percent", "planned_units")} | {"window_hours": hours, "arms": arms}
+    return {name: values[name] for name in ("name", "layer", "coverage_percent", "planned_units")} | {
+        "window_hours": hours,
+        "arms": arms,
+    }

@@ -56,12 +56,18 @@ class Plan:
 
 def plan(wish: Wish) -> Plan:
     """Two-sided at 5 %, two equal arms. Raises ValueError when the lift takes the rate to 1 or beyond."""
-    lift, spread = wish.lift_percent / 100, {"impressions_per_unit": wish.impressions_per_unit, "design_effect": wish.design_effect}
+    lift, spread = (
+        wish.lift_percent / 100,
+        {"impressions_per_unit": wish.impressions_per_unit, "design_effect": wish.design_effect},
+    )
     units = 2 * max(1, required_units(wish.baseline, lift, power=wish.power, **spread))
     days = max(1, ceil(units / wish.units_a_day))
     smallest = minimum_detectable_lift(wish.baseline, _arm(wish, wish.days), power=wish.power, **spread)
     step = max(1, ceil(2 * days / _POINTS))
-    curve = [(day, achieved_power(wish.baseline, lift, _arm(wish, day), **spread)) for day in range(step, 2 * days + step, step)]
+    curve = [
+        (day, achieved_power(wish.baseline, lift, _arm(wish, day), **spread))
+        for day in range(step, 2 * days + step, step)
+    ]
     return Plan(units, days, smallest, wish.units_a_day * wish.days, curve)
 
 
@@ -71,7 +77,11 @@ def _arm(wish: Wish, days: int) -> int:
 
 @router.get("")
 async def planner(request: Request, who: Annotated[Viewer, Depends(viewer(*ANALYSTS))]) -> Response:
-    given = {name: value.strip() for name, value in request.query_params.items() if name in Wish.model_fields and value.strip()}
+    given = {
+        name: value.strip()
+        for name, value in request.query_params.items()
+        if name in Wish.model_fields and value.strip()
+    }
     defaults = Wish().model_dump()
     made, refused = _made({**defaults, **given})
     figure: Figure | None = None
@@ -93,4 +103,8 @@ def _made(values: dict[str, object]) -> tuple[Plan | None, dict[str, FieldProble
     try:
         return plan(wish), {}
     except ValueError as error:
-        return None, {"lift_percent": FieldProblem(field="lift_percent", value=str(wish.lift_percent), rule="rate", detail=str(error))}
+        return None, {
+            "lift_percent": FieldProblem(
+                field="lift_percent", value=str(wish.lift_percent), rule="rate", detail=str(error)
+            )
+        }

@@ -26,7 +26,16 @@ from app.store.sums import Dimension, View
 
 router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
 
-ZONES = ("UTC", "Asia/Shanghai", "Asia/Tokyo", "Asia/Kolkata", "Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles")
+ZONES = (
+    "UTC",
+    "Asia/Shanghai",
+    "Asia/Tokyo",
+    "Asia/Kolkata",
+    "Europe/Berlin",
+    "Europe/London",
+    "America/New_York",
+    "America/Los_Angeles",
+)
 
 _COURSE = 3  # days: fewer are no course, and stand in no plot
 
@@ -46,7 +55,9 @@ class Asked:
         try:
             self.zone = ZoneInfo(tz or "UTC")
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise Problem(422, "unknown_zone", f"{tz!r} is no time zone: choose one such as Asia/Tokyo", field="tz", value=tz) from error
+            raise Problem(
+                422, "unknown_zone", f"{tz!r} is no time zone: choose one such as Asia/Tokyo", field="tz", value=tz
+            ) from error
         self.as_of = self._moment(as_of.strip()) if as_of.strip() else None
 
     def _moment(self, given: str) -> datetime:
@@ -63,9 +74,12 @@ class Asked:
     def query(self, **over: object) -> str:
         """These choices as a query string, so that every state of the page has a link of its own."""
         chosen = {
-            "as_of": self.as_of.isoformat() if self.as_of else None, "tz": self.zone.key if self.zone.key != "UTC" else None,
-            "phase": self.phase, "view": self.view if self.view != "valid" else None, "by": self.by,
-        } | over  # fmt: skip
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "tz": self.zone.key if self.zone.key != "UTC" else None,
+            "phase": self.phase,
+            "view": self.view if self.view != "valid" else None,
+            "by": self.by,
+        } | over
         given = {name: value for name, value in chosen.items() if value is not None}
         return f"?{urlencode(given)}" if given else ""
 
@@ -95,7 +109,9 @@ async def report(
 ) -> Response:
     await platform.folding.catch_up()
     async with platform.database.begin() as connection:
-        question = await reporting.ask(connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone)
+        question = await reporting.ask(
+            connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
+        )
         found = await reporting.report(connection, question)
         broken_down = await reporting.breakdown(connection, question, asked.by) if asked.by else None
         history = await experiments.history(connection, name)
@@ -134,5 +150,7 @@ def _comparison(found: Report, number: int, verdict: VerdictAnswer) -> Compariso
         daily=daily,
         cohorts=cohorts,
         over_time=lift_over_time([point.day for point in daily], daily) if len(daily) >= _COURSE else None,
-        by_first_day=lift_by_first_day([point.first_day for point in cohorts], cohorts) if len(cohorts) >= _COURSE else None,
+        by_first_day=lift_by_first_day([point.first_day for point in cohorts], cohorts)
+        if len(cohorts) >= _COURSE
+        else None,
     )

@@ -1,4 +1,6 @@
-"""Signing in and out: a page's visitor exchanges an API key for a cookie that scripts cannot read and other sites cannot send."""
+"""Signing in and out: a page's visitor exchanges an API key for a cookie that scripts cannot read and other sites
+cannot send.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ async def sign_in(
     if found is None:
         return _form(request, next, "That key is unknown, expired or revoked. Ask an admin for a new one.", 401)
     if PAGE_SCOPES.isdisjoint(found.scopes):
-        return _form(request, next, f"Key {found.prefix} may {' and '.join(sorted(found.scopes))}, which opens no page.", 403)
+        return _form(
+            request, next, f"Key {found.prefix} may {' and '.join(sorted(found.scopes))}, which opens no page.", 403
+        )
     response = RedirectResponse(_local(next), 303)
     _set_cookie(request, response, gate.session(digest))
     return response
@@ -64,7 +68,9 @@ def _form(request: Request, next: str, refusal: str = "", status: int = 200) -> 
     key = gate.holder(held)
     cookie = held if key else gate.session(b"")
     who = Viewer(key, gate.csrf(cookie)) if key else None
-    response = page(request, "signin.html", who, status=status, next=_local(next), refusal=refusal, csrf=gate.csrf(cookie))
+    response = page(
+        request, "signin.html", who, status=status, next=_local(next), refusal=refusal, csrf=gate.csrf(cookie)
+    )
     _set_cookie(request, response, cookie)
     return response
 

@@ -41,7 +41,9 @@ class Axis:
 
     @classmethod
     def around(cls, intervals: Iterable[Interval]) -> Axis:
-        """The first round reach that holds every edge; ±100 % at most, beyond which arrows say that an interval goes on."""
+        """The first round reach that holds every edge; ±100 % at most, beyond which arrows say that an interval goes
+        on.
+        """
         edges = [abs(edge) for one in intervals for edge in (one.value, one.low, one.high) if edge is not None]
         widest = max(edges, default=_EMPTY)
         return cls(next((reach for reach in _REACHES if reach >= widest), _REACHES[-1]))

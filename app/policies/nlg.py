@@ -1,4 +1,6 @@
-"""The template baseline as a writer: `adtext.templates` behind the interface of every policy. Its texts are checked like any other."""
+"""The template baseline as a writer: `adtext.templates` behind the interface of every policy. Its texts are checked
+like any other.
+"""
 
 from __future__ import annotations
 

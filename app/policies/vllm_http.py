@@ -1,4 +1,6 @@
-"""A language model behind vLLM's OpenAI-compatible server: one call, n samples, cancelled upstream when nobody waits any more."""
+"""A language model behind vLLM's OpenAI-compatible server: one call, n samples, cancelled upstream when nobody waits
+any more.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class VllmWriter:
             base_url=endpoint.rstrip("/"),
             timeout=httpx.Timeout(timeout_s, connect=1.0),
             limits=httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency),
-            verify=endpoint.startswith("https:"),  # reading the certificates stops the loop for 50 ms, in the first miss
+            # reading the certificates stops the loop for 50 ms, in the first miss
+            verify=endpoint.startswith("https:"),
             trust_env=False,  # a policy server is named by its row; a proxy from the environment must not see briefs
         )
 
@@ -38,7 +41,9 @@ class VllmWriter:
 
     async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
         if self.down:
-            raise WriterUnavailable(f"{self._policy.version}: {self._http.base_url} failed within the last {DOWN_S:g} s")
+            raise WriterUnavailable(
+                f"{self._policy.version}: {self._http.base_url} failed within the last {DOWN_S:g} s"
+            )
         body = request_body(self._policy, brief, spec, n=n, seed=seed)
         try:
             answer = await self._http.post("/v1/chat/completions", json=body)
@@ -46,7 +51,9 @@ class VllmWriter:
             completions = [choice["message"]["content"] or "" for choice in answer.json()["choices"]]
         except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
             self._down_until = monotonic() + DOWN_S
-            raise WriterUnavailable(f"{self._policy.version}: {self._http.base_url} {type(error).__name__}: {error}") from error
+            raise WriterUnavailable(
+                f"{self._policy.version}: {self._http.base_url} {type(error).__name__}: {error}"
+            ) from error
         asked = hashlib.sha256(json.dumps(body["messages"], ensure_ascii=False).encode()).hexdigest()[:16]
         return Draft(completions, prompt_hash=asked, seed=seed)
 

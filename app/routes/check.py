@@ -56,12 +56,17 @@ class CheckAnswer(BaseModel):
 
 
 @router.post("/check", responses=documented())
-async def check_texts(body: CheckRequest, platform: PlatformDep, _: Annotated[Key, Depends(require("generate", "review"))]) -> CheckAnswer:
+async def check_texts(
+    body: CheckRequest, platform: PlatformDep, _: Annotated[Key, Depends(require("generate", "review"))]
+) -> CheckAnswer:
     """Check texts against a brief, by the same rules that decide what is served."""
     rules, spec = platform.live.rules, load_spec(body.platform)
     judged = [check(text, body.brief, spec, rules) for text in body.texts]
     return CheckAnswer(
         rules_version=rules.version,
         spec_version=spec.version,
-        texts=[Judgement(compliant=is_compliant(found), findings=[FindingAnswer.of(one) for one in found]) for found in judged],
+        texts=[
+            Judgement(compliant=is_compliant(found), findings=[FindingAnswer.of(one) for one in found])
+            for found in judged
+        ],
     )

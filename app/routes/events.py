@@ -43,11 +43,14 @@ class EventAnswers(BaseModel):
 
 
 @router.post("/events", responses=documented())
-async def report_events(batch: EventBatch, platform: PlatformDep, _: Annotated[Key, Depends(require("events"))]) -> EventAnswers:
+async def report_events(
+    batch: EventBatch, platform: PlatformDep, _: Annotated[Key, Depends(require("events"))]
+) -> EventAnswers:
     """Report impressions, clicks and conversions, in any order, 1 to 1,000 at once.
 
-    Answers after the commit: each row is `accepted`, a `duplicate` (its event_id is known: harmless), or `rejected` with the reason
-    (`invalid_event`, `future_event`, `forged_token`, `expired_token`, `unknown_token_key`). 503: nothing was committed, send it again.
+    Answers after the commit: each row is `accepted`, a `duplicate` (its event_id is known: harmless), or `rejected`
+    with the reason (`invalid_event`, `future_event`, `forged_token`, `expired_token`, `unknown_token_key`). 503:
+    nothing was committed, send it again.
     """
     rows: Sequence[Event | InvalidEvent] = batch.events
     return EventAnswers(answers=await platform.ingest.record(rows))

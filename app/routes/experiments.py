@@ -23,15 +23,21 @@ router = APIRouter(prefix="/experiments", tags=["experiments"])
 Reader = Annotated[Key, Depends(require("report", "ops"))]
 Operator = Annotated[Key, Depends(require("ops"))]
 Name = Annotated[Slug, Path(description="The experiment's name.")]
-Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, description="Relative to the other arms': 1 and 1 are half each.")]
-Percent = Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False, description="Share of the layer's units that take part.")]
+Weight = Annotated[
+    float, Field(ge=0, le=1e9, allow_inf_nan=False, description="Relative to the other arms': 1 and 1 are half each.")
+]
+Percent = Annotated[
+    float, Field(ge=0.01, le=100, allow_inf_nan=False, description="Share of the layer's units that take part.")
+]
 
 
 class ArmBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Slug
-    policy: Annotated[str, Field(min_length=1, max_length=128, description="A policy version, or an alias as it stands now.")]
+    policy: Annotated[
+        str, Field(min_length=1, max_length=128, description="A policy version, or an alias as it stands now.")
+    ]
     weight: Weight = 1.0
 
 
@@ -42,13 +48,24 @@ class ExperimentBody(BaseModel):
     layer: Slug = Field(default="default", description="Experiments of one layer exclude each other.")
     arms: Annotated[list[ArmBody], Field(min_length=2, max_length=8, description="Control first.")]
     coverage_percent: Percent = 100.0
-    low: int | None = Field(default=None, ge=0, lt=10_000, description="First bucket of the layer; absent: where there is room.")
-    high: int | None = Field(default=None, gt=0, le=10_000, description="With low: one past the last bucket, in place of coverage_percent.")
-    window_hours: int = Field(default=168, ge=1, le=90 * 24, description="Attribution window: a later conversion does not count.")
-    planned_units: int = Field(
-        default=100_000, ge=2, le=10**12, description="Units all arms together should reach: tunes the always-valid interval."
+    low: int | None = Field(
+        default=None, ge=0, lt=10_000, description="First bucket of the layer; absent: where there is room."
     )
-    salt: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(default=None, description="Absent: a random one.")
+    high: int | None = Field(
+        default=None, gt=0, le=10_000, description="With low: one past the last bucket, in place of coverage_percent."
+    )
+    window_hours: int = Field(
+        default=168, ge=1, le=90 * 24, description="Attribution window: a later conversion does not count."
+    )
+    planned_units: int = Field(
+        default=100_000,
+        ge=2,
+        le=10**12,
+        description="Units all arms together should reach: tunes the always-valid interval.",
+    )
+    salt: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
+        default=None, description="Absent: a random one."
+    )
 
     @model_validator(mode="after")
     def _range(self) -> ExperimentBody:
@@ -59,7 +76,9 @@ class ExperimentBody(BaseModel):
     @property
     def coverage(self) -> int:
         """In buckets of 10,000."""
-        return self.high - self.low if self.high is not None and self.low is not None else _buckets(self.coverage_percent)
+        return (
+            self.high - self.low if self.high is not None and self.low is not None else _buckets(self.coverage_percent)
+        )
 
 
 class RampBody(BaseModel):
@@ -137,10 +156,18 @@ async def create(body: ExperimentBody, platform: PlatformDep, key: Operator) -> 
     return await _change(
         platform,
         lambda connection: experiments.create(
-            connection, name=body.name, arms=arms, layer=body.layer, coverage=body.coverage, low=body.low, window_hours=body.window_hours,
-            planned_units=body.planned_units, salt=body.salt, actor=actor(key),
+            connection,
+            name=body.name,
+            arms=arms,
+            layer=body.layer,
+            coverage=body.coverage,
+            low=body.low,
+            window_hours=body.window_hours,
+            planned_units=body.planned_units,
+            salt=body.salt,
+            actor=actor(key),
         ),
-    )  # fmt: skip
+    )
 
 
 @router.get("", responses=documented())
@@ -155,15 +182,18 @@ async def list_all(
         found = await experiments.listed(connection, after=after, limit=limit + 1)
     shown = found[:limit]
     return ExperimentPage(
-        experiments=[ExperimentAnswer.model_validate(one) for one in shown], next=shown[-1].id if len(found) > limit else None
-    )  # fmt: skip
+        experiments=[ExperimentAnswer.model_validate(one) for one in shown],
+        next=shown[-1].id if len(found) > limit else None,
+    )
 
 
 @router.get("/{name}", responses=documented(404))
 async def read(name: Name, platform: PlatformDep, _: Reader) -> ExperimentDetail:
     """One experiment with its phases and everyone who changed it."""
     async with platform.database.begin() as connection:
-        return ExperimentDetail.of(await experiments.find(connection, name), await experiments.history(connection, name))
+        return ExperimentDetail.of(
+            await experiments.find(connection, name), await experiments.history(connection, name)
+        )
 
 
 @router.post("/{name}/start", responses=documented(404, 409))
@@ -176,13 +206,17 @@ async def start(name: Name, platform: PlatformDep, key: Operator) -> ExperimentA
 async def ramp(name: Name, body: RampBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
     """Widen its range. Nobody who takes part is moved."""
     coverage = _buckets(body.coverage_percent)
-    return await _change(platform, lambda connection: experiments.ramp(connection, name, coverage=coverage, actor=actor(key)))
+    return await _change(
+        platform, lambda connection: experiments.ramp(connection, name, coverage=coverage, actor=actor(key))
+    )
 
 
 @router.post("/{name}/weights", responses=documented(404, 409))
 async def reweigh(name: Name, body: WeightsBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
     """Open a new phase with other weights. Units are dealt anew, and the new phase has a report of its own."""
-    return await _change(platform, lambda connection: experiments.reweigh(connection, name, weights=body.weights, actor=actor(key)))
+    return await _change(
+        platform, lambda connection: experiments.reweigh(connection, name, weights=body.weights, actor=actor(key))
+    )
 
 
 @router.post("/{name}/stop", responses=documented(404, 409))
@@ -191,7 +225,9 @@ async def stop(name: Name, platform: PlatformDep, key: Operator) -> ExperimentAn
     return await _change(platform, lambda connection: experiments.stop(connection, name, actor=actor(key)))
 
 
-async def _change(platform: Platform, change: Callable[[AsyncConnection], Awaitable[ExperimentRecord]]) -> ExperimentAnswer:
+async def _change(
+    platform: Platform, change: Callable[[AsyncConnection], Awaitable[ExperimentRecord]]
+) -> ExperimentAnswer:
     async with platform.database.begin() as connection:
         changed = await change(connection)
     await platform.live.refresh()  # so that the next call to this replica already sees it

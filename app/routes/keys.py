@@ -27,8 +27,12 @@ class KeyBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[Line, Field(min_length=1, max_length=80, description="Who or what holds it.")]
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=6, description="What it may do; `admin` may do everything.")]
-    rate_per_second: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False, description="Absent: the default.")
+    scopes: Annotated[
+        list[Scope], Field(min_length=1, max_length=6, description="What it may do; `admin` may do everything.")
+    ]
+    rate_per_second: float | None = Field(
+        default=None, gt=0, le=1e6, allow_inf_nan=False, description="Absent: the default."
+    )
     expires_at: Instant | None = Field(default=None, description="RFC 3339 with offset; absent: never.")
 
 
@@ -92,14 +96,18 @@ async def list_all(
     async with platform.database.begin() as connection:
         found = await keys.listed(connection, after=after, limit=limit + 1)
     shown = found[:limit]
-    return KeyPage(keys=[KeyAnswer.model_validate(key) for key in shown], next=shown[-1].id if len(found) > limit else None)
+    return KeyPage(
+        keys=[KeyAnswer.model_validate(key) for key in shown], next=shown[-1].id if len(found) > limit else None
+    )
 
 
 @router.post("/{key_id}/rotate", status_code=201, responses=documented(404, 409))
 async def rotate(key_id: KeyId, body: RotateBody, platform: PlatformDep, admin: Admin) -> NewKeyAnswer:
     """Replace a key: a new one with the same name, scopes and rate. The old one works for `overlap_minutes` more."""
     async with platform.database.begin() as connection:
-        made = await keys.rotate(connection, key_id, overlap=timedelta(minutes=body.overlap_minutes), actor=actor(admin))
+        made = await keys.rotate(
+            connection, key_id, overlap=timedelta(minutes=body.overlap_minutes), actor=actor(admin)
+        )
     await platform.live.refresh()
     return NewKeyAnswer.of(made)
 

@@ -23,7 +23,10 @@ GIF = (  # one transparent pixel, 43 bytes
 @router.get(
     "/pixel/{kind}",
     response_class=Response,
-    responses={**documented(), 200: {"description": "One transparent pixel, never cached.", "content": {"image/gif": {}}}},
+    responses={
+        **documented(),
+        200: {"description": "One transparent pixel, never cached.", "content": {"image/gif": {}}},
+    },
 )
 async def pixel(
     request: Request,
@@ -31,7 +34,9 @@ async def pixel(
     token: Annotated[str, Query(max_length=400, description="The token that came with the served text.")],
     platform: PlatformDep,
 ) -> Response:
-    """Record an impression or a click of a served text, now. Repeats are harmless; prefetches and bots are stored but flagged."""
+    """Record an impression or a click of a served text, now. Repeats are harmless; prefetches and bots are stored but
+    flagged.
+    """
     try:
         await platform.ingest.pixel(EventKind(kind), token, invalid_reason(request.method, request.headers))
     except TokenError as error:

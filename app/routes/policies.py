@@ -27,15 +27,30 @@ _LAST = 2**63 - 1
 
 
 def _endpoint(value: str) -> str:
-    """A base URL: http(s), a host, no credentials, no query. Private addresses are where policy servers live; link-local ones are not."""
+    """A base URL: http(s), a host, no credentials, no query. Private addresses are where policy servers live;
+    link-local ones are not.
+    """
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
     except ValueError as error:
         raise ValueError(f"is no URL ({error}): send one such as http://vllm-1:8000") from None
-    if url.scheme not in ("http", "https") or not host or not value.isascii() or not value.isprintable() or " " in value:
+    if (
+        url.scheme not in ("http", "https")
+        or not host
+        or not value.isascii()
+        or not value.isprintable()
+        or " " in value
+    ):
         raise ValueError("must be an http or https URL with a host, such as http://vllm-1:8000")
-    if url.username is not None or url.password is not None or url.query or url.fragment or "?" in value or "#" in value:
+    if (
+        url.username is not None
+        or url.password is not None
+        or url.query
+        or url.fragment
+        or "?" in value
+        or "#" in value
+    ):
         raise ValueError("must hold no user, password, query or fragment: send the server's base URL only")
     if _reserved(host):
         raise ValueError(f"{host} is a link-local, multicast or unspecified address: no policy server can live there")
@@ -67,13 +82,20 @@ class DecodingBody(BaseModel):
 class PolicyBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9]{0,30}$", description="What the version's name begins with, such as relate.")
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9]{0,30}$", description="What the version's name begins with, such as relate."
+    )
     kind: Literal["vllm", "nlg"]
-    locales: Annotated[list[Locale], Field(min_length=1, max_length=16, description="What it can write; other briefs use the fallback.")]
+    locales: Annotated[
+        list[Locale],
+        Field(min_length=1, max_length=16, description="What it can write; other briefs use the fallback."),
+    ]
     endpoint: Annotated[str, Field(max_length=400), AfterValidator(_endpoint)] | None = Field(
         default=None, description="Base URL of an OpenAI-compatible server; absent: the deployment's own."
     )
-    model: Annotated[str, Field(pattern=r"^[\w./:@-]{1,200}$")] | None = Field(default=None, description="What that server calls it.")
+    model: Annotated[str, Field(pattern=r"^[\w./:@-]{1,200}$")] | None = Field(
+        default=None, description="What that server calls it."
+    )
     decoding: DecodingBody = DecodingBody()
 
     @model_validator(mode="after")
@@ -156,7 +178,9 @@ async def move(
     platform: PlatformDep,
     key: Operator,
 ) -> AliasesAnswer:
-    """Promote a version to champion or challenger, or roll the champion back to the previous one. Takes effect at once, everywhere."""
+    """Promote a version to champion or challenger, or roll the champion back to the previous one. Takes effect at once,
+    everywhere.
+    """
     async with platform.database.begin() as connection:
         if isinstance(body, PromoteBody):
             after = await promotion.promote(connection, alias, body.version, actor=actor(key))

@@ -31,7 +31,9 @@ class PrefillRequest(BaseModel):
 
     briefs: list[PrefillBrief] = Field(min_length=1, max_length=200)
     policy: str | None = Field(
-        default=None, max_length=128, description="A policy version; absent: the champion and every arm of a running experiment."
+        default=None,
+        max_length=128,
+        description="A policy version; absent: the champion and every arm of a running experiment.",
     )
 
 
@@ -63,7 +65,9 @@ PAGE = 200
 
 
 @router.post("/prefill", status_code=202, responses=documented())
-async def prefill(body: PrefillRequest, platform: PlatformDep, key: Annotated[Key, Depends(require("generate", "ops"))]) -> PrefillCreated:
+async def prefill(
+    body: PrefillRequest, platform: PlatformDep, key: Annotated[Key, Depends(require("generate", "ops"))]
+) -> PrefillCreated:
     """Queue briefs to be written for. A brief is written once for each policy that may serve it."""
     registry = platform.live.registry
     if body.policy is not None and body.policy not in registry.policies:
@@ -74,7 +78,9 @@ async def prefill(body: PrefillRequest, platform: PlatformDep, key: Annotated[Ke
             field="policy",
             value=body.policy,
         )
-    serving = {registry.aliases["champion"]} | {version for layer in registry.running.values() for one in layer for version in one.policies}
+    serving = {registry.aliases["champion"]} | {
+        version for layer in registry.running.values() for one in layer for version in one.policies
+    }
     versions = [body.policy] if body.policy else sorted(serving)
     items = [store.NewItem(one.platform, version, one.brief) for one in body.briefs for version in versions]
     prefill_id = uuid4()
@@ -95,11 +101,18 @@ async def prefill_progress(
     async with platform.database.begin() as connection:
         totals = await store.progress(connection, prefill_id)
         if totals is None:
-            raise Problem(404, "unknown_prefill", f"there is no prefill {prefill_id}", field="prefill_id", value=str(prefill_id))
+            raise Problem(
+                404, "unknown_prefill", f"there is no prefill {prefill_id}", field="prefill_id", value=str(prefill_id)
+            )
         rows = await store.items(connection, prefill_id, after, PAGE)
     items = [
         PrefillItemOut(
-            number=row.number, platform=row.platform, policy=row.policy_version, state=row.state, texts=row.texts, reason=row.reason
+            number=row.number,
+            platform=row.platform,
+            policy=row.policy_version,
+            state=row.state,
+            texts=row.texts,
+            reason=row.reason,
         )
         for row in rows
     ]

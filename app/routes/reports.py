@@ -26,15 +26,23 @@ class Asked:
     def __init__(
         self,
         as_of: Annotated[Instant | None, Query(description="RFC 3339 with offset; absent: now. May lie ahead.")] = None,
-        tz: Annotated[str, Query(max_length=64, description="IANA name of the zone that times are shown in; days are UTC days.")] = "UTC",
-        phase: Annotated[int | None, Query(ge=1, le=10_000, description="Absent: the latest. Phases are never summed.")] = None,
-        view: Annotated[View, Query(description="valid leaves out bots, prefetches and what was reported invalid.")] = "valid",
+        tz: Annotated[
+            str, Query(max_length=64, description="IANA name of the zone that times are shown in; days are UTC days.")
+        ] = "UTC",
+        phase: Annotated[
+            int | None, Query(ge=1, le=10_000, description="Absent: the latest. Phases are never summed.")
+        ] = None,
+        view: Annotated[
+            View, Query(description="valid leaves out bots, prefetches and what was reported invalid.")
+        ] = "valid",
     ) -> None:
         self.as_of, self.phase, self.view = as_of, phase, view
         try:
             self.zone = ZoneInfo(tz)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise Problem(422, "unknown_zone", f"{tz!r} is no IANA time zone: send one such as Asia/Tokyo", field="tz", value=tz) from error
+            raise Problem(
+                422, "unknown_zone", f"{tz!r} is no IANA time zone: send one such as Asia/Tokyo", field="tz", value=tz
+            ) from error
 
 
 AskedDep = Annotated[Asked, Depends(Asked)]
@@ -42,7 +50,9 @@ AskedDep = Annotated[Asked, Depends(Asked)]
 
 @router.get("/{name}/report", responses=documented(404))
 async def report(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) -> Report:
-    """The report of one phase, with all that has been reported so far. Only mature impressions count; the rest is shown beside."""
+    """The report of one phase, with all that has been reported so far. Only mature impressions count; the rest is shown
+    beside.
+    """
     return await _report(platform, name, asked)
 
 
@@ -74,14 +84,18 @@ async def breakdown(name: Name, dimension: Dimension, platform: PlatformDep, _: 
     """CTCVR by locale, industry, platform or source. Costs a pass over the phase's exposures."""
     await platform.folding.catch_up()
     async with platform.database.begin() as connection:
-        question = await reporting.ask(connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone)
+        question = await reporting.ask(
+            connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
+        )
         return await reporting.breakdown(connection, question, dimension)
 
 
 async def _report(platform: Platform, name: str, asked: Asked) -> Report:
     await platform.folding.catch_up()
     async with platform.database.begin() as connection:
-        question = await reporting.ask(connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone)
+        question = await reporting.ask(
+            connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
+        )
         return await reporting.report(connection, question)
 
 

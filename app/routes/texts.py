@@ -71,7 +71,11 @@ async def text_provenance(
     if row is None:
         raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
     by_advertiser = row.origin == "advertiser"  # kept under the version that stood ready, but not written by it
-    shown = {**row._mapping, "policy": "advertiser" if by_advertiser else row.policy, "machine_generated": not by_advertiser}
+    shown = {
+        **row._mapping,
+        "policy": "advertiser" if by_advertiser else row.policy,
+        "machine_generated": not by_advertiser,
+    }
     return Provenance.model_validate(shown)
 
 

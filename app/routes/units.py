@@ -22,9 +22,13 @@ class Erased(BaseModel):
 
 
 @router.delete("/units/{unit_id:path}", responses=documented())
-async def erase_unit(unit_id: UnitId, platform: PlatformDep, admin: Annotated[Key, Depends(require("admin"))]) -> Erased:
+async def erase_unit(
+    unit_id: UnitId, platform: PlatformDep, admin: Annotated[Key, Depends(require("admin"))]
+) -> Erased:
     """Erase a unit: its servings, events, exposures, daily totals and assignments. Repeating it is harmless.
 
     `unit_id` is the id as `/generate` got it, percent-encoded. Reports count without the unit from then on.
     """
-    return Erased(deleted=await erase(platform.database, platform.secrets, platform.serving_log, unit_id, actor=actor(admin)))
+    return Erased(
+        deleted=await erase(platform.database, platform.secrets, platform.serving_log, unit_id, actor=actor(admin))
+    )

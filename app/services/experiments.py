@@ -1,4 +1,6 @@
-"""The life of an experiment: draft, running, stopped. Every change is audited and announced to all replicas in its own transaction."""
+"""The life of an experiment: draft, running, stopped. Every change is audited and announced to all replicas in its own
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -86,21 +88,39 @@ async def create(
     salt: str | None,
     actor: str,
 ) -> ExperimentRecord:
-    """Write a draft. It holds `coverage` buckets from `low`, or where the layer has room; the room is claimed at its start."""
+    """Write a draft. It holds `coverage` buckets from `low`, or where the layer has room; the room is claimed at its
+    start.
+    """
     chosen = await _arms(connection, arms)
     others = await store.lock_layer(connection, layer)
     held = (low, low + coverage) if low is not None else _room(coverage, others)
     if held[1] > BUCKETS:
         raise Problem(
-            422, "range", f"buckets [{held[0]}, {held[1]}) end beyond {BUCKETS}: start lower or cover less", field="low", value=low
+            422,
+            "range",
+            f"buckets [{held[0]}, {held[1]}) end beyond {BUCKETS}: start lower or cover less",
+            field="low",
+            value=low,
         )
     chosen = await _arms(connection, arms)
     salt = salt or _salt(name, 1)
     _plan(layer, salt, held, chosen)
-    values = {"layer": layer, "low": held[0], "high": held[1], "window_hours": window_hours, "planned_units": planned_units}
+    values = {
+        "layer": layer,
+        "low": held[0],
+        "high": held[1],
+        "window_hours": window_hours,
+        "planned_units": planned_units,
+    }
     experiment_id = await store.add_experiment(connection, name=name, state="draft", **values)
     if experiment_id is None:
-        raise Problem(409, "name_taken", f"there is an experiment {name} already: names are never used twice", field="name", value=name)
+        raise Problem(
+            409,
+            "name_taken",
+            f"there is an experiment {name} already: names are never used twice",
+            field="name",
+            value=name,
+        )
     await store.add_phase(connection, experiment_id=experiment_id, number=1, salt=salt, arms=chosen)
     await _note(connection, actor, "create", name, **values, arms=chosen)
     return await find(connection, name)
@@ -124,7 +144,8 @@ async def ramp(connection: AsyncConnection, name: str, *, coverage: int, actor: 
     if coverage <= now_covered:
         raise Problem(
             422, "ramp_only_widens",
-            f"{name} covers {now_covered / 100:g} % already and {coverage / 100:g} % was asked: narrowing would take units out",
+            f"{name} covers {now_covered / 100:g} % already and {coverage / 100:g} % was asked: narrowing would take "
+            "units out",
             field="coverage_percent", value=coverage / 100,
         )  # fmt: skip
     wider = widen(experiment.range, coverage, [(one.low, one.high) for one in running])
@@ -136,15 +157,21 @@ async def ramp(connection: AsyncConnection, name: str, *, coverage: int, actor: 
 
 
 async def reweigh(connection: AsyncConnection, name: str, *, weights: Sequence[float], actor: str) -> ExperimentRecord:
-    """Open a new phase with other weights and a salt of its own. The report of the phase before it stands; the two are never summed."""
+    """Open a new phase with other weights and a salt of its own. The report of the phase before it stands; the two are
+    never summed.
+    """
     experiment, _ = await _held(connection, name, "weights", "running")
     current = experiment.phases[-1]
     if len(weights) != len(current.arms):
         raise Problem(
-            422, "weights", f"{name} has {len(current.arms)} arms and {len(weights)} weights came: give one each, in the arms' order",
+            422, "weights", f"{name} has {len(current.arms)} arms and {len(weights)} weights came: give one each, in "
+                            "the arms' order",
             field="weights", value=list(weights),
         )  # fmt: skip
-    arms = [_arm(arm.name, arm.policy, weight) for arm, weight in zip(current.arms, _scaled(weights, "weights"), strict=True)]
+    arms = [
+        _arm(arm.name, arm.policy, weight)
+        for arm, weight in zip(current.arms, _scaled(weights, "weights"), strict=True)
+    ]
     number, now = current.number + 1, datetime.now(UTC)
     await store.set_phase(connection, current.id, ended_at=now)
     await store.add_phase(
@@ -167,7 +194,13 @@ async def stop(connection: AsyncConnection, name: str, *, actor: str) -> Experim
 async def find(connection: AsyncConnection, name: str) -> ExperimentRecord:
     row = await store.find_experiment(connection, name)
     if row is None:
-        raise Problem(404, "unknown_experiment", f"there is no experiment {name!r}: GET /experiments lists them", field="name", value=name)
+        raise Problem(
+            404,
+            "unknown_experiment",
+            f"there is no experiment {name!r}: GET /experiments lists them",
+            field="name",
+            value=name,
+        )
     return _record(row, (await store.phases_of(connection, [row.id]))[row.id])
 
 
@@ -182,7 +215,9 @@ async def history(connection: AsyncConnection, name: str) -> list[AuditRecord]:
 
 
 async def _held(connection: AsyncConnection, name: str, action: str, state: str) -> tuple[ExperimentRecord, list[Any]]:
-    """The experiment in the state the action needs, and the others that run in its layer, all held until the transaction ends."""
+    """The experiment in the state the action needs, and the others that run in its layer, all held until the
+    transaction ends.
+    """
     layer = (await find(connection, name)).layer
     others = await store.lock_layer(connection, layer)
     experiment = await find(connection, name)
@@ -192,7 +227,9 @@ async def _held(connection: AsyncConnection, name: str, action: str, state: str)
 
 
 def _room(coverage: int, others: Sequence[Any]) -> Range:
-    """Free buckets beside all that run and, where possible, all that are drafted; a draft's claim is settled at its start."""
+    """Free buckets beside all that run and, where possible, all that are drafted; a draft's claim is settled at its
+    start.
+    """
     running = [(one.low, one.high) for one in others if one.state == "running"]
     found = place(coverage, [(one.low, one.high) for one in others]) or place(coverage, running)
     if found is None:
@@ -203,7 +240,8 @@ def _room(coverage: int, others: Sequence[Any]) -> Range:
 def _no_room(coverage: int, running: Sequence[Any]) -> Problem:
     held = ", ".join(f"{one.name} [{one.low}, {one.high})" for one in running)
     return Problem(
-        409, "layer_full", f"the layer has no room for {coverage / 100:g} % beside {held}: cover less, stop one, or use another layer",
+        409, "layer_full", f"the layer has no room for {coverage / 100:g} % beside {held}: cover less, stop one, or "
+                           "use another layer",
         field="coverage_percent", value=coverage / 100,
     )  # fmt: skip
 
@@ -214,7 +252,8 @@ def _refuse_overlap(wanted: Range, running: Sequence[Any], field: str) -> None:
         names = ", ".join(f"{one.name} [{one.low}, {one.high})" for one in running if (one.low, one.high) in clash)
         raise Problem(
             409, "layer_overlap",
-            f"buckets [{wanted[0]}, {wanted[1]}) are held by {names} of the same layer: stop it, or create this one with other buckets",
+            f"buckets [{wanted[0]}, {wanted[1]}) are held by {names} of the same layer: stop it, or create this one "
+            "with other buckets",
             field=field, value=wanted[0],
         )  # fmt: skip
 
@@ -240,7 +279,9 @@ def _arm(name: str, policy: str, weight: int) -> dict[str, Any]:
 
 def _scaled(weights: Sequence[float], field: str) -> list[int]:
     if not sum(weights) > 0:
-        raise Problem(422, "weights", "every weight is 0: give at least one arm some units", field=field, value=list(weights))
+        raise Problem(
+            422, "weights", "every weight is 0: give at least one arm some units", field=field, value=list(weights)
+        )
     return hundredths(weights)
 
 
@@ -258,7 +299,14 @@ def _salt(name: str, number: int) -> str:
 
 def _record(row: Any, phases: Sequence[Any]) -> ExperimentRecord:
     records = (
-        PhaseRecord(phase.id, phase.number, phase.salt, tuple(ArmRecord(**arm) for arm in phase.arms), phase.started_at, phase.ended_at)
+        PhaseRecord(
+            phase.id,
+            phase.number,
+            phase.salt,
+            tuple(ArmRecord(**arm) for arm in phase.arms),
+            phase.started_at,
+            phase.ended_at,
+        )
         for phase in phases
     )
     return ExperimentRecord(**row._mapping, phases=tuple(records))

@@ -22,20 +22,34 @@ _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 async def export(
-    database: Database, settings: Settings, folder: Path, *, since: datetime | None = None, until: datetime | None = None,
+    database: Database,
+    settings: Settings,
+    folder: Path,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
     as_of: datetime | None = None,
-) -> Manifest:  # fmt: skip
-    """Fold what waits, then write every mature impression of [since, until) with its text, as one moment of the database.
+) -> Manifest:
+    """Fold what waits, then write every mature impression of [since, until) with its text, as one moment of the
+    database.
 
-    as_of: the time at which maturity is judged, now by default; nothing reported to have happened later is written. SnapshotError where
-    the folder holds a snapshot already, Problem for times that cannot be.
+    as_of: the time at which maturity is judged, now by default; nothing reported to have happened later is written.
+    SnapshotError where the folder holds a snapshot already, Problem for times that cannot be.
     """
     now = datetime.now(UTC)
     at = as_of or now
     if at > now:
-        raise Problem(422, "time", f"as_of {at.isoformat()} is in the future: nothing can be mature then", field="as_of", value=at)
+        raise Problem(
+            422, "time", f"as_of {at.isoformat()} is in the future: nothing can be mature then", field="as_of", value=at
+        )
     if since and until and since >= until:
-        raise Problem(422, "time", f"since {since.isoformat()} must be before until {until.isoformat()}", field="since", value=since)
+        raise Problem(
+            422,
+            "time",
+            f"since {since.isoformat()} must be before until {until.isoformat()}",
+            field="since",
+            value=since,
+        )
     elsewhere = timedelta(hours=settings.window_hours)
     await Folding(settings, database).catch_up()
     wanted = Range(since or _BEGINNING, until or at, at, elsewhere, LATENESS)
@@ -64,4 +78,7 @@ def _text(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _exposures(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    return pa.table([pa.array(column, one.type) for one, column in zip(EXPOSURES, zip(*rows, strict=True), strict=True)], schema=EXPOSURES)
+    return pa.table(
+        [pa.array(column, one.type) for one, column in zip(EXPOSURES, zip(*rows, strict=True), strict=True)],
+        schema=EXPOSURES,
+    )

@@ -1,4 +1,5 @@
-"""What is served when the policy's own text is not there in time, or not allowed: the advertiser's approved text, else the template.
+"""What is served when the policy's own text is not there in time, or not allowed: the advertiser's approved text, else
+the template.
 
 Both are checked like any other text, and committed with their provenance before they are first served.
 """
@@ -38,10 +39,12 @@ class Fallback:
         self._making: dict[bytes, asyncio.Task[Sequence[PooledText]]] = {}
 
     def prepare(self, key: bytes, brief: AdBrief, spec: TextSpec) -> asyncio.Future[Sequence[PooledText]]:
-        """The ad's fallback texts, at once where memory has them under the rules in force, else as soon as they are checked and committed.
+        """The ad's fallback texts, at once where memory has them under the rules in force, else as soon as they are
+        checked and committed.
 
-        A caller that starts this when it begins to wait for the model loses nothing when the model is late. One making a key, however many
-        ask; it goes on when they give up. Empty where nothing is allowed. Raises Unavailable with the database down.
+        A caller that starts this when it begins to wait for the model loses nothing when the model is late. One making
+        a key, however many ask; it goes on when they give up. Empty where nothing is allowed. Raises Unavailable with
+        the database down.
         """
         rules = self._live.rules
         head = self._heads.get(key)
@@ -61,12 +64,15 @@ class Fallback:
             log.error("fallback failed", exc_info=error)
 
     async def _make(self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules) -> Sequence[PooledText]:
-        """The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user typed."""
+        """The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user
+        typed.
+        """
         nlg = next((policy for policy in self._live.registry.policies.values() if policy.kind == "nlg"), None)
         own = brief.model_copy(update={"query": brief.bidwords[0] if brief.bidwords else brief.ad.advertiser})
         chosen = _advertiser(own, spec, rules)
         origin, policy = "advertiser", "advertiser"
-        if not chosen and nlg is not None and not own.regulated:  # a template text is a fresh text: regulated industries review it first
+        # a template text is a fresh text: regulated industries review it first
+        if not chosen and nlg is not None and not own.regulated:
             chosen, origin, policy = _templates(own, spec, rules), "template", nlg.version
         policy_id = nlg.id if nlg is not None else 0
         texts = [NewText(_identity(key, one), one.text, origin, "approved", one.score, one.findings) for one in chosen]
@@ -75,13 +81,19 @@ class Fallback:
             servable = await self._commits.submit(
                 Batch(key, own, brief_digest(own), spec.name, spec.version, rules.version, policy_id, texts)
             )
-        pooled = [PooledText(new.id, new.text, policy_id, policy, origin, rules.version) for new in texts if new.id in servable]
+        pooled = [
+            PooledText(new.id, new.text, policy_id, policy, origin, rules.version)
+            for new in texts
+            if new.id in servable
+        ]
         self._heads.put(key, Head(pooled, born=time.time()))
         return pooled
 
 
 def _advertiser(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
-    """The advertiser's approved texts that pass. People approved them: a finding that asks for review does not hold them back."""
+    """The advertiser's approved texts that pass. People approved them: a finding that asks for review does not hold
+    them back.
+    """
     checked = ((text, check(text, brief, spec, rules)) for text in brief.ad.approved)
     return [Candidate(text, findings, score=1.0) for text, findings in checked if is_compliant(findings)]
 

@@ -1,4 +1,6 @@
-"""The folder: every few seconds what was reported becomes exposures and unit-days, so that a report finds little left to fold."""
+"""The folder: every few seconds what was reported becomes exposures and unit-days, so that a report finds little left
+to fold.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Folding:
         await self._periodic.stop()
 
     async def catch_up(self, *, wait: bool = True) -> int:
-        """Fold all that was waiting when called, a transaction a batch; returns the number of rows that left the queue."""
+        """Fold all that was waiting when called, a transaction a batch; returns the number of rows that left the
+        queue.
+        """
         folded = 0
         while (batch := await self._fold(wait=wait)) == BATCH:
             folded += batch

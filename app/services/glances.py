@@ -1,4 +1,6 @@
-"""Experiments at a glance, for the list: each one's verdict and course without its guardrails, kept for a minute; and how far it is."""
+"""Experiments at a glance, for the list: each one's verdict and course without its guardrails, kept for a minute; and
+how far it is.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ def guardrails(arms: Sequence[ArmRecord], sums: Sequence[FunnelSums], data: Guar
     return [_guardrails(number, arms, sums, data) for number in range(len(arms))]
 
 
-def _guardrails(number: int, arms: Sequence[ArmRecord], sums: Sequence[FunnelSums], data: GuardrailData) -> ArmGuardrails:
+def _guardrails(
+    number: int, arms: Sequence[ArmRecord], sums: Sequence[FunnelSums], data: GuardrailData
+) -> ArmGuardrails:
     arm, requests = arms[number], data.requests.get(number, Requests([]))
     counted = [one for one in data.compliance if one.version == arm.policy]
     candidates = sum(one.candidates for one in counted)
@@ -57,7 +59,8 @@ def _guardrails(number: int, arms: Sequence[ArmRecord], sums: Sequence[FunnelSum
         arm=arm.name,
         compliance_rate=sum(one.compliant for one in counted) / candidates if candidates else None,
         compliance=[
-            RulesCompliance(rules_version=one.rules_version, candidates=one.candidates, compliant=one.compliant) for one in counted
+            RulesCompliance(rules_version=one.rules_version, candidates=one.candidates, compliant=one.compliant)
+            for one in counted
         ],
         served_violations=data.violations.get(number, 0),
         diversity=data.diversity[arm.policy],

@@ -1,4 +1,6 @@
-"""Events in: each row is judged by itself, what is valid is committed, and every row gets its answer after the commit."""
+"""Events in: each row is judged by itself, what is valid is committed, and every row gets its answer after the
+commit.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from app.tokens import Sealer, Served, TokenError, expire
 
 SKEW = timedelta(minutes=5)  # how far an ad system's clock may be ahead of ours
 TO_BE_SHOWN = timedelta(hours=24)  # how long after serving a text may still be shown
-_YOUNG_MS = (TO_BE_SHOWN + LATENESS) / timedelta(milliseconds=1)  # no token this young has expired, whatever its window
+# no token this young has expired, whatever its window
+_YOUNG_MS = (TO_BE_SHOWN + LATENESS) / timedelta(milliseconds=1)
 GROUP = 8  # batches that share a transaction: enough to hide the wait for the disk, few enough to stay short
 
 Status = Literal["accepted", "duplicate", "rejected"]
@@ -56,9 +59,11 @@ class Ingest:
         self._commits = GroupCommit(database.begin, _write, most=GROUP)
 
     async def record(self, rows: Sequence[Event | InvalidEvent]) -> list[EventAnswer]:
-        """Judge, commit, answer, in the rows' order. Raises Unavailable with the database down: nothing is committed then.
+        """Judge, commit, answer, in the rows' order. Raises Unavailable with the database down: nothing is committed
+        then.
 
-        A repeated event_id is a duplicate. The same token and kind under another event_id is accepted: attribution takes the earliest.
+        A repeated event_id is a duplicate. The same token and kind under another event_id is accepted: attribution
+        takes the earliest.
         """
         now = datetime.now(UTC)
         judged = [self._judge(row, now) for row in rows]
@@ -75,13 +80,19 @@ class Ingest:
     async def pixel(self, kind: EventKind, token: str, invalid_reason: str | None) -> None:
         """Record what a pixel saw, now. Raises TokenError for a token that is refused.
 
-        Its event id is the kind and the token, so that a repeat is harmless. A flagged one has an id of its own: a prefetch must not stand
-        in the way of the person who comes after it.
+        Its event id is the kind and the token, so that a repeat is harmless. A flagged one has an id of its own: a
+        prefetch must not stand in the way of the person who comes after it.
         """
         now = datetime.now(UTC)
         served = self._open(token, now)
         digest = blake2b(token.encode(), digest_size=16).hexdigest()
-        event = NewEvent(f"pixel:{kind}:{digest}{':flagged' if invalid_reason else ''}", kind, served, now, invalid_reason=invalid_reason)
+        event = NewEvent(
+            f"pixel:{kind}:{digest}{':flagged' if invalid_reason else ''}",
+            kind,
+            served,
+            now,
+            invalid_reason=invalid_reason,
+        )
         known = await self._commits.submit({event.event_id: event})
         EVENTS.labels("duplicate" if known else "accepted").inc()
 
@@ -90,9 +101,13 @@ class Ingest:
             return EventAnswer(row.event_id, "rejected", "invalid_event", row.field, row.detail)
         if row.occurred_at > now + SKEW:
             return EventAnswer(
-                row.event_id, "rejected", "future_event", "occurred_at",
-                f"{row.occurred_at.isoformat()} is over {SKEW.seconds // 60} minutes ahead of {now:%Y-%m-%dT%H:%M:%SZ}: check the clock",
-            )  # fmt: skip
+                row.event_id,
+                "rejected",
+                "future_event",
+                "occurred_at",
+                f"{row.occurred_at.isoformat()} is over {SKEW.seconds // 60} minutes ahead of "
+                f"{now:%Y-%m-%dT%H:%M:%SZ}: check the clock",
+            )
         try:
             served = self._open(row.token, now)
         except TokenError as error:
@@ -100,10 +115,14 @@ class Ingest:
         return NewEvent(row.event_id, row.kind, served, row.occurred_at, row.value, row.order_id, row.invalid_reason)
 
     def _open(self, token: str, now: datetime) -> Served:
-        """The serving a token stands for, while any of its events may still count: served + time to be shown + window + lateness."""
+        """The serving a token stands for, while any of its events may still count: served + time to be shown + window
+        + lateness.
+        """
         served = self._sealer.open(token)
         if now.timestamp() * 1000 - served.served_ms > _YOUNG_MS:
-            expire(served, now, self._live.registry.windows.get(served.phase_id, self._elsewhere), TO_BE_SHOWN + LATENESS)
+            expire(
+                served, now, self._live.registry.windows.get(served.phase_id, self._elsewhere), TO_BE_SHOWN + LATENESS
+            )
         return served
 
 

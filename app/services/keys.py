@@ -1,4 +1,6 @@
-"""The life of an API key: made, rotated, expired, revoked. Every change is audited and announced to all replicas in its own transaction."""
+"""The life of an API key: made, rotated, expired, revoked. Every change is audited and announced to all replicas in its
+own transaction.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ async def listed(connection: AsyncConnection, *, after: int = 0, limit: int = 10
 
 
 async def rotate(connection: AsyncConnection, key_id: int, *, overlap: timedelta, actor: str) -> NewKey:
-    """A new key with the old one's name, scopes and rate; the old one lives on for `overlap`, unless it was to expire sooner."""
+    """A new key with the old one's name, scopes and rate; the old one lives on for `overlap`, unless it was to expire
+    sooner.
+    """
     old = await _alive(connection, key_id)
     last = datetime.now(UTC) + overlap
     fresh = await create(connection, name=old.name, scopes=old.scopes, rate_per_second=old.rate_per_second, actor=actor)
@@ -96,16 +100,26 @@ async def revoke(connection: AsyncConnection, key_id: int, *, actor: str) -> Key
 async def _alive(connection: AsyncConnection, key_id: int) -> Any:
     row = await store.lock_key(connection, key_id)
     if row is None:
-        raise Problem(404, "unknown_key", f"there is no key {key_id}: GET /keys lists them", field="key_id", value=key_id)
+        raise Problem(
+            404, "unknown_key", f"there is no key {key_id}: GET /keys lists them", field="key_id", value=key_id
+        )
     if row.revoked_at is not None:
-        raise Problem(409, "key_revoked", f"key {row.prefix} was revoked at {row.revoked_at:%Y-%m-%dT%H:%M:%SZ}, for good: make a new one")
+        raise Problem(
+            409,
+            "key_revoked",
+            f"key {row.prefix} was revoked at {row.revoked_at:%Y-%m-%dT%H:%M:%SZ}, for good: make a new one",
+        )
     return row
 
 
 def _ahead(at: datetime) -> datetime:
     if at <= datetime.now(UTC):
         raise Problem(
-            422, "expires_in_the_past", "a key expires in the future: revoke it to end it now", field="expires_at", value=at.isoformat()
+            422,
+            "expires_in_the_past",
+            "a key expires in the future: revoke it to end it now",
+            field="expires_at",
+            value=at.isoformat(),
         )
     return at
 

@@ -1,4 +1,6 @@
-"""A layer's 10,000 buckets and who holds them: ranges of running experiments never overlap, and a range only ever grows."""
+"""A layer's 10,000 buckets and who holds them: ranges of running experiments never overlap, and a range only ever
+grows.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def place(width: int, taken: Sequence[Range]) -> Range | None:
 
 
 def widen(held: Range, width: int, taken: Sequence[Range]) -> Range | None:
-    """A range of this width around the held one, grown upwards first, clear of the taken ones; None where they leave no room.
+    """A range of this width around the held one, grown upwards first, clear of the taken ones; None where they leave no
+    room.
 
     Every bucket that was held stays held: ramping up moves nobody.
     """

@@ -1,4 +1,6 @@
-"""Pool heads from PostgreSQL into memory: one read a key, however many ask, and dropped again when the key changes anywhere."""
+"""Pool heads from PostgreSQL into memory: one read a key, however many ask, and dropped again when the key changes
+anywhere.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Loading:
         self._together = GroupCommit(database.direct, self._read)  # reads share a statement as writes do
 
     async def load(self, key: bytes) -> Head:
-        """The key's head, empty where the pool has none. Raises Unavailable. Giving up does not end the read that others share."""
+        """The key's head, empty where the pool has none. Raises Unavailable. Giving up does not end the read that
+        others share.
+        """
         reading = self._reading.get(key)
         if reading is None:
             reading = self._reading[key] = self._together.submit(key)
@@ -31,7 +35,14 @@ class Loading:
         heads = []
         for key, rows in zip(keys, await pool_texts(connection, keys), strict=True):
             texts = [
-                PooledText(row.id.bytes, text_of(row), row.policy_id, policies[row.policy_id].version, row.origin, row.rules_version)
+                PooledText(
+                    row.id.bytes,
+                    text_of(row),
+                    row.policy_id,
+                    policies[row.policy_id].version,
+                    row.origin,
+                    row.rules_version,
+                )
                 for row in rows
                 if row.policy_id in policies  # registered a moment ago elsewhere: its texts come with the next read
             ]

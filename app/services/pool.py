@@ -36,7 +36,9 @@ class Head:
 
 
 def brief_digest(brief: AdBrief) -> bytes:
-    """Identity of all that a text may draw on. Texts of one digest may be shared between requests, never between advertisers."""
+    """Identity of all that a text may draw on. Texts of one digest may be shared between requests, never between
+    advertisers.
+    """
     return _digest(brief.locale, brief.ad.id, brief.ad.industry, *brief.facts())
 
 
@@ -47,7 +49,9 @@ def brief_words(brief: AdBrief) -> str:
 
 
 def pool_key(policy: str, spec: TextSpec, brief: AdBrief) -> bytes:
-    """Policy version, spec, locale, advertiser, ad, the brief's facts, normalised query and bidwords (DESIGN §3.3). 16 bytes."""
+    """Policy version, spec, locale, advertiser, ad, the brief's facts, normalised query and bidwords (DESIGN §3.3). 16
+    bytes.
+    """
     ad = brief.ad
     return _digest(
         policy, spec.name, spec.version, brief.locale, ad.id, ad.industry, brief_words(brief),

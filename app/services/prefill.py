@@ -1,4 +1,6 @@
-"""Writing ahead: takes waiting briefs from the database, writes at low priority until the pool holds enough, and says what came of each."""
+"""Writing ahead: takes waiting briefs from the database, writes at low priority until the pool holds enough, and says
+what came of each.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,23 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 2.0  # how long an idle worker waits before it looks again; a new prefill wakes it at once
 ENOUGH = 2  # approved texts after which a brief counts as written; the pool grows further while it serves
-_LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # the item stays, and is tried again
+# the item stays, and is tried again
+_LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)
 ROUNDS = 6  # upstream calls for one brief before it is given up
 SAMPLES = 4  # drawn in each: twice what is enough: on CPU a batch costs what its texts cost
 
 
 class Prefilling:
     def __init__(
-        self, settings: Settings, database: Database, live: Live, loading: Loading, writing: Writing, writers: Writers, *, workers: int
+        self,
+        settings: Settings,
+        database: Database,
+        live: Live,
+        loading: Loading,
+        writing: Writing,
+        writers: Writers,
+        *,
+        workers: int,
     ) -> None:
         self._settings, self._database, self._live = settings, database, live
         self._loading, self._writing, self._writers = loading, writing, writers
@@ -65,7 +76,9 @@ class Prefilling:
                     continue
 
     async def _one(self) -> bool:
-        """Claim, write and finish one item, in one transaction that holds its row: a crash half-way gives the item back."""
+        """Claim, write and finish one item, in one transaction that holds its row: a crash half-way gives the item
+        back.
+        """
         async with self._database.begin() as connection:
             item = await store.claim(connection)
             if item is None:
@@ -78,7 +91,9 @@ class Prefilling:
                 return True
             texts = await self._write(item, policy, brief)
             why_not = "review_required" if brief.regulated else "no_compliant_text"
-            await store.finish(connection, item.id, state="done" if texts else "failed", texts=texts, reason=None if texts else why_not)
+            await store.finish(
+                connection, item.id, state="done" if texts else "failed", texts=texts, reason=None if texts else why_not
+            )
         return True
 
     async def _write(self, item: Any, policy: PolicyVersion, brief: AdBrief) -> int:
@@ -86,7 +101,8 @@ class Prefilling:
         key = pool_key(policy.version, spec, brief)
         order = Order(key, brief, spec, policy, SAMPLES)
         texts = len((await self._loading.load(key)).texts)
-        for _ in range(1 if brief.regulated else ROUNDS):  # regulated texts all go to review: one round fills the reviewer's desk
+        # regulated texts all go to review: one round fills the reviewer's desk
+        for _ in range(1 if brief.regulated else ROUNDS):
             if texts >= ENOUGH:
                 break
             await self._writing.wait(order, self._writers(policy), None)

@@ -1,4 +1,6 @@
-"""Policies join and take their turn: registering a version, promoting it, rolling back. One alias change is one transaction."""
+"""Policies join and take their turn: registering a version, promoting it, rolling back. One alias change is one
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,16 @@ async def register(
     decoding: Decoding,
     actor: str,
 ) -> Any:
-    """Write a new policy version, named by day and content. It serves nobody until an alias or an experiment points at it."""
+    """Write a new policy version, named by day and content. It serves nobody until an alias or an experiment points at
+    it.
+    """
     content = {"kind": kind, "model": model, "endpoint": endpoint, "locales": locales, "decoding": asdict(decoding)}
     version = new_version(name, content, datetime.now(UTC).date())
     row = await store.add_policy(connection, version=version, **content)
     if row is None:
-        raise Problem(409, "policy_exists", f"this very policy is registered already, as {version}", field="name", value=name)
+        raise Problem(
+            409, "policy_exists", f"this very policy is registered already, as {version}", field="name", value=name
+        )
     await record(connection, actor, "policy.register", f"policy:{version}", kind=kind, model=model, endpoint=endpoint)
     await announce(connection, "registry")
     return row
@@ -42,7 +48,13 @@ async def promote(connection: AsyncConnection, alias: Movable, version: str, *, 
     """Point an alias at a version. A champion that is replaced becomes `previous`. Returns the aliases afterwards."""
     held = await store.lock_aliases(connection)
     if not await store.policy_exists(connection, version):
-        raise Problem(422, "unknown_policy", "no policy has that version: GET /policies lists them", field="version", value=version)
+        raise Problem(
+            422,
+            "unknown_policy",
+            "no policy has that version: GET /policies lists them",
+            field="version",
+            value=version,
+        )
     if held.get(alias) == version:
         raise Problem(409, "already_there", f"{version} is the {alias} already", field="version", value=version)
     await store.point(connection, alias, version)
@@ -54,7 +66,11 @@ async def promote(connection: AsyncConnection, alias: Movable, version: str, *, 
 async def roll_back(connection: AsyncConnection, alias: Movable, *, actor: str) -> dict[str, str]:
     """Champion and previous change places: doing it twice undoes it. Returns the aliases afterwards."""
     if alias != "champion":
-        raise Problem(409, "nothing_to_roll_back_to", "only the champion has a previous version: promote another challenger instead")
+        raise Problem(
+            409,
+            "nothing_to_roll_back_to",
+            "only the champion has a previous version: promote another challenger instead",
+        )
     held = await store.lock_aliases(connection)
     if "previous" not in held:
         raise Problem(409, "nothing_to_roll_back_to", "no champion was replaced yet: promote another version instead")

@@ -28,7 +28,9 @@ class Part:
 
 
 class Readiness:
-    """Parts: database, registry, rules, and each policy in use. A policy that is down only degrades: the fallback chain serves."""
+    """Parts: database, registry, rules, and each policy in use. A policy that is down only degrades: the fallback chain
+    serves.
+    """
 
     def __init__(self, database: Database, live: Live, writers: Writers) -> None:
         self._database, self._live, self._writers = database, live, writers
@@ -40,7 +42,9 @@ class Readiness:
         async with self._asking:
             if monotonic() - self._asked_at > KEPT_S:
                 self._parts = tuple(
-                    await asyncio.gather(self._reach_database(), self._registry(), self._rules(), *map(self._policy, self._in_use()))
+                    await asyncio.gather(
+                        self._reach_database(), self._registry(), self._rules(), *map(self._policy, self._in_use())
+                    )
                 )
                 self._asked_at = monotonic()
             return self._parts
@@ -50,29 +54,43 @@ class Readiness:
             async with asyncio.timeout(PROBE_S), self._database.begin() as connection:
                 await connection.execute(text("SELECT 1"))
         except Unavailable as error:
-            return Part("database", "not_ready", f"not reachable ({type(error).__name__}): nothing can be written or read")
+            return Part(
+                "database", "not_ready", f"not reachable ({type(error).__name__}): nothing can be written or read"
+            )
         except TimeoutError:
             return Part("database", "not_ready", f"no answer within {PROBE_S:g} s")
         return Part("database", "ready", "reachable")
 
     async def _registry(self) -> Part:
         if not self._live.loaded:
-            return Part("registry", "not_ready", "keys, policies and experiments were not read yet: run `relate migrate` if this stays")
+            return Part(
+                "registry",
+                "not_ready",
+                "keys, policies and experiments were not read yet: run `relate migrate` if this stays",
+            )
         return Part("registry", "ready", f"revision {self._live.registry.number}")
 
     async def _rules(self) -> Part:
         version = self._live.rules.version
         if not self._live.confirmed:
-            return Part("rules", "not_ready", f"could not confirm for two seconds that {version} is in force: only the fallback is served")
+            return Part(
+                "rules",
+                "not_ready",
+                f"could not confirm for two seconds that {version} is in force: only the fallback is served",
+            )
         return Part("rules", "ready", f"{version} is in force")
 
     def _in_use(self) -> list[PolicyVersion]:
         registry = self._live.registry
-        trials = [version for live in registry.running.values() for experiment in live for version in experiment.policies]
+        trials = [
+            version for live in registry.running.values() for experiment in live for version in experiment.policies
+        ]
         versions = {*registry.aliases.values(), *trials}
         return [registry.policies[version] for version in sorted(versions)]
 
     async def _policy(self, policy: PolicyVersion) -> Part:
         if await self._writers(policy).healthy():
             return Part(f"policy {policy.version}", "ready", "answers")
-        return Part(f"policy {policy.version}", "degraded", "does not answer: pooled texts and the fallback chain are served")
+        return Part(
+            f"policy {policy.version}", "degraded", "does not answer: pooled texts and the fallback chain are served"
+        )

@@ -1,6 +1,7 @@
 """After a rules change: every pooled text is judged again by the rules in force, and what they block leaves the pool.
 
-Until a text has passed, replicas judge it when it is about to be served (Serving._allowed); this only takes that work off the hot path.
+Until a text has passed, replicas judge it when it is about to be served (Serving._allowed); this only takes that work
+off the hot path.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from abtest.report import (
     Report,
     SampleRatioAnswer,
     VerdictAnswer,
-)  # fmt: skip
+)
 from abtest.sequential import always_valid_lift
 from abtest.stats import sample_ratio
 from abtest.sums import FunnelSums, UnitSums
@@ -35,9 +35,11 @@ from app.store.sums import DaySums, RunningSums, View, cutoff_of, funnel_sums
 
 METRICS: tuple[Metric, ...] = ("ctcvr", "ctr", "cvr")
 FORMULAS = [
-    "ΔCTCVR = R_T / R_C − 1, R = Σy / Σx over units with a mature counted impression (x impressions, y counted conversions)",
+    "ΔCTCVR = R_T / R_C − 1, R = Σy / Σx over units with a mature counted impression (x impressions, y counted "
+    "conversions)",
     "v = (Σyy − 2R·Σxy + R²·Σxx) / ((n − 1)·n·x̄²)   delta method over units",
-    "fixed: Fieller's interval, unpooled and normal; exact conditional, deflated by the design effect, under 10 effective conversions",
+    "fixed: Fieller's interval, unpooled and normal; exact conditional, deflated by the design effect, under 10 "
+    "effective conversions",
     "always valid: Fieller's with c = √(((n+ρ)/n)·ln((n+ρ)/(ρα²))), tuned to the planned units",
     "Holm over the treatments; sample-ratio alarm at p < 0.001; days are UTC days of the impression",
 ]
@@ -67,7 +69,11 @@ class Question:
 
 
 def compose(
-    question: Question, rows: Sequence[DaySums], partial: Sequence[DaySums], assigned: Mapping[int, int], data: GuardrailData
+    question: Question,
+    rows: Sequence[DaySums],
+    partial: Sequence[DaySums],
+    assigned: Mapping[int, int],
+    data: GuardrailData,
 ) -> Report:
     """Sums in, document out."""
     day = question.cutoff.astimezone(UTC).date()
@@ -80,7 +86,9 @@ def compose(
     ]
     planned = question.experiment.planned_units
     compared = {
-        metric: compare_arms([getattr(one, metric) for one in sums[1:]], getattr(sums[0], metric), planned_units=planned)
+        metric: compare_arms(
+            [getattr(one, metric) for one in sums[1:]], getattr(sums[0], metric), planned_units=planned
+        )
         for metric in METRICS
     }
     verdicts = _verdicts(question, sums, compared["ctcvr"], alarm=any(ratio.alarm for ratio in ratios))
@@ -105,7 +113,9 @@ def compose(
     )
 
 
-def _arm(question: Question, number: int, sums: FunnelSums, mature: Sequence[DaySums], rows: Sequence[DaySums], assigned: int) -> ArmAnswer:
+def _arm(
+    question: Question, number: int, sums: FunnelSums, mature: Sequence[DaySums], rows: Sequence[DaySums], assigned: int
+) -> ArmAnswer:
     arm = question.arms[number]
     mine = [row for row in mature if row.arm == number]
     everything = [row for row in rows if row.arm == number]
@@ -131,13 +141,19 @@ def _arm(question: Question, number: int, sums: FunnelSums, mature: Sequence[Day
     )
 
 
-def _sample_ratio(counted: Literal["assigned", "exposed"], counts: list[int], arms: Sequence[ArmRecord]) -> SampleRatioAnswer:
+def _sample_ratio(
+    counted: Literal["assigned", "exposed"], counts: list[int], arms: Sequence[ArmRecord]
+) -> SampleRatioAnswer:
     weights = [arm.weight for arm in arms]
     found = sample_ratio(counts, weights)
-    return SampleRatioAnswer(counted=counted, counts=counts, weights=weights, p_value=found.p_value, alarm=found.alarm, note=found.note)
+    return SampleRatioAnswer(
+        counted=counted, counts=counts, weights=weights, p_value=found.p_value, alarm=found.alarm, note=found.note
+    )
 
 
-def _verdicts(question: Question, sums: Sequence[FunnelSums], compared: Sequence[Comparison], *, alarm: bool) -> list[VerdictAnswer]:
+def _verdicts(
+    question: Question, sums: Sequence[FunnelSums], compared: Sequence[Comparison], *, alarm: bool
+) -> list[VerdictAnswer]:
     final = question.experiment.state == "stopped" or sum(one.n for one in sums) >= question.experiment.planned_units
     return [
         VerdictAnswer(arm=arm.name, **asdict(verdict(one, name=arm.name, final=final, alarm=alarm)))
@@ -150,13 +166,15 @@ def _banners(
 ) -> list[Banner]:
     banners = [
         Banner(
-            kind="sample_ratio", level="alarm",
+            kind="sample_ratio",
+            level="alarm",
             sentence=f"The {one.counted} units do not fall into the arms as configured "
-            f"({one.note or f'p = {one.p_value:.2g}'}): units were lost or counted twice, and the arms cannot be compared.",
+            f"({one.note or f'p = {one.p_value:.2g}'}): units were lost or counted twice, and the arms cannot be "
+            "compared.",
         )
         for one in ratios
         if one.alarm
-    ]  # fmt: skip
+    ]
     if violations:
         sentence = f"{violations:,} impressions of texts in which a reviewer or later rules found a violation: the only good value is 0."
         banners.append(Banner(kind="served_violations", level="alarm", sentence=sentence))
@@ -165,13 +183,17 @@ def _banners(
         banners.append(Banner(kind="two_arms", level="warning", sentence=sentence))
     young, old = sum(arm.immature_impressions for arm in arms), sum(arm.impressions for arm in arms)
     if not old:
-        waiting = f": {young:,} impressions wait for their attribution window to close" if young else ", and none are waiting"
+        waiting = (
+            f": {young:,} impressions wait for their attribution window to close" if young else ", and none are waiting"
+        )
         banners.append(Banner(kind="no_data", level="note", sentence=f"No impression is mature yet{waiting}."))
     elif young:
         sentence = f"{young / (young + old):.0%} of the impressions ({young:,}) are too young to be judged and are not counted."
         banners.append(Banner(kind="immature", level="note", sentence=sentence))
     if old and any(one.evidence != "full" for one in compared):
-        sentence = "Few conversions: intervals are rough, and no verdict is given under 10 effective conversions in an arm."
+        sentence = (
+            "Few conversions: intervals are rough, and no verdict is given under 10 effective conversions in an arm."
+        )
         banners.append(Banner(kind="low_counts", level="warning", sentence=sentence))
     return banners
 
@@ -185,12 +207,18 @@ def _metrics(
         treatment, control = getattr(sums[number], metric), getattr(sums[0], metric)
         rows.append(
             MetricAnswer(
-                arm=question.arms[number].name, metric=metric, control=rate(control), treatment=rate(treatment),
-                lift=LiftAnswer.of(one.shown), always_valid=LiftAnswer.of(one.always_valid),
-                log=LiftAnswer.of(ratio_lift(treatment, control, method="log")), adjusted_p=one.adjusted_p,
-                adjusted_always_valid_p=one.adjusted_always_valid_p, evidence=one.evidence,
+                arm=question.arms[number].name,
+                metric=metric,
+                control=rate(control),
+                treatment=rate(treatment),
+                lift=LiftAnswer.of(one.shown),
+                always_valid=LiftAnswer.of(one.always_valid),
+                log=LiftAnswer.of(ratio_lift(treatment, control, method="log")),
+                adjusted_p=one.adjusted_p,
+                adjusted_always_valid_p=one.adjusted_always_valid_p,
+                evidence=one.evidence,
             )
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -209,9 +237,15 @@ def _daily(question: Question, mature: Sequence[DaySums]) -> list[DayPoint]:
         control = so_far[0].sums
         for number in range(1, len(so_far)):
             treatment = so_far[number].sums
-            lift = always_valid_lift(treatment.ctcvr, control.ctcvr, planned_units=question.experiment.planned_units, alpha=ALPHA)
+            lift = always_valid_lift(
+                treatment.ctcvr, control.ctcvr, planned_units=question.experiment.planned_units, alpha=ALPHA
+            )
             units = control.n + treatment.n
-            points.append(DayPoint(day=day, arm=question.arms[number].name, value=lift.value, low=lift.low, high=lift.high, units=units))
+            points.append(
+                DayPoint(
+                    day=day, arm=question.arms[number].name, value=lift.value, low=lift.low, high=lift.high, units=units
+                )
+            )
     return points
 
 
@@ -226,7 +260,12 @@ def _cohorts(question: Question, mature: Sequence[DaySums]) -> list[CohortPoint]
             lift = one.shown
             points.append(
                 CohortPoint(
-                    first_day=first_day, arm=question.arms[number].name, value=lift.value, low=lift.low, high=lift.high, units=units
+                    first_day=first_day,
+                    arm=question.arms[number].name,
+                    value=lift.value,
+                    low=lift.low,
+                    high=lift.high,
+                    units=units,
                 )
             )
     return points

@@ -20,14 +20,21 @@ from app.store.database import AsyncConnection
 from app.store.sums import Dimension, View, assigned_units, breakdown_sums, cutoff_day_sums, day_sums
 
 
-async def ask(connection: AsyncConnection, name: str, *, as_of: datetime | None, phase: int | None, view: View, zone: ZoneInfo) -> Question:
+async def ask(
+    connection: AsyncConnection, name: str, *, as_of: datetime | None, phase: int | None, view: View, zone: ZoneInfo
+) -> Question:
     """The question, completed: now, and the latest phase, where none is named."""
-    await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))  # all figures of one moment
+    # all figures of one moment
+    await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     experiment = await find(connection, name)
     number = len(experiment.phases) if phase is None else phase
     if not 1 <= number <= len(experiment.phases):
         raise Problem(
-            404, "unknown_phase", f"{name} has phases 1 to {len(experiment.phases)} and {number} was asked", field="phase", value=number
+            404,
+            "unknown_phase",
+            f"{name} has phases 1 to {len(experiment.phases)} and {number} was asked",
+            field="phase",
+            value=number,
         )
     return Question(experiment, experiment.phases[number - 1], as_of or datetime.now(UTC), view, zone)
 
@@ -40,7 +47,8 @@ async def report(connection: AsyncConnection, question: Question) -> Report:
     assigned = await assigned_units(connection, phase.id, as_of)
     started = (phase.started_at or as_of).date()
     data = await read_guardrails(connection, phase.id, question.arms, started, as_of)
-    return await asyncio.to_thread(compose, question, rows, partial, assigned, data)  # seconds, with hundreds of days and many arms
+    # seconds, with hundreds of days and many arms
+    return await asyncio.to_thread(compose, question, rows, partial, assigned, data)
 
 
 async def breakdown(connection: AsyncConnection, question: Question, dimension: Dimension) -> Breakdown:
@@ -53,20 +61,29 @@ async def breakdown(connection: AsyncConnection, question: Question, dimension: 
         for number in range(1, len(question.arms))
     ]
     compared = [
-        compare_arms([treatment], control, planned_units=question.experiment.planned_units)[0] for _, _, treatment, control in pairs
+        compare_arms([treatment], control, planned_units=question.experiment.planned_units)[0]
+        for _, _, treatment, control in pairs
     ]
     adjusted = adjust([one.shown.p_value for one in compared], benjamini_hochberg)
     rows = [
         BreakdownRow(
-            value=value, arm=question.arms[number].name, control=rate(control), treatment=rate(treatment),
-            lift=LiftAnswer.of(one.shown), adjusted_p=p, marked=p is not None and p < ALPHA,
+            value=value,
+            arm=question.arms[number].name,
+            control=rate(control),
+            treatment=rate(treatment),
+            lift=LiftAnswer.of(one.shown),
+            adjusted_p=p,
+            marked=p is not None and p < ALPHA,
         )
         for (value, number, treatment, control), one, p in zip(pairs, compared, adjusted, strict=True)
-    ]  # fmt: skip
-    warning = (
-        f"{len(rows)} comparisons: about one in twenty would stand out by chance alone. Marks are adjusted for that; decide on the whole."
-    )
+    ]
+    warning = f"{len(rows)} comparisons: about one in twenty would stand out by chance alone. Marks are adjusted for that; decide on the whole."
     return Breakdown(
-        experiment=question.experiment.name, phase=question.phase.number, dimension=dimension, view=question.view,
-        as_of=question.as_of.astimezone(question.zone), warning=warning, rows=rows,
-    )  # fmt: skip
+        experiment=question.experiment.name,
+        phase=question.phase.number,
+        dimension=dimension,
+        view=question.view,
+        as_of=question.as_of.astimezone(question.zone),
+        warning=warning,
+        rows=rows,
+    )

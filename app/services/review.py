@@ -18,7 +18,9 @@ from app.store.texts import announce_pool, text_of
 Decision = Literal["approve", "reject"]
 
 
-async def review(connection: AsyncConnection, text_id: UUID, decision: Decision, note: str, rules: Rules, *, actor: str) -> str:
+async def review(
+    connection: AsyncConnection, text_id: UUID, decision: Decision, note: str, rules: Rules, *, actor: str
+) -> str:
     """Approve or reject a text; returns its new state. The pool learns of it when the transaction commits.
 
     An approval is checked by the rules in force: a blocking finding, or a brief that is gone, refuses it.
@@ -27,7 +29,9 @@ async def review(connection: AsyncConnection, text_id: UUID, decision: Decision,
     if row is None:
         raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
     if decision == "approve":
-        await store.approve(connection, text_id, reviewer=actor, rules_version=rules.version, findings=_allowed(row, rules))
+        await store.approve(
+            connection, text_id, reviewer=actor, rules_version=rules.version, findings=_allowed(row, rules)
+        )
     else:
         await store.reject(connection, text_id, reviewer=actor)
     await record(connection, actor, f"text.{decision}", f"text:{text_id}", note=note, before=row.state)
@@ -38,7 +42,11 @@ async def review(connection: AsyncConnection, text_id: UUID, decision: Decision,
 def _allowed(row: Any, rules: Rules) -> list[Finding]:
     """The text's findings under the rules in force, none of which blocks."""
     if row.body is None:
-        raise Problem(409, "brief_gone", "the brief it was written for is past its retention: it cannot be checked, so it is not served")
+        raise Problem(
+            409,
+            "brief_gone",
+            "the brief it was written for is past its retention: it cannot be checked, so it is not served",
+        )
     findings = check(text_of(row), AdBrief.model_validate(row.body), load_spec(row.platform), rules)
     if is_compliant(findings):
         return findings
@@ -46,5 +54,6 @@ def _allowed(row: Any, rules: Rules) -> list[Finding]:
     raise Problem(
         409,
         "blocked",
-        f"{first.rule} in {first.field} ({first.quote!r}): {first.reason}; no reviewer can allow that, so reject the text",
+        f"{first.rule} in {first.field} ({first.quote!r}): {first.reason}; no reviewer can allow that, so reject the "
+        "text",
     )

@@ -1,4 +1,5 @@
-"""One `/generate`: the unit's arm, the policy's pool, a text written in time, or the fallback chain. The walk reads top to bottom.
+"""One `/generate`: the unit's arm, the policy's pool, a text written in time, or the fallback chain. The walk reads
+top to bottom.
 
 No text with a blocking finding leaves here, in any failure. The warm path waits for no disk and no network.
 """
@@ -99,7 +100,9 @@ class Serving:
         choice = await self._choose(request, placement.policy, unit, deadline, gone)
         return self._answer(request, request_id, placement, unit, choice, started)
 
-    async def _choose(self, request: GenerateRequest, policy: PolicyVersion, unit: bytes, deadline: float, gone: Gone) -> Choice:
+    async def _choose(
+        self, request: GenerateRequest, policy: PolicyVersion, unit: bytes, deadline: float, gone: Gone
+    ) -> Choice:
         spec = load_spec(request.platform)
         if not self._live.confirmed:
             reason = "rules_unconfirmed"
@@ -107,7 +110,11 @@ class Serving:
             reason = "policy_does_not_write_locale"
         else:
             order = Order(
-                pool_key(policy.version, spec, request.brief), request.brief, spec, policy, max(request.n, self._settings.pool_write_n)
+                pool_key(policy.version, spec, request.brief),
+                request.brief,
+                spec,
+                policy,
+                max(request.n, self._settings.pool_write_n),
             )
             try:
                 return await self._from_policy(request, order, unit, deadline, gone)
@@ -115,7 +122,9 @@ class Serving:
                 reason = none.reason
         return await self._from_fallback(request, spec, unit, deadline, reason)
 
-    async def _from_policy(self, request: GenerateRequest, order: Order, unit: bytes, deadline: float, gone: Gone) -> Choice:
+    async def _from_policy(
+        self, request: GenerateRequest, order: Order, unit: bytes, deadline: float, gone: Gone
+    ) -> Choice:
         """The policy's own text: from the pool, else written now. Raises _NoText."""
         head = self._heads.get(order.key) if self._settings.pool else None
         if head is None or not head.texts:  # the fallback is made while the database and the model are asked
@@ -145,7 +154,9 @@ class Serving:
             raise _NoText("store_unavailable") from None
 
     async def _write_now(self, order: Order, deadline: float, gone: Gone) -> Sequence[PooledText]:
-        """Join the key's refill until the deadline, or until the caller hangs up; not at all where the model cannot be in time."""
+        """Join the key's refill until the deadline, or until the caller hangs up; not at all where the model cannot be
+        in time.
+        """
         writer, left = self._writers(order.policy), deadline - time.perf_counter()
         if writer.down:
             raise _NoText("policy_unavailable")
@@ -174,12 +185,15 @@ class Serving:
             raise _NoText("no_compliant_text")
         return fresh
 
-    async def _from_fallback(self, request: GenerateRequest, spec: TextSpec, unit: bytes, deadline: float, reason: str) -> Choice:
+    async def _from_fallback(
+        self, request: GenerateRequest, spec: TextSpec, unit: bytes, deadline: float, reason: str
+    ) -> Choice:
         """The advertiser's approved text, else the template; else nothing, and why."""
         key = fallback_key(spec, request.brief)
         preparing = self._fallback.prepare(key, request.brief, spec)
         try:
-            # what the policy left of the deadline, and part of the margin: this is the last chance to answer with a text
+            # what the policy left of the deadline, and part of the margin: this is the last chance to answer with a
+            # text
             left = max(deadline - time.perf_counter(), 0) + self._settings.deadline_margin_ms / 1000 * 0.6
             async with asyncio.timeout(left):
                 texts = preparing.result() if preparing.done() else await asyncio.shield(preparing)
@@ -210,7 +224,10 @@ class Serving:
 
     def _replenish(self, head: Head, order: Order) -> None:
         thin = len(head.texts) < self._settings.pool_target and time.monotonic() - head.attempted > THIN_RETRY_S
-        stale = time.time() - head.born > self._settings.pool_stale_hours * 3600 and time.monotonic() - head.attempted > THIN_RETRY_S
+        stale = (
+            time.time() - head.born > self._settings.pool_stale_hours * 3600
+            and time.monotonic() - head.attempted > THIN_RETRY_S
+        )
         if thin or stale:
             self._refill_behind(order, head)
 
@@ -220,7 +237,13 @@ class Serving:
         self._writing.refill_behind(order, self._writers(order.policy))
 
     def _answer(
-        self, request: GenerateRequest, request_id: str, placement: Placement, unit: bytes, choice: Choice, started: float
+        self,
+        request: GenerateRequest,
+        request_id: str,
+        placement: Placement,
+        unit: bytes,
+        choice: Choice,
+        started: float,
     ) -> GenerateResponse:
         now_ms = time.time_ns() // 1_000_000
         latency_ms = (time.perf_counter() - started) * 1000
@@ -245,20 +268,44 @@ class Serving:
             )
             self._log.add(
                 ServingRow(
-                    serve_id, now_ms, request_id, unit, placement.phase_id, placement.arm, one.id, one.policy_id, choice.source, position,
-                    brief.query, brief.locale, request.platform, latency_ms,
+                    serve_id,
+                    now_ms,
+                    request_id,
+                    unit,
+                    placement.phase_id,
+                    placement.arm,
+                    one.id,
+                    one.policy_id,
+                    choice.source,
+                    position,
+                    brief.query,
+                    brief.locale,
+                    request.platform,
+                    latency_ms,
                 )
-            )  # fmt: skip
+            )
         if texts:
             _SERVED[choice.source].inc(len(texts))
         else:
             EMPTY.labels(choice.reason).inc()
             self._log.add(
                 ServingRow(
-                    os.urandom(16), now_ms, request_id, unit, placement.phase_id, placement.arm, None, 0, Source.NONE, 0,
-                    brief.query, brief.locale, request.platform, latency_ms,
+                    os.urandom(16),
+                    now_ms,
+                    request_id,
+                    unit,
+                    placement.phase_id,
+                    placement.arm,
+                    None,
+                    0,
+                    Source.NONE,
+                    0,
+                    brief.query,
+                    brief.locale,
+                    request.platform,
+                    latency_ms,
                 )
-            )  # fmt: skip
+            )
         return GenerateResponse(
             request_id=request_id,
             experiment=placement.experiment,
@@ -286,10 +333,14 @@ def place(request: GenerateRequest, registry: Registry) -> Placement:
     named = registry.experiments.get(request.experiment)
     if named is None:
         known = ", ".join(sorted(registry.experiments)[:10]) or "none yet"
-        detail = f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer."
+        detail = (
+            f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer."
+        )
         raise Problem(404, "unknown_experiment", detail, field="experiment", value=request.experiment)
     if named.state != "running":
-        return Placement(registry.champion, note=f"experiment {named.name} is {named.state}: the champion was served, not counted")
+        return Placement(
+            registry.champion, note=f"experiment {named.name} is {named.state}: the champion was served, not counted"
+        )
     return _in(named, request.unit_id, registry.policies) or Placement(registry.champion)
 
 

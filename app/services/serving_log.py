@@ -1,6 +1,7 @@
 """The serving log, written behind the answers: a bounded queue, drained by COPY in batches.
 
-A row lost in a crash costs the reward model one row, never an event: a token carries all that attribution needs. Losses are counted.
+A row lost in a crash costs the reward model one row, never an event: a token carries all that attribution needs. Losses
+are counted.
 """
 
 from __future__ import annotations
@@ -69,13 +70,23 @@ class ServingLog:
                     await write_servings(connection, self._batch)
                     await count_requests(connection, self._batch)
                     await write_assigned(
-                        connection, [(phase, unit, arm, datetime.fromtimestamp(at / 1000, UTC)) for (phase, unit), (arm, at) in new.items()]
+                        connection,
+                        [
+                            (phase, unit, arm, datetime.fromtimestamp(at / 1000, UTC))
+                            for (phase, unit), (arm, at) in new.items()
+                        ],
                     )
             except Unavailable as error:
-                log.warning("serving log waits for the database", extra={"rows": self.waiting, "error": str(error).partition("\n")[0]})
+                log.warning(
+                    "serving log waits for the database",
+                    extra={"rows": self.waiting, "error": str(error).partition("\n")[0]},
+                )
                 return
             except UniqueViolation:
-                log.info("a batch of servings had been committed before its connection broke", extra={"rows": len(self._batch)})
+                log.info(
+                    "a batch of servings had been committed before its connection broke",
+                    extra={"rows": len(self._batch)},
+                )
             self._batch = []
             for pair in new:
                 self._known[pair] = None

@@ -1,4 +1,6 @@
-"""Whether a pixel was fetched by a person: HEAD, prefetches and known bots are stored, flagged, and left out of the valid view."""
+"""Whether a pixel was fetched by a person: HEAD, prefetches and known bots are stored, flagged, and left out of the
+valid view.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ def invalid_reason(method: str, headers: Mapping[str, str]) -> str | None:
     """`head`, `prefetch`, `bot`, or None for what may have been a person. Header names are matched in lower case."""
     if method == "HEAD":
         return "head"
-    if any(word in headers.get(name, "").lower() for name in _PREFETCH_HEADERS for word in ("prefetch", "preview", "prerender")):
+    if any(
+        word in headers.get(name, "").lower()
+        for name in _PREFETCH_HEADERS
+        for word in ("prefetch", "preview", "prerender")
+    ):
         return "prefetch"
     agent = headers.get("user-agent", "")
     return "bot" if not agent or _bots().search(agent) else None

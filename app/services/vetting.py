@@ -17,8 +17,11 @@ from adtext.prompt import parse
 from adtext.rules import Rules
 from adtext.spec import TextSpec
 
-ABOUT = 0.8  # least score of a text that is kept: below it a text is about something else, a worked example for instance
-_BROKEN_OFF = regex.compile(r"\b(?:a|an|and|as|at|by|for|from|in|is|of|on|or|our|the|to|with|your)[.,]?$", regex.IGNORECASE)
+# least score of a text that is kept: below it a text is about something else, a worked example for instance
+ABOUT = 0.8
+_BROKEN_OFF = regex.compile(
+    r"\b(?:a|an|and|as|at|by|for|from|in|is|of|on|or|our|the|to|with|your)[.,]?$", regex.IGNORECASE
+)
 _WORD = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[\p{L}\p{N}]+")
 
 
@@ -72,11 +75,15 @@ def identity(text: AdText) -> str:
 
 
 def score(text: AdText, brief: AdBrief) -> float:
-    """Share of the text's content words that the brief holds, in [0, 1]; 0 where the title names nothing that is searched for or sold.
+    """Share of the text's content words that the brief holds, in [0, 1]; 0 where the title names nothing that is
+    searched for or sold.
 
     It stands for relevance until a reward model ranks.
     """
-    facts, sold = set(_content(brief.facts())), _content((brief.query, *brief.bidwords, brief.ad.advertiser, brief.ad.business))
+    facts, sold = (
+        set(_content(brief.facts())),
+        _content((brief.query, *brief.bidwords, brief.ad.advertiser, brief.ad.business)),
+    )
     if set(sold).isdisjoint(_content((text.title,))):
         return 0.0
     words = _content(value for _, value in text.fields())

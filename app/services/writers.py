@@ -26,7 +26,9 @@ class Writers:
         if policy.kind == "nlg":
             return NlgWriter()
         endpoint = policy.endpoint or self._settings.policy_url
-        return VllmWriter(policy, endpoint, timeout_s=self._settings.policy_timeout_s, concurrency=self._settings.policy_concurrency)
+        return VllmWriter(
+            policy, endpoint, timeout_s=self._settings.policy_timeout_s, concurrency=self._settings.policy_concurrency
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(writer.close() for writer in self._made.values()))

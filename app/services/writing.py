@@ -1,4 +1,5 @@
-"""Writing on the spot or ahead: one upstream call a key, however many wait for it; parse, check, deduplicate, commit, then hand out.
+"""Writing on the spot or ahead: one upstream call a key, however many wait for it; parse, check, deduplicate, commit,
+then hand out.
 
 A text is committed with its provenance before anybody can be served it.
 """
@@ -56,7 +57,9 @@ class _Refill:
 
 @dataclass(slots=True)
 class Gate:
-    """At most `slots` upstream calls at once; the next free slot goes to the lowest priority number, then to who came first."""
+    """At most `slots` upstream calls at once; the next free slot goes to the lowest priority number, then to who came
+    first.
+    """
 
     slots: int
     _queue: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
@@ -67,7 +70,9 @@ class Gate:
 
     @property
     def pace(self) -> float:
-        """Seconds a call takes now: what the last one took, or for how long those under way have been silent where that is longer."""
+        """Seconds a call takes now: what the last one took, or for how long those under way have been silent where
+        that is longer.
+        """
         oldest = next(iter(self._began.values()), None)
         return self._took if oldest is None else max(self._took, time.monotonic() - max(oldest, self._back))
 
@@ -106,7 +111,9 @@ class Gate:
 class Writing:
     """Refills pool keys. `pool=False` (to measure the miss path) keeps nothing and cancels what nobody waits for."""
 
-    def __init__(self, database: Database, live: Live, heads: Heads, *, concurrency: int, most: int, pool: bool) -> None:
+    def __init__(
+        self, database: Database, live: Live, heads: Heads, *, concurrency: int, most: int, pool: bool
+    ) -> None:
         self._database, self._live, self._heads = database, live, heads
         self._concurrency, self._most, self._pool = concurrency, most, pool
         self._refills: dict[bytes, _Refill] = {}
@@ -114,7 +121,9 @@ class Writing:
         self._commits = GroupCommit(database.direct, save_batches)
 
     async def wait(self, order: Order, writer: Writer, timeout: float | None) -> Sequence[PooledText]:
-        """The texts of one refill, shared by all who wait for its key. Raises TimeoutError, Overloaded, WriterUnavailable, Unavailable."""
+        """The texts of one refill, shared by all who wait for its key. Raises TimeoutError, Overloaded,
+        WriterUnavailable, Unavailable.
+        """
         refill = self._refill(order, writer, LIVE if timeout is not None else PREFILL)
         refill.waiters += 1
         try:
@@ -155,9 +164,15 @@ class Writing:
 
     def _finished(self, key: bytes, task: asyncio.Task[Sequence[PooledText]]) -> None:
         del self._refills[key]
-        outcome = "cancelled" if task.cancelled() else type(task.exception()).__name__ if task.exception() else "written"
+        outcome = (
+            "cancelled" if task.cancelled() else type(task.exception()).__name__ if task.exception() else "written"
+        )
         REFILLS.labels(outcome).inc()
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, (WriterUnavailable, *Unavailable)):
+        if (
+            not task.cancelled()
+            and (error := task.exception()) is not None
+            and not isinstance(error, (WriterUnavailable, *Unavailable))
+        ):
             log.error("refill failed", exc_info=error)
 
     async def _run(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
@@ -170,9 +185,19 @@ class Writing:
         CANDIDATES.labels(order.policy.version, "refused").inc(vetted.candidates - vetted.compliant)
         texts = self._new(vetted, order, await self._known(order.key))
         batch = Batch(
-            order.key, order.brief, brief_digest(order.brief), order.spec.name, order.spec.version, rules.version, order.policy.id,
-            texts, draft.prompt_hash, draft.seed, vetted.candidates, vetted.compliant,
-        )  # fmt: skip
+            order.key,
+            order.brief,
+            brief_digest(order.brief),
+            order.spec.name,
+            order.spec.version,
+            rules.version,
+            order.policy.id,
+            texts,
+            draft.prompt_hash,
+            draft.seed,
+            vetted.candidates,
+            vetted.compliant,
+        )
         servable = await self._commits.submit(batch)
         fresh = [
             PooledText(new.id, new.text, order.policy.id, order.policy.version, new.origin, rules.version)
@@ -187,7 +212,9 @@ class Writing:
         return self._gates.setdefault(policy.version, Gate(self._concurrency))
 
     async def _known(self, key: bytes) -> set[str]:
-        """Identities of the texts that the key has already, in any state: nothing is written, reviewed or served twice under two ids."""
+        """Identities of the texts that the key has already, in any state: nothing is written, reviewed or served twice
+        under two ids.
+        """
         if not self._pool:
             return set()
         async with self._database.direct() as connection:

@@ -1,4 +1,6 @@
-"""The one way to PostgreSQL: an async SQLAlchemy engine over psycopg 3, COPY on its connections, and psycopg alone where a miss waits."""
+"""The one way to PostgreSQL: an async SQLAlchemy engine over psycopg 3, COPY on its connections, and psycopg alone
+where a miss waits.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,12 @@ class Database:
             connect_args={"connect_timeout": 5},
         )
         self._direct = AsyncConnectionPool(
-            settings.psycopg_url, min_size=DIRECT, max_size=DIRECT, timeout=5, open=False, kwargs={"autocommit": True, "connect_timeout": 5}
+            settings.psycopg_url,
+            min_size=DIRECT,
+            max_size=DIRECT,
+            timeout=5,
+            open=False,
+            kwargs={"autocommit": True, "connect_timeout": 5},
         )
 
     @asynccontextmanager
@@ -57,7 +64,8 @@ class Database:
     async def direct(self) -> AsyncIterator[Direct]:
         """A psycopg connection on which each statement commits by itself.
 
-        It takes two turns of the event loop where a transaction through SQLAlchemy takes twelve: under load a miss waits for each of them.
+        It takes two turns of the event loop where a transaction through SQLAlchemy takes twelve: under load a miss
+        waits for each of them.
         """
         await self._direct.open()
         async with self._direct.connection() as connection:

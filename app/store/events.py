@@ -12,10 +12,12 @@ from abtest.events import EventKind
 from app.store.database import AsyncConnection, driver
 from app.tokens import Served
 
-KINDS: Mapping[EventKind, int] = {kind: number for number, kind in enumerate(EventKind)}  # 0 impression, 1 click, 2 conversion
+# 0 impression, 1 click, 2 conversion
+KINDS: Mapping[EventKind, int] = {kind: number for number, kind in enumerate(EventKind)}
 
 
-class NewEvent(NamedTuple):  # not a frozen dataclass: there are thousands a second, and a tuple is made in a third of the time
+# not a frozen dataclass: there are thousands a second, and a tuple is made in a third of the time
+class NewEvent(NamedTuple):
     """A valid event with the serving its token stands for."""
 
     event_id: str
@@ -27,10 +29,10 @@ class NewEvent(NamedTuple):  # not a frozen dataclass: there are thousands a sec
     invalid_reason: str | None = None
 
 
-_COLUMNS = (
-    "event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at, value, order_id, invalid_reason"
+_COLUMNS = "event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at, value, order_id, invalid_reason"
+_STAGE = text(
+    "CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 )
-_STAGE = text("CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
 _COPY = f"COPY staged_events ({_COLUMNS}) FROM STDIN".encode()
 _STORE = text(f"""
     WITH new AS (
@@ -43,10 +45,11 @@ _STORE = text(f"""
 
 
 async def store_events(connection: AsyncConnection, events: Mapping[str, NewEvent]) -> set[str]:
-    """Write events by their id and queue their tokens for the fold; returns the ids that were there already, usually none.
+    """Write events by their id and queue their tokens for the fold; returns the ids that were there already, usually
+    none.
 
-    COPY in text form, one string a batch: a third of the cost of handing psycopg one value at a time. Ids in one order everywhere, so that
-    two transactions with the same events wait for each other and never deadlock.
+    COPY in text form, one string a batch: a third of the cost of handing psycopg one value at a time. Ids in one order
+    everywhere, so that two transactions with the same events wait for each other and never deadlock.
     """
     await connection.execute(_STAGE)
     async with (await driver(connection)).cursor() as cursor, cursor.copy(_COPY) as out:

@@ -13,15 +13,26 @@ from app.models.policies import Policy, PolicyAlias
 from app.store.database import AsyncConnection
 
 _EXPERIMENT = (
-    Experiment.id, Experiment.name, Experiment.layer, Experiment.state, Experiment.low, Experiment.high, Experiment.window_hours,
-    Experiment.planned_units, Experiment.created_at, Experiment.started_at, Experiment.stopped_at,
-)  # fmt: skip
+    Experiment.id,
+    Experiment.name,
+    Experiment.layer,
+    Experiment.state,
+    Experiment.low,
+    Experiment.high,
+    Experiment.window_hours,
+    Experiment.planned_units,
+    Experiment.created_at,
+    Experiment.started_at,
+    Experiment.stopped_at,
+)
 _PHASE = (Phase.id, Phase.experiment_id, Phase.number, Phase.salt, Phase.arms, Phase.started_at, Phase.ended_at)
 
 
 async def add_experiment(connection: AsyncConnection, **values: Any) -> int | None:
     """The new experiment's id; None when the name is taken."""
-    return await connection.scalar(insert(Experiment).values(**values).on_conflict_do_nothing().returning(Experiment.id))
+    return await connection.scalar(
+        insert(Experiment).values(**values).on_conflict_do_nothing().returning(Experiment.id)
+    )
 
 
 async def add_phase(connection: AsyncConnection, **values: Any) -> None:
@@ -49,13 +60,17 @@ async def find_experiment(connection: AsyncConnection, name: str) -> Any:
 
 async def list_experiments(connection: AsyncConnection, after: int, limit: int) -> Sequence[Any]:
     """Experiments in order of creation."""
-    return (await connection.execute(select(*_EXPERIMENT).where(Experiment.id > after).order_by(Experiment.id).limit(limit))).all()
+    return (
+        await connection.execute(select(*_EXPERIMENT).where(Experiment.id > after).order_by(Experiment.id).limit(limit))
+    ).all()
 
 
 async def phases_of(connection: AsyncConnection, experiment_ids: Sequence[int]) -> dict[int, list[Any]]:
     """Phases by experiment, in order."""
     found: dict[int, list[Any]] = {experiment_id: [] for experiment_id in experiment_ids}
-    for phase in await connection.execute(select(*_PHASE).where(Phase.experiment_id.in_(experiment_ids)).order_by(Phase.number)):
+    for phase in await connection.execute(
+        select(*_PHASE).where(Phase.experiment_id.in_(experiment_ids)).order_by(Phase.number)
+    ):
         found[phase.experiment_id].append(phase)
     return found
 
@@ -63,11 +78,15 @@ async def phases_of(connection: AsyncConnection, experiment_ids: Sequence[int]) 
 async def known_policies(connection: AsyncConnection) -> Mapping[str, str]:
     """Policy version by the names it answers to: the version itself, and its aliases."""
     versions = {version: version for version in await connection.scalars(select(Policy.version))}
-    aliases = {row.alias: row.version for row in await connection.execute(select(PolicyAlias.alias, PolicyAlias.version))}
+    aliases = {
+        row.alias: row.version for row in await connection.execute(select(PolicyAlias.alias, PolicyAlias.version))
+    }
     return versions | aliases
 
 
 async def audit_of(connection: AsyncConnection, subject: str, limit: int = 200) -> Sequence[Any]:
     """Who changed it, latest first."""
-    entries = select(AuditEntry.at, AuditEntry.actor, AuditEntry.action, AuditEntry.detail).where(AuditEntry.subject == subject)
+    entries = select(AuditEntry.at, AuditEntry.actor, AuditEntry.action, AuditEntry.detail).where(
+        AuditEntry.subject == subject
+    )
     return (await connection.execute(entries.order_by(AuditEntry.id.desc()).limit(limit))).all()

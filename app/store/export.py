@@ -1,4 +1,6 @@
-"""What leaves the database for training: mature impressions with their texts, streamed, and how many stay behind for which reason."""
+"""What leaves the database for training: mature impressions with their texts, streamed, and how many stay behind for
+which reason.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ async def arm_names(connection: AsyncConnection) -> list[str]:
 class Range:
     """Impressions of [since, until) that are mature at as_of."""
 
-    def __init__(self, since: datetime, until: datetime, as_of: datetime, elsewhere: timedelta, lateness: timedelta) -> None:
+    def __init__(
+        self, since: datetime, until: datetime, as_of: datetime, elsewhere: timedelta, lateness: timedelta
+    ) -> None:
         hours = int(elsewhere / timedelta(hours=1))
         self._values = {"since": since, "until": until, "as_of": as_of, "elsewhere": hours, "lateness": lateness}
 

@@ -1,7 +1,9 @@
-"""Events → exposures → unit_days, in SQL: the same definition as `abtest.attribution`, held equal to it by a property test.
+"""Events → exposures → unit_days, in SQL: the same definition as `abtest.attribution`, held equal to it by a property
+test.
 
-A fold takes the tokens whose events changed, recomputes their exposures from the events, and the days of the units they touch from the
-exposures. Nothing is added to: order, repetition and lateness cannot matter, and `rebuild` gives the same rows.
+A fold takes the tokens whose events changed, recomputes their exposures from the events, and the days of the units
+they touch from the exposures. Nothing is added to: order, repetition and lateness cannot matter, and `rebuild` gives
+the same rows.
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ _ALL_UNIT_DAYS = text(f"INSERT INTO unit_days ({_COLUMNS}) {_DAYS.format(only_to
 async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool = True) -> int:
     """Fold up to BATCH rows of the queue inside this transaction; returns how many there were.
 
-    elsewhere: the attribution window of tokens outside every experiment. wait=False: 0 at once while somebody else is folding.
+    elsewhere: the attribution window of tokens outside every experiment. wait=False: 0 at once while somebody else is
+    folding.
     """
     if not await _locked(connection, wait=wait):
         return 0
@@ -123,7 +126,9 @@ async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool 
 
 
 async def rebuild(connection: AsyncConnection, elsewhere: timedelta) -> None:
-    """Fold everything anew inside this transaction. Readers wait meanwhile; the rows are the ones that folding step by step gave."""
+    """Fold everything anew inside this transaction. Readers wait meanwhile; the rows are the ones that folding step by
+    step gave.
+    """
     await _locked(connection, wait=True)
     await connection.execute(text("SET LOCAL work_mem = '256MB'"))
     await connection.execute(text("TRUNCATE exposures, unit_days, stale_tokens"))

@@ -1,4 +1,6 @@
-"""Group commit: writers that arrive while a transaction is under way share the next one, and each hears back after its own commit."""
+"""Group commit: writers that arrive while a transaction is under way share the next one, and each hears back after its
+own commit.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ Result = TypeVar("Result")
 
 
 class GroupCommit(Generic[Connection, Item, Result]):
-    """`write(connection, items)` returns one result an item, in order; `connect` is `Database.begin`, or `direct` where it writes with
-    one statement. A group that fails for a reason of its own is tried again item by item, so that one bad item fails alone; with the
-    database down every waiter gets that error and nothing is committed."""
+    """`write(connection, items)` returns one result an item, in order; `connect` is `Database.begin`, or `direct` where
+    it writes with one statement. A group that fails for a reason of its own is tried again item by item, so that one
+    bad item fails alone; with the database down every waiter gets that error and nothing is committed."""
 
     def __init__(
         self,

@@ -1,4 +1,6 @@
-"""What the guardrails read beside requests: raw candidates that complied, served texts that should not have been, the latest texts."""
+"""What the guardrails read beside requests: raw candidates that complied, served texts that should not have been, the
+latest texts.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ async def served_violations(connection: AsyncConnection, phase_id: int, as_of: d
     return {row.arm: row.shown for row in await connection.execute(_VIOLATIONS, {"phase": phase_id, "as_of": as_of})}
 
 
-async def latest_texts(connection: AsyncConnection, version: str, as_of: datetime, most: int) -> list[tuple[AdBrief, AdText]]:
+async def latest_texts(
+    connection: AsyncConnection, version: str, as_of: datetime, most: int
+) -> list[tuple[AdBrief, AdText]]:
     """A policy's latest approved texts with the briefs they were written for, one text a brief and moment."""
     rows = await connection.execute(_LATEST, {"version": version, "as_of": as_of, "most": most})
     return [(AdBrief.model_validate(row.body), text_of(row)) for row in rows]

@@ -12,8 +12,15 @@ from app.models.access import ApiKey
 from app.store.database import AsyncConnection
 
 _SHOWN = (
-    ApiKey.id, ApiKey.name, ApiKey.prefix, ApiKey.scopes, ApiKey.rate_per_second, ApiKey.created_at, ApiKey.expires_at, ApiKey.revoked_at,
-)  # fmt: skip
+    ApiKey.id,
+    ApiKey.name,
+    ApiKey.prefix,
+    ApiKey.scopes,
+    ApiKey.rate_per_second,
+    ApiKey.created_at,
+    ApiKey.expires_at,
+    ApiKey.revoked_at,
+)
 
 
 async def add_key(connection: AsyncConnection, **values: Any) -> Any:
@@ -31,8 +38,16 @@ async def lock_key(connection: AsyncConnection, key_id: int) -> Any:
 
 
 async def set_expiry(connection: AsyncConnection, key_id: int, expires_at: datetime) -> Any:
-    return (await connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(expires_at=expires_at).returning(*_SHOWN))).one()
+    return (
+        await connection.execute(
+            update(ApiKey).where(ApiKey.id == key_id).values(expires_at=expires_at).returning(*_SHOWN)
+        )
+    ).one()
 
 
 async def set_revoked(connection: AsyncConnection, key_id: int) -> Any:
-    return (await connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=func.now()).returning(*_SHOWN))).one()
+    return (
+        await connection.execute(
+            update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=func.now()).returning(*_SHOWN)
+        )
+    ).one()

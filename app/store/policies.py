@@ -14,13 +14,20 @@ from app.store.database import AsyncConnection
 
 async def add_policy(connection: AsyncConnection, **values: Any) -> Any:
     """The new row; None where that version exists already."""
-    statement = insert(Policy).values(**values).on_conflict_do_nothing(index_elements=["version"]).returning(*Policy.__table__.c)
+    statement = (
+        insert(Policy)
+        .values(**values)
+        .on_conflict_do_nothing(index_elements=["version"])
+        .returning(*Policy.__table__.c)
+    )
     return (await connection.execute(statement)).one_or_none()
 
 
 async def list_policies(connection: AsyncConnection, before: int, limit: int) -> Sequence[Any]:
     """Newest first."""
-    return (await connection.execute(select(Policy).where(Policy.id < before).order_by(Policy.id.desc()).limit(limit))).all()
+    return (
+        await connection.execute(select(Policy).where(Policy.id < before).order_by(Policy.id.desc()).limit(limit))
+    ).all()
 
 
 async def policy_exists(connection: AsyncConnection, version: str) -> bool:
@@ -33,7 +40,10 @@ async def aliases(connection: AsyncConnection) -> dict[str, str]:
 
 async def lock_aliases(connection: AsyncConnection) -> dict[str, str]:
     """The aliases, held against other changes until this transaction ends."""
-    return {row.alias: row.version for row in await connection.execute(select(PolicyAlias).order_by(PolicyAlias.alias).with_for_update())}
+    return {
+        row.alias: row.version
+        for row in await connection.execute(select(PolicyAlias).order_by(PolicyAlias.alias).with_for_update())
+    }
 
 
 async def point(connection: AsyncConnection, alias: str, version: str) -> None:

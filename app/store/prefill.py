@@ -45,7 +45,9 @@ async def claim(connection: AsyncConnection) -> Any | None:
 
 
 async def finish(connection: AsyncConnection, item_id: int, *, state: str, texts: int, reason: str | None) -> None:
-    await connection.execute(update(PrefillItem).where(PrefillItem.id == item_id).values(state=state, texts=texts, reason=reason))
+    await connection.execute(
+        update(PrefillItem).where(PrefillItem.id == item_id).values(state=state, texts=texts, reason=reason)
+    )
 
 
 async def progress(connection: AsyncConnection, prefill_id: UUID) -> Any | None:

@@ -10,12 +10,14 @@ from app.store.database import AsyncConnection
 from app.store.fold import hold_off
 from app.store.registry import CHANNEL
 
-# Every event is either folded into an exposure, which names its unit, or waits in stale_tokens: no index on events.unit is needed.
+# Every event is either folded into an exposure, which names its unit, or waits in stale_tokens: no index on
+# events.unit is needed.
 _ERASE = {
     "events": """
         DELETE FROM events WHERE unit = :unit AND serve_id IN (
             SELECT serve_id FROM exposures WHERE unit = :unit UNION SELECT serve_id FROM stale_tokens)""",
-    "stale_tokens": "DELETE FROM stale_tokens WHERE NOT EXISTS (SELECT FROM events WHERE events.serve_id = stale_tokens.serve_id)",
+    "stale_tokens": "DELETE FROM stale_tokens WHERE NOT EXISTS (SELECT FROM events WHERE events.serve_id = "
+    "stale_tokens.serve_id)",
     "exposures": "DELETE FROM exposures WHERE unit = :unit",
     "unit_days": "DELETE FROM unit_days WHERE phase_id IN (SELECT id FROM phases) AND unit = :unit",
     "assigned_units": "DELETE FROM assigned_units WHERE phase_id IN (SELECT id FROM phases) AND unit = :unit",
@@ -74,7 +76,10 @@ _OLD_ASSIGNED_UNITS = text("""
 async def erase_unit(connection: AsyncConnection, unit: bytes) -> dict[str, int]:
     """Delete every row of one unit's digest; returns how many went, by table."""
     await hold_off(connection)
-    return {table: (await connection.execute(text(statement), {"unit": unit})).rowcount for table, statement in _ERASE.items()}
+    return {
+        table: (await connection.execute(text(statement), {"unit": unit})).rowcount
+        for table, statement in _ERASE.items()
+    }
 
 
 async def old_servings(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
@@ -82,8 +87,12 @@ async def old_servings(connection: AsyncConnection, before: datetime, limit: int
 
 
 async def old_briefs(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
-    """Delete briefs. A pooled text whose brief is gone cannot be checked again, so it is retired, and every replica's pool told."""
-    return dict((await connection.execute(_OLD_BRIEFS, {"before": before, "limit": limit, "channel": CHANNEL})).mappings().one())
+    """Delete briefs. A pooled text whose brief is gone cannot be checked again, so it is retired, and every replica's
+    pool told.
+    """
+    return dict(
+        (await connection.execute(_OLD_BRIEFS, {"before": before, "limit": limit, "channel": CHANNEL})).mappings().one()
+    )
 
 
 async def old_prefill_items(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
@@ -91,7 +100,9 @@ async def old_prefill_items(connection: AsyncConnection, before: datetime, limit
 
 
 async def old_exposures(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
-    """Delete tokens whose every event is old, with those events. The next fold recomputes the totals of the units they belonged to."""
+    """Delete tokens whose every event is old, with those events. The next fold recomputes the totals of the units they
+    belonged to.
+    """
     await hold_off(connection)
     return dict((await connection.execute(_OLD_EXPOSURES, {"before": before, "limit": limit})).mappings().one())
 

@@ -17,20 +17,28 @@ from app.store.database import AsyncConnection
 
 async def provenance(connection: AsyncConnection, text_id: UUID) -> Any:
     """The text's row with its policy's version; None where there is no such text."""
-    statement = select(*TextRow.__table__.c, Policy.version.label("policy")).join(Policy, Policy.id == TextRow.policy_id)
+    statement = select(*TextRow.__table__.c, Policy.version.label("policy")).join(
+        Policy, Policy.id == TextRow.policy_id
+    )
     return (await connection.execute(statement.where(TextRow.id == text_id))).one_or_none()
 
 
 async def lock_text(connection: AsyncConnection, text_id: UUID) -> Any:
-    """The text's row with the body of the brief it was written for (None once that is past retention), held until the transaction ends."""
+    """The text's row with the body of the brief it was written for (None once that is past retention), held until the
+    transaction ends.
+    """
     statement = select(*TextRow.__table__.c, BriefRow.body).outerjoin(BriefRow, BriefRow.digest == TextRow.brief_digest)
     return (await connection.execute(statement.where(TextRow.id == text_id).with_for_update(of=TextRow))).one_or_none()
 
 
-async def approve(connection: AsyncConnection, text_id: UUID, *, reviewer: str, rules_version: str, findings: Sequence[Finding]) -> None:
+async def approve(
+    connection: AsyncConnection, text_id: UUID, *, reviewer: str, rules_version: str, findings: Sequence[Finding]
+) -> None:
     """Into the pool, as checked by these rules."""
     checked = {"rules_version": rules_version, "findings": [asdict(finding) for finding in findings]}
-    await connection.execute(update(TextRow).where(TextRow.id == text_id).values(_decided("approved", reviewer) | checked))
+    await connection.execute(
+        update(TextRow).where(TextRow.id == text_id).values(_decided("approved", reviewer) | checked)
+    )
 
 
 async def reject(connection: AsyncConnection, text_id: UUID, *, reviewer: str) -> None:

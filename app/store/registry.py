@@ -1,4 +1,6 @@
-"""What a replica holds in memory to answer without the database: keys, experiments, policies, aliases. Read whole, swapped whole."""
+"""What a replica holds in memory to answer without the database: keys, experiments, policies, aliases. Read whole,
+swapped whole.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,9 @@ def _live(row: Any, phases: list[Any]) -> LiveExperiment:
 
 
 async def announce(connection: AsyncConnection, topic: str, value: str | None = None) -> None:
-    """Tell every replica, when this transaction commits, that a topic changed (registry), or which version is in force (rules)."""
+    """Tell every replica, when this transaction commits, that a topic changed (registry), or which version is in force
+    (rules).
+    """
     change = update(Revision).where(Revision.topic == topic).values(number=Revision.number + 1)
     await connection.execute(change if value is None else change.values(value=value))
     await connection.execute(text("SELECT pg_notify(:channel, :topic)"), {"channel": CHANNEL, "topic": topic})

@@ -1,4 +1,6 @@
-"""Requests by day, arm, source and latency: counted in the serving log's own transaction, read by the report's guardrails."""
+"""Requests by day, arm, source and latency: counted in the serving log's own transaction, read by the report's
+guardrails.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,13 @@ _READ = text("""
 async def count_requests(connection: AsyncConnection, rows: Sequence[ServingRow]) -> None:
     """Count the requests among newly written rows: the first text of each answer, or the answer without one."""
     counts = Counter(
-        (row.phase_id, datetime.fromtimestamp(row.at_ms / 1000, UTC).date(), row.arm, int(row.source), latency_step(row.latency_ms))
+        (
+            row.phase_id,
+            datetime.fromtimestamp(row.at_ms / 1000, UTC).date(),
+            row.arm,
+            int(row.source),
+            latency_step(row.latency_ms),
+        )
         for row in rows
         if row.phase_id and row.position == 0
     )

@@ -15,11 +15,12 @@ from app.models.policies import Policy, PolicyAlias
 from app.settings import Settings
 from trainer.registry import PACKAGED_POLICY, Decoding, new_version
 
-# The packaged policy is asked as it was trained, cooler: at temperature 1 a small model is more inventive than correct. It keeps to the
-# template and to the brief's numbers by itself, so nothing constrains it. No top-p: what it would cut is hardly drawn at this temperature,
-# and sorting the vocabulary for every token is a quarter of a CPU's work.
+# The packaged policy is asked as it was trained, cooler: at temperature 1 a small model is more inventive than correct.
+# It keeps to the template and to the brief's numbers by itself, so nothing constrains it. No top-p: what it would cut
+# is hardly drawn at this temperature, and sorting the vocabulary for every token is a quarter of a CPU's work.
 TRAINED_DECODING = Decoding(temperature=0.4, max_tokens=72)
-# A model that was never trained to write ads: two worked examples, a low temperature, and an output that cannot leave the template.
+# A model that was never trained to write ads: two worked examples, a low temperature, and an output that cannot leave
+# the template.
 BASE_DECODING = Decoding(examples=2, temperature=0.5, top_p=0.95, max_tokens=72, structured=True)
 
 
@@ -37,23 +38,38 @@ def seed(settings: Settings, rules_version: str) -> None:
 
 
 def adopt_packaged(settings: Settings) -> tuple[str, str] | None:
-    """Where the champion names weights that the vLLM of `relate up` does not have (an earlier release's), point it at the packaged policy.
+    """Where the champion names weights that the vLLM of `relate up` does not have (an earlier release's), point it at
+    the packaged policy.
 
-    Returns (old, new) version, None when nothing had to change. A champion with an endpoint of its own stays, and so does `previous`.
+    Returns (old, new) version, None when nothing had to change. A champion with an endpoint of its own stays, and so
+    does `previous`.
     """
     engine = create_engine(settings.sqlalchemy_url)
     with engine.begin() as connection:
         unserved = (
             select(Policy.version)
             .join(PolicyAlias, PolicyAlias.version == Policy.version)
-            .where(PolicyAlias.alias == "champion", Policy.kind == "vllm", Policy.endpoint.is_(None), Policy.model != settings.policy_model)
+            .where(
+                PolicyAlias.alias == "champion",
+                Policy.kind == "vllm",
+                Policy.endpoint.is_(None),
+                Policy.model != settings.policy_model,
+            )
         )
         old = connection.scalar(unserved.with_for_update(of=PolicyAlias))
         moved = None if old is None else (old, _packaged_version(connection, settings))
         if moved:
             before, after = ({"champion": version} for version in moved)
-            connection.execute(update(PolicyAlias).where(PolicyAlias.alias == "champion").values(version=moved[1], changed_at=func.now()))
-            change = {"action": "policy.promote.champion", "subject": f"policy:{moved[1]}", "detail": {"before": before, "after": after}}
+            connection.execute(
+                update(PolicyAlias)
+                .where(PolicyAlias.alias == "champion")
+                .values(version=moved[1], changed_at=func.now())
+            )
+            change = {
+                "action": "policy.promote.champion",
+                "subject": f"policy:{moved[1]}",
+                "detail": {"before": before, "after": after},
+            }
             connection.execute(insert(AuditEntry).values(actor="relate up", **change))
             connection.execute(update(Revision).where(Revision.topic == "registry").values(number=Revision.number + 1))
     engine.dispose()
@@ -66,11 +82,20 @@ def _first_policies(connection: Connection, settings: Settings) -> None:
 
 
 def _packaged_version(connection: Connection, settings: Settings) -> str:
-    """The version that asks the deployment's own server for its model as it should be asked; written where it is missing."""
-    name, decoding = ("relate", TRAINED_DECODING) if settings.policy_model == PACKAGED_POLICY else ("base", BASE_DECODING)
+    """The version that asks the deployment's own server for its model as it should be asked; written where it is
+    missing.
+    """
+    name, decoding = (
+        ("relate", TRAINED_DECODING) if settings.policy_model == PACKAGED_POLICY else ("base", BASE_DECODING)
+    )
     own = (Policy.model == settings.policy_model, Policy.endpoint.is_(None), Policy.decoding == asdict(decoding))
     return connection.scalar(select(Policy.version).where(*own).limit(1)) or _add(
-        connection, name, kind="vllm", model=settings.policy_model, locales=["en-US", "en-GB"], decoding=asdict(decoding)
+        connection,
+        name,
+        kind="vllm",
+        model=settings.policy_model,
+        locales=["en-US", "en-GB"],
+        decoding=asdict(decoding),
     )
 
 

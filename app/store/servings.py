@@ -29,16 +29,30 @@ class ServingRow(NamedTuple):
 
 
 _COLUMNS = (
-    "id", "at", "request_id", "unit", "phase_id", "arm", "text_id", "policy_id", "source", "position", "query", "locale",
-    "platform", "latency_ms",
-)  # fmt: skip
+    "id",
+    "at",
+    "request_id",
+    "unit",
+    "phase_id",
+    "arm",
+    "text_id",
+    "policy_id",
+    "source",
+    "position",
+    "query",
+    "locale",
+    "platform",
+    "latency_ms",
+)
 _COPY = f"COPY servings ({', '.join(_COLUMNS)}) FROM STDIN".encode()
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NULL = "\\N"
 
 
 async def write_servings(connection: AsyncConnection, rows: Sequence[ServingRow]) -> None:
-    """COPY in text form, one string a batch: a third of the cost of one value at a time, and this runs beside the hot path."""
+    """COPY in text form, one string a batch: a third of the cost of one value at a time, and this runs beside the hot
+    path.
+    """
     async with (await driver(connection)).cursor() as cursor, cursor.copy(_COPY) as out:
         await out.write("".join(map(_line, rows)))
 

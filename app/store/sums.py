@@ -1,7 +1,8 @@
 """What a report needs of a phase, summed in PostgreSQL: the arm-days, and the exposures of the cutoff's own day.
 
-An arm-day says by how much a day raised the sums over the units of a cohort, so its rows give the sums over units at every cutoff, their
-course over the days, and the cohorts by first day. Sums are floats and exact: whole numbers below 2^53.
+An arm-day says by how much a day raised the sums over the units of a cohort, so its rows give the sums over units at
+every cutoff, their course over the days, and the cohorts by first day. Sums are floats and exact: whole numbers below
+2^53.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Dimension = Literal["locale", "industry", "platform", "source"]
 
 @dataclass(frozen=True, slots=True)
 class DaySums:
-    """What one day added to an arm's sums over the units first shown it on first_day. Sums over days and cohorts add to FunnelSums."""
+    """What one day added to an arm's sums over the units first shown it on first_day. Sums over days and cohorts add
+    to FunnelSums.
+    """
 
     arm: int
     first_day: date
@@ -122,7 +125,9 @@ async def cutoff_day_sums(connection: AsyncConnection, phase_id: int, view: View
 
 async def assigned_units(connection: AsyncConnection, phase_id: int, as_of: datetime) -> dict[int, int]:
     """Units that asked for a text by then, by the arm they were assigned to."""
-    counted = text("SELECT arm, count(*) AS units FROM assigned_units WHERE phase_id = :phase AND first_at <= :as_of GROUP BY arm")
+    counted = text(
+        "SELECT arm, count(*) AS units FROM assigned_units WHERE phase_id = :phase AND first_at <= :as_of GROUP BY arm"
+    )
     return {row.arm: row.units for row in await connection.execute(counted, {"phase": phase_id, "as_of": as_of})}
 
 
@@ -137,7 +142,9 @@ _COLUMNS: Mapping[Dimension, str] = {
 async def breakdown_sums(
     connection: AsyncConnection, phase_id: int, view: View, cutoff: datetime, dimension: Dimension
 ) -> dict[tuple[str, int], FunnelSums]:
-    """Mature sums by a property of the text, (value, arm) → sums over units. A unit that saw two values is one unit in each."""
+    """Mature sums by a property of the text, (value, arm) → sums over units. A unit that saw two values is one unit in
+    each.
+    """
     joined = "" if dimension == "source" else "LEFT JOIN texts ON texts.id = text_id"
     statement = text(f"""
         SELECT part, arm, count(*) AS n, sum(i) AS impressions, sum(c) AS clicks, sum(v) AS conversions, sum(i * i) AS sum_ii,
@@ -155,5 +162,7 @@ async def breakdown_sums(
 
 
 def cutoff_of(as_of: datetime, window: timedelta, lateness: timedelta) -> datetime:
-    """Impressions before it are mature: impression + window + lateness <= as_of, so the cutoff itself is one microsecond later."""
+    """Impressions before it are mature: impression + window + lateness <= as_of, so the cutoff itself is one
+    microsecond later.
+    """
     return as_of - window - lateness + timedelta(microseconds=1)

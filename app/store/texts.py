@@ -19,17 +19,34 @@ from app.store.registry import CHANNEL
 
 HEAD_TEXTS = 64  # texts of a key that are held in memory
 
-# The statements of a miss go to psycopg as they are, for many keys at once: under load their cost is the service's capacity.
+# The statements of a miss go to psycopg as they are, for many keys at once: under load their cost is the service's
+# capacity.
 _HEADS = """
     SELECT pool_key, id, title, description, description_2, policy_id, origin, rules_version, created_at FROM texts
     WHERE pool_key = ANY(%s) AND state = 'approved' ORDER BY score DESC, created_at, id"""
 _WRITTEN = "SELECT title, description, description_2 FROM texts WHERE pool_key = %s"
 _TEXT_COLUMNS = {
-    "id": "uuid", "pool_key": "bytea", "policy_id": "bigint", "origin": "text", "state": "text", "title": "text", "description": "text",
-    "description_2": "text", "brief_digest": "bytea", "advertiser": "text", "ad_id": "text", "industry": "text", "locale": "text",
-    "platform": "text", "spec_version": "text", "rules_version": "text", "prompt_hash": "text", "seed": "bigint", "score": "float8",
+    "id": "uuid",
+    "pool_key": "bytea",
+    "policy_id": "bigint",
+    "origin": "text",
+    "state": "text",
+    "title": "text",
+    "description": "text",
+    "description_2": "text",
+    "brief_digest": "bytea",
+    "advertiser": "text",
+    "ad_id": "text",
+    "industry": "text",
+    "locale": "text",
+    "platform": "text",
+    "spec_version": "text",
+    "rules_version": "text",
+    "prompt_hash": "text",
+    "seed": "bigint",
+    "score": "float8",
     "findings": "jsonb",
-}  # fmt: skip
+}
 _SAVE = f"""
     WITH new_briefs AS (
         INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[]) ON CONFLICT DO NOTHING
@@ -72,7 +89,9 @@ class PoolRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one writing call brought: texts of one pool key with their shared provenance, and how many raw candidates complied."""
+    """What one writing call brought: texts of one pool key with their shared provenance, and how many raw candidates
+    complied.
+    """
 
     pool_key: bytes
     brief: AdBrief
@@ -89,9 +108,11 @@ class Batch:
 
 
 async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozenset[bytes]]:
-    """Write briefs, texts and counts of several batches with one statement; for each batch, the ids of its texts that may be served.
+    """Write briefs, texts and counts of several batches with one statement; for each batch, the ids of its texts that
+    may be served.
 
-    A text that is there already keeps its state, so that what a reviewer rejected stays rejected; its rules version is renewed.
+    A text that is there already keeps its state, so that what a reviewer rejected stays rejected; its rules version is
+    renewed.
     """
     briefs = {batch.brief_digest: batch.brief for batch in batches if batch.texts}
     texts = {row[0]: row for batch in batches for row in _text_rows(batch)}
@@ -100,7 +121,9 @@ async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozens
     bodies = [briefs[digest].model_dump_json(exclude=_APPROVED) for digest in digests]
     counts = _columns(_counts(batches), 4)
     async with connection.cursor() as cursor:
-        await cursor.execute(_SAVE, [digests, bodies, *counts, *_columns([texts[key] for key in sorted(texts)], len(_TEXT_COLUMNS))])
+        await cursor.execute(
+            _SAVE, [digests, bodies, *counts, *_columns([texts[key] for key in sorted(texts)], len(_TEXT_COLUMNS))]
+        )
         servable = {text_id.bytes for text_id, state in await cursor.fetchall() if state == "approved"}
     return [frozenset(new.id for new in batch.texts if new.id in servable) for batch in batches]
 
@@ -118,11 +141,27 @@ def _text_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
     brief, ad = batch.brief, batch.brief.ad
     for new in batch.texts:
         yield (
-            UUID(bytes=new.id), batch.pool_key, batch.policy_id, new.origin, new.state, new.text.title, new.text.description,
-            new.text.description_2, batch.brief_digest, ad.advertiser, ad.id, ad.industry, brief.locale, batch.platform,
-            batch.spec_version, batch.rules_version, batch.prompt_hash, batch.seed, new.score,
+            UUID(bytes=new.id),
+            batch.pool_key,
+            batch.policy_id,
+            new.origin,
+            new.state,
+            new.text.title,
+            new.text.description,
+            new.text.description_2,
+            batch.brief_digest,
+            ad.advertiser,
+            ad.id,
+            ad.industry,
+            brief.locale,
+            batch.platform,
+            batch.spec_version,
+            batch.rules_version,
+            batch.prompt_hash,
+            batch.seed,
+            new.score,
             json.dumps([asdict(finding) for finding in new.findings], ensure_ascii=False),
-        )  # fmt: skip
+        )
 
 
 def _counts(batches: Sequence[Batch]) -> list[tuple[int, str, int, int]]:
@@ -150,11 +189,16 @@ async def written_texts(connection: Direct, pool_key: bytes) -> list[AdText]:
     """Every text that was ever kept for the key, in whatever state."""
     async with connection.cursor() as cursor:
         await cursor.execute(_WRITTEN, (pool_key,))
-        return [AdText(title=title, description=first, description_2=second) for title, first, second in await cursor.fetchall()]
+        return [
+            AdText(title=title, description=first, description_2=second)
+            for title, first, second in await cursor.fetchall()
+        ]
 
 
 async def outdated_texts(connection: AsyncConnection, rules_version: str, limit: int) -> Sequence[Any]:
-    """Pooled texts that have not passed the rules in force, with the briefs they were written for. Locked: replicas share the work."""
+    """Pooled texts that have not passed the rules in force, with the briefs they were written for. Locked: replicas
+    share the work.
+    """
     statement = (
         select(TextRow, BriefRow.body)
         .outerjoin(BriefRow, BriefRow.digest == TextRow.brief_digest)
@@ -165,19 +209,25 @@ async def outdated_texts(connection: AsyncConnection, rules_version: str, limit:
     return (await connection.execute(statement)).all()
 
 
-async def mark_checked(connection: AsyncConnection, text_id: UUID, rules_version: str, *, state: str, findings: Sequence[Finding]) -> None:
+async def mark_checked(
+    connection: AsyncConnection, text_id: UUID, rules_version: str, *, state: str, findings: Sequence[Finding]
+) -> None:
     changed = {"rules_version": rules_version, "state": state, "findings": [asdict(finding) for finding in findings]}
     await connection.execute(update(TextRow).where(TextRow.id == text_id).values(changed))
 
 
 async def approved_count(connection: AsyncConnection, pool_key: bytes) -> int:
-    statement = select(func.count()).select_from(TextRow).where(TextRow.pool_key == pool_key, TextRow.state == "approved")
+    statement = (
+        select(func.count()).select_from(TextRow).where(TextRow.pool_key == pool_key, TextRow.state == "approved")
+    )
     return int((await connection.execute(statement)).scalar_one())
 
 
 async def announce_pool(connection: AsyncConnection, pool_key: bytes) -> None:
     """Tell every replica, when this transaction commits, to read this key's head again."""
-    await connection.execute(text("SELECT pg_notify(:channel, :topic)"), {"channel": CHANNEL, "topic": f"pool:{pool_key.hex()}"})
+    await connection.execute(
+        text("SELECT pg_notify(:channel, :topic)"), {"channel": CHANNEL, "topic": f"pool:{pool_key.hex()}"}
+    )
 
 
 def text_of(row: Any) -> AdText:

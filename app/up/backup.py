@@ -1,7 +1,8 @@
-"""Everything one machine would miss, in one file: the database, the secrets that link units to their history, the keys, trained models.
+"""Everything one machine would miss, in one file: the database, the secrets that link units to their history, the keys,
+trained models.
 
-A backup is a tar: `database.dump` (pg_dump's custom format), `secrets.json`, `keys.json`, `artifacts/`. The packaged model is not in it:
-it is prepared anew.
+A backup is a tar: `database.dump` (pg_dump's custom format), `secrets.json`, `keys.json`, `artifacts/`. The packaged
+model is not in it: it is prepared anew.
 """
 
 from __future__ import annotations
@@ -25,11 +26,18 @@ _START_S = 120.0
 
 
 def backup(settings: Settings, target: Path) -> None:
-    """Write `target` so that only its owner can read it, whole or not at all. The service may go on running: the dump is one snapshot."""
+    """Write `target` so that only its owner can read it, whole or not at all. The service may go on running: the dump
+    is one snapshot.
+    """
     with reachable(settings) as ready, tempfile.TemporaryDirectory(dir=target.resolve().parent) as scratch:
         dump, partial = Path(scratch, DUMP), Path(scratch, "backup.tar")
         run_program(
-            "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={dump}", f"--dbname={_plain(ready.database_url)}"
+            "pg_dump",
+            "--format=custom",
+            "--no-owner",
+            "--no-privileges",
+            f"--file={dump}",
+            f"--dbname={_plain(ready.database_url)}",
         )
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
@@ -43,13 +51,16 @@ def backup(settings: Settings, target: Path) -> None:
 def restore(settings: Settings, source: Path, *, force: bool = False) -> None:
     """Put a backup's content into the data directory, and its database into DATABASE_URL's or a fresh embedded one.
 
-    UpError over data that is there already, unless `force`: then the old directory is set aside as <name>.before-restore.
+    UpError over data that is there already, unless `force`: then the old directory is set aside as
+    <name>.before-restore.
     """
     data_dir = settings.data_dir.resolve()
     if not tarfile.is_tarfile(source):
         raise UpError(f"{source} is not a backup: name a file that `relate backup` wrote")
     if settings.secrets_file is not None and settings.secrets_file.exists() and not force:
-        raise UpError(f"{settings.secrets_file} exists: pass --force to replace it, or set RELATE_SECRETS_FILE to another file")
+        raise UpError(
+            f"{settings.secrets_file} exists: pass --force to replace it, or set RELATE_SECRETS_FILE to another file"
+        )
     _make_room(data_dir, force=force)
     with holding(data_dir), tempfile.TemporaryDirectory() as scratch:
         with tarfile.open(source) as tar:
@@ -73,7 +84,9 @@ def _make_room(data_dir: Path, *, force: bool) -> None:
     if not data_dir.exists() or not any(data_dir.iterdir()):
         return
     if not force:
-        raise UpError(f"{data_dir} is not empty: restore into another --data-dir, or pass --force to set this one aside")
+        raise UpError(
+            f"{data_dir} is not empty: restore into another --data-dir, or pass --force to set this one aside"
+        )
     aside = data_dir.with_name(data_dir.name + ".before-restore")
     if aside.exists():
         raise UpError(f"{aside} is there from an earlier restore: move it away first")

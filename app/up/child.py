@@ -1,7 +1,7 @@
 """One process that `relate up` looks after: started in a group of its own, logged to a file, stopped in bounded time.
 
-A child never outlives its parent: Linux signals it when the thread that started it ends, even by SIGKILL (PR_SET_PDEATHSIG). So start
-children from the main thread, or from one that lives as long as they should.
+A child never outlives its parent: Linux signals it when the thread that started it ends, even by SIGKILL
+(PR_SET_PDEATHSIG). So start children from the main thread, or from one that lives as long as they should.
 """
 
 from __future__ import annotations
@@ -58,18 +58,24 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=dict(self.environment),
-                start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which then stops everything in order
+                # Ctrl-C in the terminal reaches the parent alone, which then stops everything in order
+                start_new_session=True,
                 user=self.user,
-                preexec_fn=_die_with_parent(os.getpid(), self.stop_signal),  # runs after the change of user, which would undo it
+                # runs after the change of user, which would undo it
+                preexec_fn=_die_with_parent(os.getpid(), self.stop_signal),
             )
 
     def wait_ready(self, timeout: float, tick: Callable[[], None] = lambda: None) -> None:
-        """Until `ready()`; UpError when it ends before that or takes longer. `tick` is called about ten times a second."""
+        """Until `ready()`; UpError when it ends before that or takes longer. `tick` is called about ten times a
+        second.
+        """
         deadline = monotonic() + timeout
         while not self.ready():
             self.check()
             if monotonic() > deadline:
-                raise UpError(f"{self.name} was not ready within {timeout:.0f} s: {self.last_words()} (all of it: {self.log})")
+                raise UpError(
+                    f"{self.name} was not ready within {timeout:.0f} s: {self.last_words()} (all of it: {self.log})"
+                )
             tick()
             sleep(_POLL_S)
 
@@ -84,7 +90,9 @@ class Child:
             self.check()
 
     def stop(self, grace: float = 15.0) -> None:
-        """Ask it to stop; after `grace` seconds kill its whole group. Returns when it is gone; harmless when it is gone already."""
+        """Ask it to stop; after `grace` seconds kill its whole group. Returns when it is gone; harmless when it is
+        gone already.
+        """
         if self._process is None:
             return
         if self.alive:

@@ -16,13 +16,17 @@ _START_S = 120.0
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[Settings]:
-    """Settings whose database answers: as DATABASE_URL names it, of the platform that runs over data_dir, or started for this block."""
+    """Settings whose database answers: as DATABASE_URL names it, of the platform that runs over data_dir, or started
+    for this block.
+    """
     if settings.database_url:
         yield settings
     elif url := running_url(settings.data_dir):
         yield settings.replaced(database_url=url)
     elif not (settings.data_dir / "pg").exists():
-        raise UpError(f"there is no database: set DATABASE_URL, or run `relate up` once over {settings.data_dir.resolve()}")
+        raise UpError(
+            f"there is no database: set DATABASE_URL, or run `relate up` once over {settings.data_dir.resolve()}"
+        )
     else:
         data_dir = settings.data_dir.resolve()
         with holding(data_dir):

@@ -27,7 +27,8 @@ BODY: dict[str, Any] = {
             "industry": "apparel",
             "brands": ["Fernhill"],
             "selling_points": ["Four widths from B to 6E", "Free returns within 45 days"],
-            "landing_page": "Fernhill makes running shoes in four widths. Returns are free within 45 days, even if you have run in them.",
+            "landing_page": "Fernhill makes running shoes in four widths. Returns are free within 45 days, even if "
+            "you have run in them.",
         },
     },
 }
@@ -37,13 +38,17 @@ _WRITTEN = ("pool", "fresh")
 
 
 def served_ad(url: str, key: str, *, patient: bool) -> Panel:
-    """Ask for an ad; with a model at hand, again for a while until the model wrote it: a weak model's first samples may all be refused."""
+    """Ask for an ad; with a model at hand, again for a while until the model wrote it: a weak model's first samples may
+    all be refused.
+    """
     deadline = monotonic() + (_PATIENCE_S if patient else 0)
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30, trust_env=False) as http:
         while True:
             answer = http.post("/generate", json=BODY)
             if not answer.is_success:
-                raise UpError(f"POST /generate answered {answer.status_code}: {answer.json().get('detail', answer.text)}")
+                raise UpError(
+                    f"POST /generate answered {answer.status_code}: {answer.json().get('detail', answer.text)}"
+                )
             body = answer.json()
             if any(text["source"] in _WRITTEN for text in body["texts"]) or monotonic() > deadline:
                 return ad_card(body)

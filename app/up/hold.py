@@ -19,13 +19,17 @@ def holding(data_dir: Path) -> Iterator[None]:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = path.open("a+")
     except OSError as error:
-        raise UpError(f"{data_dir} cannot be written ({error.strerror}): choose another directory with --data-dir") from error
+        raise UpError(
+            f"{data_dir} cannot be written ({error.strerror}): choose another directory with --data-dir"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = path.read_text().strip() or "another"
-            raise UpError(f"{data_dir} is in use by process {holder}: stop it, or choose another directory with --data-dir") from None
+            raise UpError(
+                f"{data_dir} is in use by process {holder}: stop it, or choose another directory with --data-dir"
+            ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -23,7 +23,8 @@ def file_of(data_dir: Path) -> Path:
 def role_keys(settings: Settings) -> tuple[dict[str, str], bool]:
     """Each role's key by its scope, and whether any was made just now: only then may they be shown.
 
-    A key this database never heard of (another database, or an emptied one) is made anew; one that was revoked stays so.
+    A key this database never heard of (another database, or an emptied one) is made anew; one that was revoked stays
+    so.
     """
     path = file_of(settings.data_dir)
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}

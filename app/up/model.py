@@ -14,9 +14,10 @@ from trainer.registry import PACKAGED_POLICY
 
 LOAD_S = 900.0
 
-# Eager: compiling would take two more minutes at the first start. Prompts whole: this vLLM's engine dies when a prompt with a seed is
-# prefilled in pieces («CPU Generator does not use offset»). Blocks of 32 tokens, the smallest that its CPU attention has: the texts of one
-# request share the whole blocks of their prompt, and each computes the rest for itself.
+# Eager: compiling would take two more minutes at the first start. Prompts whole: this vLLM's engine dies when a prompt
+# with a seed is prefilled in pieces («CPU Generator does not use offset»). Blocks of 32 tokens, the smallest that its
+# CPU attention has: the texts of one request share the whole blocks of their prompt, and each computes the rest for
+# itself.
 _ON_CPU = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096", "--block-size", "32")
 
 
@@ -68,7 +69,9 @@ def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping
 
 
 def cpu_dtype(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """bfloat16, half the memory, where the processor has instructions for it; else float32, there eight times as fast."""
+    """bfloat16, half the memory, where the processor has instructions for it; else float32, there eight times as
+    fast.
+    """
     words = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
     return "bfloat16" if words & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
 
@@ -81,7 +84,8 @@ def _build() -> str:
         except PackageNotFoundError:
             continue
     raise UpError(
-        "vLLM is not installed: `make run` installs it; else name a server with RELATE_POLICY_URL, or serve templates with --no-model"
+        "vLLM is not installed: `make run` installs it; else name a server with RELATE_POLICY_URL, or serve templates "
+        "with --no-model"
     )
 
 

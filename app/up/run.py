@@ -1,4 +1,6 @@
-"""`relate up` on a terminal: progress while it starts, one served ad, then watch over the children until told to stop."""
+"""`relate up` on a terminal: progress while it starts, one served ad, then watch over the children until told to
+stop.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,8 @@ def _introduce(console: Console, stack: Stack) -> None:
     settings = stack.settings
     keys_file = file_of(settings.data_dir)
     console.print(
-        f"\n[bold]RELATE[/] runs at [link={stack.url}]{stack.url}[/], its API is described at {stack.url}/openapi.json", soft_wrap=True
+        f"\n[bold]RELATE[/] runs at [link={stack.url}]{stack.url}[/], its API is described at {stack.url}/openapi.json",
+        soft_wrap=True,
     )
     console.print(f"data, logs and keys: {settings.data_dir}", soft_wrap=True)
     if stack.new_keys:
@@ -86,7 +89,9 @@ def _introduce(console: Console, stack: Stack) -> None:
 
 
 def _progress(console: Console) -> Progress:
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True)
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
+    )
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""The whole platform on one machine: PostgreSQL, vLLM and the API over one data directory. `relate up`, tests and benchmarks start it.
+"""The whole platform on one machine: PostgreSQL, vLLM and the API over one data directory. `relate up`, tests and
+benchmarks start it.
 
 with Stack(Settings(data_dir=tmp_path, port=0)) as stack:
     httpx.post(f"{stack.url}/generate", headers={"Authorization": f"Bearer {stack.keys['generate']}"}, json=…)
@@ -36,7 +37,8 @@ Report = Callable[[str], None]  # told what begins now
 
 
 class Stack:
-    """Starts what the settings do not name, and the API. Start it from a thread that lives as long as the platform should.
+    """Starts what the settings do not name, and the API. Start it from a thread that lives as long as the platform
+    should.
 
     An empty `database_url` or `policy_url` means a child of ours; port 0 means any free one.
     `model=False`: no vLLM, the fallback chain serves.
@@ -111,7 +113,9 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What a child process needs to read the same settings."""
-        return os.environ | {f"RELATE_{name.upper()}": _spelt(value) for name, value in self.settings if value is not None}
+        return os.environ | {
+            f"RELATE_{name.upper()}": _spelt(value) for name, value in self.settings if value is not None
+        }
 
     def _start_database(self, report: Report) -> None:
         if not self.settings.database_url:
@@ -129,7 +133,11 @@ class Stack:
         self.settings = self.settings.replaced(policy_url=f"http://127.0.0.1:{port}")
         data = self.settings.data_dir
         self.vllm = packaged.server(
-            packaged.served(data), name=self.settings.policy_model, port=port, log=data / "logs" / "vllm.log", environment=os.environ
+            packaged.served(data),
+            name=self.settings.policy_model,
+            port=port,
+            log=data / "logs" / "vllm.log",
+            environment=os.environ,
         )
         self.vllm.start()
 
@@ -146,7 +154,9 @@ class Stack:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 
@@ -162,7 +172,9 @@ def free_port(host: str, port: int) -> int:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UpError(f"port {port} of {host} is taken: stop what uses it, or choose another with --port") from None
-        raise UpError(f"cannot listen on {host} port {port} ({error.strerror}): choose others with --host and --port") from None
+        raise UpError(
+            f"cannot listen on {host} port {port} ({error.strerror}): choose others with --host and --port"
+        ) from None
 
 
 def _spelt(value: object) -> str:

@@ -13,9 +13,11 @@ from app.up.postgres import MAJOR, end_orphan, refuse_other_major, run_program
 
 
 def upgrade(data_dir: Path) -> str:
-    """pg_upgrade data_dir/pg; the old files stay beside it as pg.old. Returns what was done, or that there was nothing to do.
+    """pg_upgrade data_dir/pg; the old files stay beside it as pg.old. Returns what was done, or that there was nothing
+    to do.
 
-    The caller holds the data directory. Until the last step, a rename, nothing is changed but that the old files get checksums.
+    The caller holds the data directory. Until the last step, a rename, nothing is changed but that the old files get
+    checksums.
     """
     pgdata, upgraded = data_dir / "pg", data_dir / "pg.upgraded"
     found = pgdata_version(pgdata)
@@ -39,7 +41,9 @@ def _convert(old: Path, new: Path, old_programs: Path, server: PostgresServer) -
     with tempfile.TemporaryDirectory() as scratch:
         if user is not None:
             shutil.chown(scratch, user)
-        if "Data page checksum version:           0" in run_program("pg_controldata", "-D", str(old), programs=old_programs, user=user):
+        if "Data page checksum version:           0" in run_program(
+            "pg_controldata", "-D", str(old), programs=old_programs, user=user
+        ):
             run_program("pg_checksums", "--enable", "-D", str(old), programs=old_programs, user=user)
         run_program(
             "pg_upgrade", "-b", str(old_programs), "-d", str(old), "-D", str(new), "-U", server.postgres_user,

@@ -77,7 +77,9 @@ class Generator:
         limit_ms: float = 100.0,
         drain_s: float = 10.0,
     ) -> Load:
-        """Each connection sends its next request when the last is answered: for `seconds`, or, when given, `count` requests in all."""
+        """Each connection sends its next request when the last is answered: for `seconds`, or, when given, `count`
+        requests in all.
+        """
         bounds = ("--count", str(count)) if count else ("--seconds", str(seconds))
         return self._run(requests, port, connections, limit_ms, drain_s, *bounds)
 
@@ -92,11 +94,22 @@ class Generator:
         limit_ms: float,
         drain_s: float = 10.0,
     ) -> Load:
-        """`rate` requests a second on a fixed schedule, whatever the server does. Latency counts from when a request was due."""
+        """`rate` requests a second on a fixed schedule, whatever the server does. Latency counts from when a request
+        was due.
+        """
         return self._run(requests, port, connections, limit_ms, drain_s, "--rate", str(rate), "--seconds", str(seconds))
 
     def _run(self, requests: Path, port: int, connections: int, limit_ms: float, drain_s: float, *bounds: str) -> Load:
-        common = ("--port", str(port), "--connections", str(connections), "--limit-ms", str(limit_ms), "--drain", str(drain_s))
+        common = (
+            "--port",
+            str(port),
+            "--connections",
+            str(connections),
+            "--limit-ms",
+            str(limit_ms),
+            "--drain",
+            str(drain_s),
+        )
         ended = subprocess.run([self.program, *common, *bounds, requests], capture_output=True, text=True)
         if ended.returncode != 0:
             raise LoadError(ended.stderr.strip() or f"the load generator ended with status {ended.returncode}")
@@ -108,7 +121,9 @@ def build(folder: Path) -> Generator:
     """Compile the generator into `folder` with the system's C compiler, named by CC or `cc`."""
     program, compiler = folder / "load", os.environ.get("CC", "cc")
     try:
-        made = subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-o", program, SOURCE], capture_output=True, text=True)
+        made = subprocess.run(
+            [compiler, "-O2", "-Wall", "-Wextra", "-o", program, SOURCE], capture_output=True, text=True
+        )
     except FileNotFoundError as error:
         raise LoadError(f"there is no C compiler {compiler!r}: install gcc or clang, or name one in CC") from error
     if made.returncode != 0:

@@ -1,4 +1,5 @@
-"""A simulated market with known truth: users whose taste for wording was fitted on one half of the headline tests' story groups.
+"""A simulated market with known truth: users whose taste for wording was fitted on one half of the headline tests'
+story groups.
 
     taste.py      what their taste reads in a text;   taste.json   its numbers
     fit_taste.py  makes taste.json from the taste half

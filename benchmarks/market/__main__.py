@@ -1,9 +1,12 @@
 """Write a snapshot of the simulated market, as `relate export` writes one of the real market.
 
-    python -m benchmarks.market --out SNAPSHOT [--advertisers trainer/data/advertisers]      # search ads of the training advertisers
-    python -m benchmarks.market --out SNAPSHOT --headlines DIR                               # the headline tests' other half
+    python -m benchmarks.market --out SNAPSHOT [--advertisers trainer/data/advertisers]      # search ads of the
+        training advertisers
+    python -m benchmarks.market --out SNAPSHOT --headlines DIR                               # the headline tests' other
+        half
 
-Train on it with `relate train reward --snapshot SNAPSHOT --config trainer/configs/reward_cpu.yaml`; the judge with reward_judge.yaml.
+Train on it with `relate train reward --snapshot SNAPSHOT --config trainer/configs/reward_cpu.yaml`; the judge with
+reward_judge.yaml.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ def main() -> None:
         prog="python -m benchmarks.market", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
-    parser.add_argument("--advertisers", type=Path, default=ADVERTISERS, help="a file or folder of advertisers; those held out stay out")
+    parser.add_argument(
+        "--advertisers", type=Path, default=ADVERTISERS, help="a file or folder of advertisers; those held out stay out"
+    )
     parser.add_argument("--headlines", type=Path, help="show the headlines of DIR/packages.csv.gz instead of ads")
     parser.add_argument("--cache", type=Path, help="keep embeddings in this folder")
     parser.add_argument("--impressions", type=int, default=4_000_000)
@@ -33,7 +38,9 @@ def main() -> None:
     chosen = parser.parse_args()
     try:
         stories = (
-            read_stories(chosen.headlines) if chosen.headlines else ad_stories(load_prompts(chosen.advertisers, split="train"), chosen.seed)
+            read_stories(chosen.headlines)
+            if chosen.headlines
+            else ad_stories(load_prompts(chosen.advertisers, split="train"), chosen.seed)
         )
         log = simulate(stories, Users.load(chosen.cache), chosen.impressions, chosen.seed)
         write_snapshot(log, chosen.out, watch=lambda parts: track(parts, description="impressions"))
@@ -41,7 +48,8 @@ def main() -> None:
         parser.error(str(error))
     clicks, both = log.expected_click.mean(), log.expected_both.mean()
     print(
-        f"{chosen.out}: {chosen.impressions:,} impressions of {len(stories.text):,} texts in {len(set(stories.group)):,} groups; "
+        f"{chosen.out}: {chosen.impressions:,} impressions of {len(stories.text):,} texts in "
+        f"{len(set(stories.group)):,} groups; "
         f"expected CTR {clicks:.2%}, CVR {both / clicks:.2%}"
     )
 

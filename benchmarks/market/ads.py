@@ -1,7 +1,9 @@
-"""What the market shows when it shows search ads: references of invented advertisers, and rewordings of them, good and bad.
+"""What the market shows when it shows search ads: references of invented advertisers, and rewordings of them, good and
+bad.
 
-A log of references alone cannot teach a policy: it holds nothing that a policy in training also writes. So each query's references are
-joined crosswise and reworded into bait, questions, plain facts, cut, repeated, shuffled and misplaced texts, all inside Google's lengths.
+A log of references alone cannot teach a policy: it holds nothing that a policy in training also writes. So each
+query's references are joined crosswise and reworded into bait, questions, plain facts, cut, repeated, shuffled and
+misplaced texts, all inside Google's lengths.
 """
 
 from __future__ import annotations
@@ -17,17 +19,32 @@ from trainer.prompts import Prompt
 from trainer.snapshot import describe_ad, describe_text
 
 TITLE, DESCRIPTION = 30, 90  # characters, google_rsa
-_BAIT = ("You Won't Believe {}", "This Is Why {}", "Wait For {}...", "Guess What {}", "Amazing {}!", "The Secret Of {}", "Watch {}!")
+_BAIT = (
+    "You Won't Believe {}",
+    "This Is Why {}",
+    "Wait For {}...",
+    "Guess What {}",
+    "Amazing {}!",
+    "The Secret Of {}",
+    "Watch {}!",
+)
 _QUESTION = ("Need {}?", "Looking For {}?", "Who Does {}?", "Why {}?")
 _ADDRESS = ("Your {}", "{} For You", "We Do {}", "My {}", "{} With Us")
-_CLOSING = ("You will never guess the price!", "Everyone is talking about it.", "Wait until you see this...", "Ask us anything.")
+_CLOSING = (
+    "You will never guess the price!",
+    "Everyone is talking about it.",
+    "Wait until you see this...",
+    "Ask us anything.",
+)
 _TIMES = 2  # each rewording, for every query
 
 Reword = Callable[[AdBrief, AdText, AdText, np.random.Generator], tuple[str, str]]
 
 
 def ad_stories(prompts: Sequence[Prompt], seed: int = 0) -> Stories:
-    """Texts of every advertiser, a group each; a text competes for the query it was written for and for the advertiser's next one."""
+    """Texts of every advertiser, a group each; a text competes for the query it was written for and for the
+    advertiser's next one.
+    """
     rng = np.random.default_rng(seed)
     entries: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
     for ad, mine in groupby(prompts, key=lambda prompt: prompt.brief.ad):
@@ -43,7 +60,9 @@ def ad_stories(prompts: Sequence[Prompt], seed: int = 0) -> Stories:
 
 
 def rewordings(prompt: Prompt, other: Prompt, rng: np.random.Generator) -> Iterator[AdText]:
-    """The references, their crossings, and what is made of them; other: an advertiser whose texts do not belong here."""
+    """The references, their crossings, and what is made of them; other: an advertiser whose texts do not belong
+    here.
+    """
     references = prompt.references
     yield from references
     for one, two in permutations(references, 2):
@@ -100,7 +119,9 @@ def _repeated(_: AdBrief, one: AdText, two: AdText, rng: np.random.Generator) ->
     start = int(rng.integers(max(1, len(words) - 3)))
     return (
         one.title,
-        f"{' '.join(words[start : start + 3])} {two.description}" if rng.random() < 0.5 else f"{one.title} {one.title}. {one.title}",
+        f"{' '.join(words[start : start + 3])} {two.description}"
+        if rng.random() < 0.5
+        else f"{one.title} {one.title}. {one.title}",
     )
 
 
@@ -109,8 +130,17 @@ def _shuffled(_: AdBrief, one: AdText, two: AdText, rng: np.random.Generator) ->
 
 
 _REWORDINGS: tuple[Reword, ...] = (
-    _bait, _baited_ending, _question, _address, _plain_facts, _named, _swapped_halves, _cut, _repeated, _shuffled,
-)  # fmt: skip
+    _bait,
+    _baited_ending,
+    _question,
+    _address,
+    _plain_facts,
+    _named,
+    _swapped_halves,
+    _cut,
+    _repeated,
+    _shuffled,
+)
 
 
 def _subject(brief: AdBrief, rng: np.random.Generator) -> str:

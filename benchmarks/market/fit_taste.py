@@ -39,7 +39,10 @@ def main() -> None:
     replace(taste, centre=float(liked.mean()), spread=float(liked.std())).save()
     for kind in SCALES:
         print(f"SD of log CTR by {kind}: {(blocks[kind] @ weights[kind]).std():.3f}")
-    print(f"{len(half.headline):,} packages of {len(np.unique(half.group)):,} story groups; SD of log CTR {liked.std():.3f}")
+    print(
+        f"{len(half.headline):,} packages of {len(np.unique(half.group)):,} story groups; SD of log CTR "
+        f"{liked.std():.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""A log of the market: impressions of real headlines for made-up queries, with clicks and late conversions, as a snapshot."""
+"""A log of the market: impressions of real headlines for made-up queries, with clicks and late conversions, as a
+snapshot.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,17 @@ from scipy.special import expit
 from abtest.attribution import LATENESS
 from benchmarks.market import in_taste_half
 from benchmarks.market.taste import Floats, words_of
-from benchmarks.market.users import DELAY_MEDIAN_H, DELAY_SIGMA, FATIGUE, PLACES, SEGMENTS, Ints, Users, in_window, phrase
+from benchmarks.market.users import (
+    DELAY_MEDIAN_H,
+    DELAY_SIGMA,
+    FATIGUE,
+    PLACES,
+    SEGMENTS,
+    Ints,
+    Users,
+    in_window,
+    phrase,
+)
 from trainer.snapshot import EXPOSURES, TEXTS, Manifest, SnapshotWriter
 
 WINDOW_HOURS = 168
@@ -54,8 +66,12 @@ class Log:
     expected_both: Floats
 
     def truth(self) -> pd.DataFrame:
-        """Expected CTR and CTCVR given what is logged: the mean truth of the impressions with the same query, text and place."""
-        names = np.array([queries[number] for queries in self.stories.queries for number in range(QUERIES)], dtype=object)
+        """Expected CTR and CTCVR given what is logged: the mean truth of the impressions with the same query, text and
+        place.
+        """
+        names = np.array(
+            [queries[number] for queries in self.stories.queries for number in range(QUERIES)], dtype=object
+        )
         place = {"text": self.text, "query": self.query, "position": self.place}
         rows = pd.DataFrame(place | {"ctr": self.expected_click, "ctcvr": self.expected_both})
         means = rows.groupby(["text", "query", "position"], as_index=False).mean()
@@ -78,15 +94,19 @@ def read_stories(folder: Path) -> Stories:
     ads = {group: lede or "No description" for group, lede in first.items()}
     queries = {group: _queries(lede, rare, group) for group, lede in ads.items()}
     return Stories(
-        tuple(rows["headline"]), tuple(ads[group] for group in rows["story_group"]), tuple(rows["story_group"]),
+        tuple(rows["headline"]),
+        tuple(ads[group] for group in rows["story_group"]),
+        tuple(rows["story_group"]),
         tuple(queries[group] for group in rows["story_group"]),
-    )  # fmt: skip
+    )
 
 
 def _queries(lede: str, rare: Counter[str], group: str) -> tuple[str, ...]:
     """The story's rarest words, three a query."""
     words = sorted({word for word in words_of(lede) if len(word) > 3}, key=lambda word: (rare[word], word))
-    return tuple(" ".join(words[3 * number : 3 * number + 3]) or f"story {group[:6]} {number}" for number in range(QUERIES))
+    return tuple(
+        " ".join(words[3 * number : 3 * number + 3]) or f"story {group[:6]} {number}" for number in range(QUERIES)
+    )
 
 
 def simulate(stories: Stories, users: Users, impressions: int, seed: int = 0) -> Log:
@@ -98,12 +118,17 @@ def simulate(stories: Stories, users: Users, impressions: int, seed: int = 0) ->
     unit = rng.integers(0, UNITS, impressions)
     shown = rng.uniform(0, 24 * DAYS, impressions)
     wording = users.wording(stories.text)
-    logits = [users.base_logits([queries[number] for queries in stories.queries], stories.text, wording) for number in range(QUERIES)]
+    logits = [
+        users.base_logits([queries[number] for queries in stories.queries], stories.text, wording)
+        for number in range(QUERIES)
+    ]
     by_segment = [users.segment_logits(wording, number) for number in range(SEGMENTS)]
     segment = np.random.default_rng(1).integers(0, SEGMENTS, UNITS)[unit]
     to_click, to_convert = (np.array([one[part] for one in logits])[query, text] for part in (0, 1))
     more_click, more_convert = (np.array([one[part] for one in by_segment])[segment, text] for part in (0, 1))
-    tired = FATIGUE * np.log1p(_seen_before(unit, np.unique([phrase(one) for one in stories.text], return_inverse=True)[1][text], shown))
+    tired = FATIGUE * np.log1p(
+        _seen_before(unit, np.unique([phrase(one) for one in stories.text], return_inverse=True)[1][text], shown)
+    )
     p_click = expit(to_click + more_click + np.array(PLACES)[place] - tired)
     p_convert = expit(to_convert + more_convert)
     clicked = rng.random(impressions) < p_click
@@ -131,7 +156,8 @@ def _seen_before(unit: Ints, phrases: Ints, shown: Floats) -> Ints:
 
 
 def write_snapshot(log: Log, folder: Path, *, watch: Callable[[Sequence[int]], Iterable[int]] = iter) -> Manifest:
-    """The log as `relate export` writes one: late conversions are there with their times, and attribution leaves them out.
+    """The log as `relate export` writes one: late conversions are there with their times, and attribution leaves them
+    out.
 
     watch: wraps the parts written, to show progress.
     """
@@ -141,10 +167,18 @@ def write_snapshot(log: Log, folder: Path, *, watch: Callable[[Sequence[int]], I
     ids = [f"t-{number}" for number in range(len(stories.text))]
     writer.add_texts(
         pa.table(
-            {"text_id": ids, "group": stories.group, "ad": stories.ad, "text": stories.text, "industry": ["other"] * len(ids),
-             "locale": ["en-US"] * len(ids), "created_at": [begin] * len(ids)}, schema=TEXTS,
+            {
+                "text_id": ids,
+                "group": stories.group,
+                "ad": stories.ad,
+                "text": stories.text,
+                "industry": ["other"] * len(ids),
+                "locale": ["en-US"] * len(ids),
+                "created_at": [begin] * len(ids),
+            },
+            schema=TEXTS,
         )
-    )  # fmt: skip
+    )
     names = np.array(ids, dtype=object)
     queries = np.array(stories.queries, dtype=object)
     for start in watch(range(0, len(log.text), _CHUNK)):
@@ -152,11 +186,17 @@ def write_snapshot(log: Log, folder: Path, *, watch: Callable[[Sequence[int]], I
         text = log.text[part]
         clicked_h = log.shown_h[part] + log.click[part]
         rows = {
-            "id": [f"s-{number}" for number in range(start, start + len(text))], "text_id": names[text], "arm": [ARM] * len(text),
-            "query": queries[text, log.query[part]], "position": log.place[part], "window_hours": np.full(len(text), WINDOW_HOURS),
-            "impression_at": _times(begin, log.shown_h[part]), "click_at": _times(begin, clicked_h),
-            "conversion_at": _known(_times(begin, clicked_h + log.conversion[part])), "invalid": np.zeros(len(text), dtype=bool),
-        }  # fmt: skip
+            "id": [f"s-{number}" for number in range(start, start + len(text))],
+            "text_id": names[text],
+            "arm": [ARM] * len(text),
+            "query": queries[text, log.query[part]],
+            "position": log.place[part],
+            "window_hours": np.full(len(text), WINDOW_HOURS),
+            "impression_at": _times(begin, log.shown_h[part]),
+            "click_at": _times(begin, clicked_h),
+            "conversion_at": _known(_times(begin, clicked_h + log.conversion[part])),
+            "invalid": np.zeros(len(text), dtype=bool),
+        }
         writer.add_rows(pa.table({one.name: pa.array(rows[one.name], one.type) for one in EXPOSURES}, schema=EXPOSURES))
     return writer.close(as_of=AS_OF, arms=[ARM], since=begin, until=begin + timedelta(days=DAYS))
 

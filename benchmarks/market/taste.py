@@ -1,6 +1,8 @@
-"""What users like in a wording: its meaning, its words and its surface, weighed by numbers fitted on real headline tests.
+"""What users like in a wording: its meaning, its words and its surface, weighed by numbers fitted on real headline
+tests.
 
-Real clicks follow meaning more than words (docs/reward_model.md): users who only counted words would be harder to learn from than people.
+Real clicks follow meaning more than words (docs/reward_model.md): users who only counted words would be harder to learn
+from than people.
 """
 
 from __future__ import annotations
@@ -56,15 +58,21 @@ class Taste:
 
     def raw(self, texts: Sequence[str]) -> Floats:
         shape = (surface(texts) - self.surface_mean) / self.surface_spread
-        return np.asarray(self.encoder.encode(texts) @ self.embedding + hashed_words(texts) @ self.words + shape @ self.surface)
+        return np.asarray(
+            self.encoder.encode(texts) @ self.embedding + hashed_words(texts) @ self.words + shape @ self.surface
+        )
 
     @staticmethod
     def load(cache: Path | None = None) -> Taste:
         """The fitted numbers. cache: where vectors are kept."""
         encoder = SentenceEncoder()
-        kept: dict[str, Any] = {name: np.array(value) for name, value in json.loads(NUMBERS.read_text(encoding="utf-8")).items()}
+        kept: dict[str, Any] = {
+            name: np.array(value) for name, value in json.loads(NUMBERS.read_text(encoding="utf-8")).items()
+        }
         return Taste(CachedEncoder(encoder, cache) if cache else encoder, **kept)
 
     def save(self) -> None:
-        rounded = {one.name: np.round(getattr(self, one.name), 4).tolist() for one in fields(self) if one.name != "encoder"}
+        rounded = {
+            one.name: np.round(getattr(self, one.name), 4).tolist() for one in fields(self) if one.name != "encoder"
+        }
         NUMBERS.write_text(json.dumps(rounded) + "\n", encoding="utf-8")

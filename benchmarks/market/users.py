@@ -2,12 +2,13 @@
 
     logit P(click)   = base + appeal + bait + match(query, text) - flaws + intent(query)·style(text) + quirk(text)
                        + segment·style(text) + place - fatigue
-    logit P(convert | click) = base - bait + substance + match(query, text) + intent'(query)·style(text) + quirk'(text) + segment'
+    logit P(convert | click) = base - bait + substance + match(query, text) + intent'(query)·style(text) + quirk'(text)
+    + segment'
 
-appeal is the fitted taste; bait ("you won't believe", "what happens") wins clicks that do not convert; substance is numbers and names;
-match says how far the text takes up the query's words; flaws are words said twice and descriptions that begin or break off inside a
-sentence. intent and quirk are drawn from hashes of words, so no encoder can know them for new queries and phrases; nobody logs a user's
-segment. A search ad is read as one text, title first.
+appeal is the fitted taste; bait ("you won't believe", "what happens") wins clicks that do not convert; substance is
+numbers and names; match says how far the text takes up the query's words; flaws are words said twice and descriptions
+that begin or break off inside a sentence. intent and quirk are drawn from hashes of words, so no encoder can know them
+for new queries and phrases; nobody logs a user's segment. A search ad is read as one text, title first.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _BASE = {"click": float(logit(0.050)), "convert": float(logit(0.043))}
 _WEIGHTS = {"appeal": 0.25, "bait": 0.12, "match": 0.25, "flaws": -0.3, "intent": 0.03, "quirk": 0.04, "segment": 0.10}
 _CONVERT = {"bait": -0.22, "substance": 0.15, "match": 0.20, "intent": 0.03, "quirk": 0.04}
 _BAIT = re.compile(
-    r"\b(?:you won't believe|what happen(?:s|ed)|this is (?:what|why|how)|here's (?:what|why|how)|watch|wait|guess|secret|shocking)\b"
+    r"\b(?:you won't believe|what happen(?:s|ed)|this is (?:what|why|how)|here's "
+    r"(?:what|why|how)|watch|wait|guess|secret|shocking)\b"
     r"|\b(?:amazing|insane|mind|incredible|unbelievable|wtf|epic|crazy|ever|never|everyone|nobody)\b"
     r"|\.\.\.|…|!|^(?:this|these|what|why|how|when|who)\b"
 )
@@ -69,7 +71,8 @@ class Users:
         return Users(Taste.load(cache))
 
     def expected(self, queries: Sequence[str], texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """[n] true CTR and CTCVR of one text for one query each, at the first place, for a user who sees the phrase for the first time.
+        """[n] true CTR and CTCVR of one text for one query each, at the first place, for a user who sees the phrase
+        for the first time.
 
         CTCVR counts conversions inside a window of seven days, as attribution does.
         """
@@ -77,7 +80,9 @@ class Users:
         click, convert = self.base_logits(queries, texts, wording)
         segments = [self.segment_logits(wording, segment) for segment in range(SEGMENTS)]
         ctr = np.mean([expit(click + to_click) for to_click, _ in segments], axis=0)
-        both = np.mean([expit(click + to_click) * expit(convert + to_convert) for to_click, to_convert in segments], axis=0)
+        both = np.mean(
+            [expit(click + to_click) * expit(convert + to_convert) for to_click, to_convert in segments], axis=0
+        )
         return ctr, both * in_window(7 * 24)
 
     def true_ctcvr(self, brief: AdBrief, text: AdText) -> float:
@@ -94,16 +99,26 @@ class Users:
     def base_logits(self, queries: Sequence[str], texts: Sequence[str], wording: Wording) -> tuple[Floats, Floats]:
         """[n] logits of click and of conversion given a click, before segment, place and fatigue."""
         match = np.array([_match(query, text) for query, text in zip(queries, texts, strict=True)])
-        to_click, to_convert = (np.array([_direction(query, kind) for query in queries]) for kind in ("click", "convert"))
+        to_click, to_convert = (
+            np.array([_direction(query, kind) for query in queries]) for kind in ("click", "convert")
+        )
         click = (
-            _BASE["click"] + _WEIGHTS["appeal"] * wording.appeal + _WEIGHTS["bait"] * wording.bait + _WEIGHTS["match"] * match
+            _BASE["click"]
+            + _WEIGHTS["appeal"] * wording.appeal
+            + _WEIGHTS["bait"] * wording.bait
+            + _WEIGHTS["match"] * match
             + _WEIGHTS["flaws"] * wording.flaws
-            + _WEIGHTS["intent"] * (to_click * wording.style).sum(axis=1) + _WEIGHTS["quirk"] * wording.click_quirk
-        )  # fmt: skip
+            + _WEIGHTS["intent"] * (to_click * wording.style).sum(axis=1)
+            + _WEIGHTS["quirk"] * wording.click_quirk
+        )
         convert = (
-            _BASE["convert"] + _CONVERT["bait"] * wording.bait + _CONVERT["substance"] * wording.substance + _CONVERT["match"] * match
-            + _CONVERT["intent"] * (to_convert * wording.style).sum(axis=1) + _CONVERT["quirk"] * wording.convert_quirk
-        )  # fmt: skip
+            _BASE["convert"]
+            + _CONVERT["bait"] * wording.bait
+            + _CONVERT["substance"] * wording.substance
+            + _CONVERT["match"] * match
+            + _CONVERT["intent"] * (to_convert * wording.style).sum(axis=1)
+            + _CONVERT["quirk"] * wording.convert_quirk
+        )
         return click, convert
 
     def segment_logits(self, wording: Wording, segment: int | Ints) -> tuple[Floats, Floats]:
@@ -133,7 +148,12 @@ def _style(text: str) -> list[float]:
     count = max(1, len(words))
     address = sum(word in ("you", "your", "you're", "we", "our", "i", "my") for word in words)
     story = sum(word in ("he", "she", "his", "her", "him", "they", "their", "a", "an") for word in words)
-    values = [(count - 14) / 5, (address - 0.6) / 0.9, (story - 1.2) / 1.2, (text.count("?") + text.count(",") - 0.8) / 0.9]
+    values = [
+        (count - 14) / 5,
+        (address - 0.6) / 0.9,
+        (story - 1.2) / 1.2,
+        (text.count("?") + text.count(",") - 0.8) / 0.9,
+    ]
     return [max(-2.5, min(2.5, value)) for value in values]
 
 
@@ -152,7 +172,9 @@ def _match(query: str, text: str) -> float:
 
 
 def _flaws(text: str) -> float:
-    """Faults of writing: words repeated, 1 for three in ten beyond the tenth that any text repeats; each ragged end of a description, 1."""
+    """Faults of writing: words repeated, 1 for three in ten beyond the tenth that any text repeats; each ragged end of
+    a description, 1.
+    """
     words = [word for word in words_of(text) if len(word) > 3]
     repeated = max(0.0, 1 - len(set(words)) / max(1, len(words)) - 0.1) / 0.3
     _, *lines = text.split("\n")

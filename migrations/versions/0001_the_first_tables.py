@@ -267,10 +267,14 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("texts", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["prefill_id"], ["prefills.id"], name=op.f("fk_prefill_items_prefill_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["prefill_id"], ["prefills.id"], name=op.f("fk_prefill_items_prefill_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_prefill_items")),
     )
-    op.create_index("ix_prefill_items_open", "prefill_items", ["id"], unique=False, postgresql_where=sa.text("state = 'waiting'"))
+    op.create_index(
+        "ix_prefill_items_open", "prefill_items", ["id"], unique=False, postgresql_where=sa.text("state = 'waiting'")
+    )
     op.create_index(op.f("ix_prefill_items_prefill_id"), "prefill_items", ["prefill_id"], unique=False)
     op.create_table(
         "texts",
@@ -307,7 +311,8 @@ def upgrade() -> None:
 
 
 def keep_arm_days() -> None:
-    """arm_days is the sum of unit_days: triggers add what a statement wrote and take away what it removed, in whole numbers.
+    """arm_days is the sum of unit_days: triggers add what a statement wrote and take away what it removed, in whole
+    numbers.
 
     With b before a day and x on it, the day raises a unit's square by (b+x)² - b² = x·(2b+x), and a product likewise.
     """
@@ -316,12 +321,17 @@ def keep_arm_days() -> None:
         i, c, v = (f"CAST({view}{name} AS bigint)" for name in ("impressions", "clicks", "conversions"))
         bi, bc, bv = (f"{view}{name}_before" for name in ("impressions", "clicks", "conversions"))
         sums |= {
-            f"{view}n": f"CAST({bi} = 0 AND {i} > 0 AS integer)", f"{view}impressions": i, f"{view}clicks": c, f"{view}conversions": v,
-            f"{view}sum_ii": f"{i} * (2 * {bi} + {i})", f"{view}sum_cc": f"{c} * (2 * {bc} + {c})",
+            f"{view}n": f"CAST({bi} = 0 AND {i} > 0 AS integer)",
+            f"{view}impressions": i,
+            f"{view}clicks": c,
+            f"{view}conversions": v,
+            f"{view}sum_ii": f"{i} * (2 * {bi} + {i})",
+            f"{view}sum_cc": f"{c} * (2 * {bc} + {c})",
             f"{view}sum_vv": f"{v} * (2 * {bv} + {v})",
-            f"{view}sum_ic": f"{i} * ({bc} + {c}) + {bi} * {c}", f"{view}sum_iv": f"{i} * ({bv} + {v}) + {bi} * {v}",
+            f"{view}sum_ic": f"{i} * ({bc} + {c}) + {bi} * {c}",
+            f"{view}sum_iv": f"{i} * ({bv} + {v}) + {bi} * {v}",
             f"{view}sum_cv": f"{c} * ({bv} + {v}) + {bc} * {v}",
-        }  # fmt: skip
+        }
     added = {sign: ", ".join(f"{sign}sum({term})" for term in sums.values()) for sign in "+-"}
     kept = ", ".join(f"{name} = arm_days.{name} + excluded.{name}" for name in sums)
     keys = "phase_id, arm, first_day, day"

@@ -21,7 +21,10 @@ def an_arm(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def described(x: np.ndarray, y: np.ndarray):
     covariance = np.cov(x, y)
     return aggregates(
-        len(x), {"x": x.mean(), "y": y.mean()}, {"x": covariance[0, 0], "y": covariance[1, 1]}, {("x", "y"): covariance[0, 1]}
+        len(x),
+        {"x": x.mean(), "y": y.mean()},
+        {"x": covariance[0, 0], "y": covariance[1, 1]},
+        {("x", "y"): covariance[0, 1]},
     )
 
 
@@ -31,11 +34,15 @@ def test_a_thousand_random_comparisons_agree():
     for _ in range(1000):
         treatment, control = an_arm(rng), an_arm(rng)
         theirs = metric.analyze_aggregates(described(*control), described(*treatment))
-        fieller, log = (ratio_lift(sums_of(*treatment), sums_of(*control), method=method) for method in ("fieller", "log"))
+        fieller, log = (
+            ratio_lift(sums_of(*treatment), sums_of(*control), method=method) for method in ("fieller", "log")
+        )
         ours = (fieller.value, fieller.difference, fieller.z, fieller.p_value, log.low, log.high)
         assert ours == pytest.approx(
             (theirs.rel_effect_size, theirs.effect_size, theirs.statistic, theirs.pvalue,
              theirs.rel_effect_size_ci_lower, theirs.rel_effect_size_ci_upper), rel=1e-6, abs=1e-9,
         )  # fmt: skip
-        assert fieller.se == pytest.approx((theirs.effect_size_ci_upper - theirs.effect_size) / 1.959963984540054, rel=1e-6)
+        assert fieller.se == pytest.approx(
+            (theirs.effect_size_ci_upper - theirs.effect_size) / 1.959963984540054, rel=1e-6
+        )
         assert not math.isnan(theirs.pvalue)

@@ -14,7 +14,9 @@ UNITS = [f"user-{i}" for i in range(20_000)]
 salts = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
-def a_plan(*weights: int, low: int = 0, high: int = BUCKETS, salt: str = "relate-1", layer_salt: str = "search") -> ExperimentPlan:
+def a_plan(
+    *weights: int, low: int = 0, high: int = BUCKETS, salt: str = "relate-1", layer_salt: str = "search"
+) -> ExperimentPlan:
     arms = tuple(Arm(f"arm-{i}", f"policy-{i}", weight) for i, weight in enumerate(weights or (5000, 5000)))
     return ExperimentPlan(layer_salt, salt, low, high, arms)
 
@@ -51,7 +53,10 @@ def test_a_salt_with_a_colon_is_refused():
 @pytest.mark.parametrize("weights", [(5000, 5000), (9000, 1000), (3334, 3333, 3333), (1, 9999)])
 def test_arms_get_their_weights(weights):
     counts = Counter(assign(a_plan(*weights), unit) for unit in UNITS)
-    assert chisquare([counts[f"arm-{i}"] for i in range(len(weights))], [len(UNITS) * w / BUCKETS for w in weights]).pvalue > 1e-4
+    assert (
+        chisquare([counts[f"arm-{i}"] for i in range(len(weights))], [len(UNITS) * w / BUCKETS for w in weights]).pvalue
+        > 1e-4
+    )
 
 
 @pytest.mark.parametrize("weights", [(0, 10_000), (10_000, 0), (5000, 0, 5000)])

@@ -45,11 +45,18 @@ def the_outcome(history: str):
 ])  # fmt: skip
 def test_what_counts(history, clicked, converted, view_through, orphan):
     outcome = the_outcome(history)
-    assert (outcome.clicked, outcome.converted, outcome.view_through, outcome.orphan) == (clicked, converted, view_through, orphan)
+    assert (outcome.clicked, outcome.converted, outcome.view_through, outcome.orphan) == (
+        clicked,
+        converted,
+        view_through,
+        orphan,
+    )
 
 
 moments = st.integers(-20, 20).map(lambda hours: NOON + timedelta(hours=hours * 12))
-streams = st.lists(st.builds(TokenEvent, st.sampled_from("abc"), st.sampled_from(EventKind), moments, st.booleans()), max_size=20)
+streams = st.lists(
+    st.builds(TokenEvent, st.sampled_from("abc"), st.sampled_from(EventKind), moments, st.booleans()), max_size=20
+)
 
 
 @given(stream=streams, data=st.data())

@@ -12,7 +12,11 @@ from abtest.lift import evidence, ratio_lift
 from abtest.sums import UnitSums
 
 arms = units(least=5).map(lambda unit: sums_of(*unit))
-NOBODY, ONE_UNIT, NO_SQUARES = UnitSums(0, 0, 0, 0, 0, 0), UnitSums(1, 3, 1, 9, 1, 3), UnitSums(99, 99, 9, 99, math.nan, math.nan)
+NOBODY, ONE_UNIT, NO_SQUARES = (
+    UnitSums(0, 0, 0, 0, 0, 0),
+    UnitSums(1, 3, 1, 9, 1, 3),
+    UnitSums(99, 99, 9, 99, math.nan, math.nan),
+)
 
 
 @pytest.mark.parametrize("method", ["fieller", "log", "exact"])
@@ -28,7 +32,8 @@ def test_fiellers_limits_are_the_ratios_that_the_test_just_accepts(treatment, co
     lift = ratio_lift(treatment, control, confidence=confidence)
     assume(lift.low is not None)
     accepted = [
-        (treatment.ratio - (1 + limit) * control.ratio) ** 2 / (treatment.ratio_variance + (1 + limit) ** 2 * control.ratio_variance)
+        (treatment.ratio - (1 + limit) * control.ratio) ** 2
+        / (treatment.ratio_variance + (1 + limit) ** 2 * control.ratio_variance)
         for limit in (lift.low, lift.high)
     ]
     assert accepted[0] == pytest.approx(accepted[1], rel=1e-6)
@@ -70,12 +75,16 @@ def test_without_clustering_the_exact_method_is_clopper_pearsons(in_treatment, i
 
 def test_clustered_conversions_widen_the_exact_interval():
     single = ratio_lift(trials(24, 4000), trials(12, 4000), method="exact")
-    together = ratio_lift(sums_of([4] * 1000, [4] * 6 + [0] * 994), sums_of([4] * 1000, [4] * 3 + [0] * 997), method="exact")
+    together = ratio_lift(
+        sums_of([4] * 1000, [4] * 6 + [0] * 994), sums_of([4] * 1000, [4] * 3 + [0] * 997), method="exact"
+    )
     assert (together.value, together.difference) == pytest.approx((single.value, single.difference))
     assert together.low < single.low < single.high < together.high
 
 
-@pytest.mark.parametrize(("conversions", "carries"), [(0, "counts"), (9, "counts"), (11, "tagged"), (48, "tagged"), (52, "full")])
+@pytest.mark.parametrize(
+    ("conversions", "carries"), [(0, "counts"), (9, "counts"), (11, "tagged"), (48, "tagged"), (52, "full")]
+)
 def test_the_weakest_arm_decides_how_far_the_evidence_carries(conversions, carries):
     assert evidence(trials(900, 10_000), trials(conversions, 10_000)) == carries
 

@@ -19,7 +19,9 @@ arms = units(least=20).map(lambda unit: sums_of(*(np.tile(column, 50) for column
 def critical_value(lift, treatment: UnitSums, control: UnitSums) -> float:
     """c, read back from the upper limit: the ratio that lies c standard errors away."""
     theta = 1 + lift.high
-    return (theta * control.ratio - treatment.ratio) / sqrt(treatment.ratio_variance + theta**2 * control.ratio_variance)
+    return (theta * control.ratio - treatment.ratio) / sqrt(
+        treatment.ratio_variance + theta**2 * control.ratio_variance
+    )
 
 
 def growthbooks_critical_value(n: float, planned: float, alpha: float) -> float:
@@ -33,14 +35,16 @@ def growthbooks_critical_value(n: float, planned: float, alpha: float) -> float:
 def test_the_critical_value_is_growthbooks(planned_units, alpha):
     treatment, control = trials(700, 10_000), trials(650, 10_000)
     lift = always_valid_lift(treatment, control, planned_units=planned_units, alpha=alpha)
-    assert critical_value(lift, treatment, control) == pytest.approx(growthbooks_critical_value(20_000, planned_units, alpha))
+    assert critical_value(lift, treatment, control) == pytest.approx(
+        growthbooks_critical_value(20_000, planned_units, alpha)
+    )
 
 
 def test_at_the_planned_size_five_percent_needs_three_standard_errors():
     treatment, control = trials(700, 10_000), trials(650, 10_000)
-    assert critical_value(always_valid_lift(treatment, control, planned_units=20_000), treatment, control) == pytest.approx(
-        3.0352, abs=1e-4
-    )
+    assert critical_value(
+        always_valid_lift(treatment, control, planned_units=20_000), treatment, control
+    ) == pytest.approx(3.0352, abs=1e-4)
 
 
 @given(treatment=arms, control=arms, planned=st.floats(10, 1e6), alpha=st.floats(0.001, 0.3))
@@ -67,10 +71,15 @@ def test_the_sequence_is_tightest_near_its_plan():
     assert c(20_000) > ndtri(0.975)
 
 
-@pytest.mark.parametrize(("treatment", "control", "words"), [
-    (trials(30, 1000), trials(9, 1000), "too early"), (trials(9, 1000), trials(30, 1000), "too early"),
-    (trials(30, 1000), trials(0, 1000), "no conversions"), (UnitSums(0, 0, 0, 0, 0, 0), trials(30, 1000), "nothing to count"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("treatment", "control", "words"),
+    [
+        (trials(30, 1000), trials(9, 1000), "too early"),
+        (trials(9, 1000), trials(30, 1000), "too early"),
+        (trials(30, 1000), trials(0, 1000), "no conversions"),
+        (UnitSums(0, 0, 0, 0, 0, 0), trials(30, 1000), "nothing to count"),
+    ],
+)
 def test_no_statement_is_made_too_early(treatment, control, words):
     lift = always_valid_lift(treatment, control, planned_units=2000)
     assert words in lift.note

@@ -11,14 +11,24 @@ from units import sums_of, trials, units
 
 import abtest
 from abtest import stats
-from abtest.stats import FunnelSums, benjamini_hochberg, funnel_split, funnel_sums, holm, non_inferiority, ratio_lift, sample_ratio
+from abtest.stats import (
+    FunnelSums,
+    benjamini_hochberg,
+    funnel_split,
+    funnel_sums,
+    holm,
+    non_inferiority,
+    ratio_lift,
+    sample_ratio,
+)
 
 arms = units(least=20).map(lambda unit: sums_of(*unit))
 p_values = st.lists(st.floats(0, 1), max_size=12)
 
 
 def test_microsofts_lost_units_raise_an_alarm():
-    ratio = sample_ratio([821_588, 815_482], [0.5, 0.5])  # Kohavi et al., Trustworthy Online Controlled Experiments, ch. 21
+    # Kohavi et al., Trustworthy Online Controlled Experiments, ch. 21
+    ratio = sample_ratio([821_588, 815_482], [0.5, 0.5])
     assert ratio.p_value == pytest.approx(1.8e-6, abs=1e-7)
     assert ratio.alarm
 
@@ -100,7 +110,9 @@ def a_funnel(seed: int, ctr: float, cvr: float) -> FunnelSums:
 def test_the_parts_of_the_funnel_add_up_to_the_whole(seed):
     split = funnel_split(a_funnel(seed, 0.25, 0.4), a_funnel(seed + 1, 0.2, 0.5))
     assert log1p(split.ctr.value) + log1p(split.cvr.value) == pytest.approx(log1p(split.ctcvr.value))
-    ctr, cvr, ctcvr = (((log1p(part.high) - log1p(part.low)) / 2) ** 2 / 1.959964**2 for part in (split.ctr, split.cvr, split.ctcvr))
+    ctr, cvr, ctcvr = (
+        ((log1p(part.high) - log1p(part.low)) / 2) ** 2 / 1.959964**2 for part in (split.ctr, split.cvr, split.ctcvr)
+    )
     assert ctr + cvr + 2 * split.covariance == pytest.approx(ctcvr, rel=1e-5)
 
 
@@ -113,7 +125,9 @@ def test_a_funnel_without_conversions_says_so():
 
 
 @given(treatment=arms, control=arms, margin=st.floats(0.01, 0.5), lower_is_better=st.booleans())
-def test_a_guardrail_holds_when_the_interval_is_on_the_right_side_of_the_margin(treatment, control, margin, lower_is_better):
+def test_a_guardrail_holds_when_the_interval_is_on_the_right_side_of_the_margin(
+    treatment, control, margin, lower_is_better
+):
     guard = non_inferiority(treatment, control, margin=margin, lower_is_better=lower_is_better)
     assume(guard.lift.low is not None and abs(guard.p_value - 0.025) > 1e-9)
     assert guard.passed == (guard.lift.high < margin if lower_is_better else guard.lift.low > -margin)
@@ -125,7 +139,9 @@ def test_a_guardrail_holds_when_the_interval_is_on_the_right_side_of_the_margin(
     (100_500, 100_000, True, True), (110_000, 100_000, True, False), (90_000, 100_000, True, True),
 ])  # fmt: skip
 def test_two_percent_worse_is_allowed(of_treatment, of_control, lower_is_better, passed):
-    guard = non_inferiority(trials(of_treatment, 200_000), trials(of_control, 200_000), margin=0.02, lower_is_better=lower_is_better)
+    guard = non_inferiority(
+        trials(of_treatment, 200_000), trials(of_control, 200_000), margin=0.02, lower_is_better=lower_is_better
+    )
     assert guard.passed == passed
 
 

@@ -20,13 +20,55 @@ def an_arm(units: int, conversions: int) -> UnitSums:
         ((50_000, 2500), (50_000, 3000), True, False, "better", "relate is better: CTCVR +20 % (+14 % to +26 %)."),
         ((50_000, 2500), (50_000, 2000), True, False, "worse", "relate is worse: CTCVR −20 % (−24 % to −15 %)."),
         ((50_000, 2500), (50_000, 2510), True, False, "no_clear_difference", "No clear difference, −4.9 % to +6 %."),
-        ((50_000, 2500), (50_000, 2510), False, False, "no_clear_difference", "No clear difference yet, −7.7 % to +9.2 %."),
-        ((50_000, 2500), (50_000, 2650), False, False, "leaning_better", "relate leans better, not safe to stop on yet: CTCVR +6 % (−"),
-        ((50_000, 2500), (50_000, 3000), True, True, "withheld", "No verdict: units did not fall into the arms as configured"),
-        ((500, 4), (500, 9), True, False, "too_early", "Too early to say: under 10 effective conversions in an arm. The exact interval: −"),
-        ((500, 0), (500, 9), True, False, "too_early", "Too early to say: under 10 effective conversions in an arm. The exact interval: +"),
+        (
+            (50_000, 2500),
+            (50_000, 2510),
+            False,
+            False,
+            "no_clear_difference",
+            "No clear difference yet, −7.7 % to +9.2 %.",
+        ),
+        (
+            (50_000, 2500),
+            (50_000, 2650),
+            False,
+            False,
+            "leaning_better",
+            "relate leans better, not safe to stop on yet: CTCVR +6 % (−",
+        ),
+        (
+            (50_000, 2500),
+            (50_000, 3000),
+            True,
+            True,
+            "withheld",
+            "No verdict: units did not fall into the arms as configured",
+        ),
+        (
+            (500, 4),
+            (500, 9),
+            True,
+            False,
+            "too_early",
+            "Too early to say: under 10 effective conversions in an arm. The exact interval: −",
+        ),
+        (
+            (500, 0),
+            (500, 9),
+            True,
+            False,
+            "too_early",
+            "Too early to say: under 10 effective conversions in an arm. The exact interval: +",
+        ),
         ((500, 20), (500, 30), True, False, "no_clear_difference", "No clear difference, −"),
-        ((0, 0), (0, 0), False, False, "nothing_to_compare", "Nothing to compare yet: treatment has nothing to count yet"),
+        (
+            (0, 0),
+            (0, 0),
+            False,
+            False,
+            "nothing_to_compare",
+            "Nothing to compare yet: treatment has nothing to count yet",
+        ),
     ],
 )
 def test_a_verdict_says_what_the_deciding_test_says(control, treatment, final, alarm, status, sentence):
@@ -52,7 +94,8 @@ def test_an_arm_that_wins_alone_need_not_win_among_many():
 
 
 @pytest.mark.parametrize(
-    ("change", "text"), [(0.0919, "+9.2 %"), (-0.03, "−3 %"), (0.0, "0 %"), (-0.0001, "0 %"), (0.345, "+34 %"), (12.5, "+1,250 %")]
+    ("change", "text"),
+    [(0.0919, "+9.2 %"), (-0.03, "−3 %"), (0.0, "0 %"), (-0.0001, "0 %"), (0.345, "+34 %"), (12.5, "+1,250 %")],
 )
 def test_changes_read_as_people_write_them(change, text):
     assert percent(change) == text

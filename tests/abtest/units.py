@@ -10,7 +10,9 @@ from abtest.sums import UnitSums
 
 def sums_of(x, y) -> UnitSums:
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    return UnitSums(len(x), *(float(total) for total in (x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum())))
+    return UnitSums(
+        len(x), *(float(total) for total in (x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()))
+    )
 
 
 def trials(successes: int, n: int) -> UnitSums:

@@ -226,19 +226,29 @@ def test_a_forbidden_title_is_blocked_at_its_place(locale, title):
     assert all(finding.quote == title[finding.span.start : finding.span.end] != "" for finding in findings)
 
 
-@pytest.mark.parametrize("title", ["全网最低价", "全 网 最 低 价", "全網最低價", "全网最\u200b低价", "全，网，最，低，价"])
+@pytest.mark.parametrize(
+    "title", ["全网最低价", "全 网 最 低 价", "全網最低價", "全网最\u200b低价", "全，网，最，低，价"]
+)
 def test_an_absolute_claim_is_found_however_it_is_spelled(title):
     findings = check(an_ad(title=title), a_brief(), A_SPEC, PACKED)
-    assert [(finding.rule, finding.quote) for finding in findings if finding.rule == "absolute_claim"] == [("absolute_claim", title)]
+    assert [(finding.rule, finding.quote) for finding in findings if finding.rule == "absolute_claim"] == [
+        ("absolute_claim", title)
+    ]
 
 
-@pytest.mark.parametrize("quote", ["cure acne", "Heals dry skin", "cured arthritis", "curing insomnia", "heal your wounds"])
+@pytest.mark.parametrize(
+    "quote", ["cure acne", "Heals dry skin", "cured arthritis", "curing insomnia", "heal your wounds"]
+)
 def test_a_cure_is_a_health_claim_in_every_form_of_its_verb(quote):
     findings = check(an_ad(**EN, title=f"Socks: {quote}"), a_brief(**EN), A_SPEC, PACKED)
-    assert [(finding.rule, finding.quote) for finding in findings if finding.rule == "health_claim"] == [("health_claim", quote)]
+    assert [(finding.rule, finding.quote) for finding in findings if finding.rule == "health_claim"] == [
+        ("health_claim", quote)
+    ]
 
 
-@pytest.mark.parametrize("title", ["Secure Back Pocket, Soft Sole", "Cured Ham And Crisp Skin", "Heel And Back In Comfort"])
+@pytest.mark.parametrize(
+    "title", ["Secure Back Pocket, Soft Sole", "Cured Ham And Crisp Skin", "Heel And Back In Comfort"]
+)
 def test_words_that_look_like_a_cure_are_none(title):
     assert "health_claim" not in rules_of(an_ad(**EN, title=title), a_brief(**EN))
 
@@ -333,7 +343,8 @@ def test_findings_are_of_known_rules_in_reading_order_and_quote_the_raw_text(val
         ("absolute_claim", an_ad(title="顶级时光的跑鞋"), a_brief(brands=("顶级时光",)), False),  # a trademark
         ("absolute_claim", an_ad(title="顶级时光的跑鞋"), a_brief(), True),
         ("ungrounded_brand", an_ad(title="耐克跑鞋到店"), a_brief(selling_points=("耐克授权店",)), False),
-        ("ungrounded_brand", an_ad(title="耐克跑鞋到店"), a_brief(selling_points=("Nike stores",)), False),  # another wording of one brand
+        # another wording of one brand
+        ("ungrounded_brand", an_ad(title="耐克跑鞋到店"), a_brief(selling_points=("Nike stores",)), False),
         ("false_urgency", an_ad(title="跑鞋限时优惠"), a_brief(selling_points=("限时优惠",)), False),
         ("ungrounded_offer", an_ad(title="跑鞋免运费"), a_brief(), False),  # the brief says 包邮
         ("shouting", an_ad(**EN, title="NIXA Running Shoes"), a_brief(**EN, advertiser="NIXA"), False),
@@ -342,10 +353,16 @@ def test_findings_are_of_known_rules_in_reading_order_and_quote_the_raw_text(val
         ("wrong_language", an_ad(title="Greenfield Trail"), a_brief(brands=("Greenfield Trail",)), False),
         ("wrong_language", an_ad(**EN, title="宽脚 Running Shoes"), a_brief(**EN, brands=("宽脚",)), False),
         ("wrong_language", an_ad(title="好の鞋，宽脚穿"), a_brief(), False),  # one decorative kana
-        ("wrong_script", an_ad(title="寬腳也能穿的跑鞋", description="寬楦設計，緩震輕便，歡迎選購。"), a_brief(locale="zh-TW"), False),
+        (
+            "wrong_script",
+            an_ad(title="寬腳也能穿的跑鞋", description="寬楦設計，緩震輕便，歡迎選購。"),
+            a_brief(locale="zh-TW"),
+            False,
+        ),
         ("wrong_script", an_ad(locale="zh-TW", title="宽脚专用轻便跑鞋"), a_brief(locale="zh-TW"), True),
         ("wrong_language", an_ad(locale="ja-JP", title="幅広跑鞋们"), a_brief(locale="ja-JP"), True),
-        ("absolute_claim", an_ad(locale="ja-JP", title="最高の走りを楽しむ"), a_brief(locale="ja-JP"), False),  # Chinese law only
+        # Chinese law only
+        ("absolute_claim", an_ad(locale="ja-JP", title="最高の走りを楽しむ"), a_brief(locale="ja-JP"), False),
     ],
 )
 def test_a_rule_applies_where_it_should(rule, text, brief, applies):
@@ -365,7 +382,11 @@ def test_an_instruction_in_the_landing_page_gives_no_licence():
 
 def test_what_is_over_the_limit_is_underlined():
     (finding,) = check(an_ad(**EN, title="Running Shoes For Very Wide Feet"), a_brief(**EN), GOOGLE, PACKED)
-    assert (finding.rule, finding.quote, finding.reason) == ("too_long", "et", "longer than the platform accepts: 32 of at most 30 (width)")
+    assert (finding.rule, finding.quote, finding.reason) == (
+        "too_long",
+        "et",
+        "longer than the platform accepts: 32 of at most 30 (width)",
+    )
 
 
 def test_baidu_takes_a_second_description_and_counts_bytes():

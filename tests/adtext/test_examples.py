@@ -1,4 +1,6 @@
-"""The example briefs are real input: they validate, they are what their tags say, and their approved ads may be served."""
+"""The example briefs are real input: they validate, they are what their tags say, and their approved ads may be
+served.
+"""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -74,7 +76,9 @@ def test_regulated_examples_are_those_of_a_regulated_industry(example):
 def test_an_unhostile_example_is_as_full_as_a_real_one(example):
     brief = example.brief()
     page = brief.ad.landing_page
-    size, low, high = (len(page.split()), 100, 400) if brief.language == "en" else (sum(char.isalpha() for char in page), 160, 640)
+    size, low, high = (
+        (len(page.split()), 100, 400) if brief.language == "en" else (sum(char.isalpha() for char in page), 160, 640)
+    )
     assert low <= size <= high
     assert 3 <= len(brief.ad.selling_points) <= 6
     assert 2 <= len(brief.bidwords) <= 4
@@ -103,11 +107,19 @@ def test_no_two_advertisers_share_eight_words_in_a_row():
 
 @pytest.mark.parametrize(
     "line",
-    ["not json", '{"name": "a", "platform": "generic", "tags": []}', '{"name": "a", "platform": "generic", "tags": null, "brief": {}}', ""],
+    [
+        "not json",
+        '{"name": "a", "platform": "generic", "tags": []}',
+        '{"name": "a", "platform": "generic", "tags": null, "brief": {}}',
+        "",
+    ],
     ids=["no JSON", "no brief", "no tags", "blank line"],
 )
 def test_a_line_that_is_no_example_is_named(tmp_path, line):
     file = tmp_path / "briefs.jsonl"
     file.write_text('{"name": "a", "platform": "generic", "tags": [], "brief": {}}\n' + line + "\n", encoding="utf-8")
-    with pytest.raises(ExampleError, match=r"briefs\.jsonl, line 2: .* each line is one JSON object with name, platform, tags and brief"):
+    with pytest.raises(
+        ExampleError,
+        match=r"briefs\.jsonl, line 2: .* each line is one JSON object with name, platform, tags and brief",
+    ):
         load_examples(file)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from adtext.fold import fold, squeeze, views
 
-# Latin, Chinese in both scripts, kana in both widths, Hangul, accents as marks, emoji with joiners, invisible characters, ligatures.
+# Latin, Chinese in both scripts, kana in both widths, Hangul, accents as marks, emoji with joiners, invisible
+# characters, ligatures.
 LETTERS = "aZß9 .-*ＡéİΣς宽寬國国鞋最佳かガｶﾞﾊﾟー가각ᄀ\u1161\u0301\u0308\u3099\u200b\u200d\ufeff\u00ad\ufe0f👟👩🔥ﬁ㍿㌔①％　，。"
 texts = st.text(st.sampled_from(LETTERS), max_size=24) | st.text(max_size=24)
 
@@ -103,7 +104,12 @@ def test_look_alikes_read_as_latin(written, seen):
 
 @pytest.mark.parametrize(
     ("written", "folded", "raw"),
-    [("买 最\u200b佳 鞋", "最佳", "最\u200b佳"), ("ｶﾞﾗｽの靴", "ガラス", "ｶﾞﾗｽ"), ("a ﬁt b", "fit", "ﬁt"), ("全 網 最", "网 最", "網 最")],
+    [
+        ("买 最\u200b佳 鞋", "最佳", "最\u200b佳"),
+        ("ｶﾞﾗｽの靴", "ガラス", "ｶﾞﾗｽ"),
+        ("a ﬁt b", "fit", "ﬁt"),
+        ("全 網 最", "网 最", "網 最"),
+    ],
 )
 def test_a_folded_range_leads_back_to_what_was_written(written, folded, raw):
     view = fold(written)

@@ -15,11 +15,15 @@ RULES = load_rules()
 
 def strange(text, brief):
     """(rule, quote) of what the brief does not hold, offers and brands aside."""
-    return [(rule, text[span.start : span.end]) for rule, span in ungrounded(views(text), facts(brief, RULES.lexicon), [])]
+    return [
+        (rule, text[span.start : span.end]) for rule, span in ungrounded(views(text), facts(brief, RULES.lexicon), [])
+    ]
 
 
 def saying(*points, locale="en-US"):
-    return a_brief(locale=locale, query="shoes", bidwords=(), selling_points=points, landing_page="", business="", brands=())
+    return a_brief(
+        locale=locale, query="shoes", bidwords=(), selling_points=points, landing_page="", business="", brands=()
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +160,9 @@ def test_the_landing_page_and_the_query_are_facts_like_any_other():
 )
 def test_an_offer_is_grounded_by_any_of_its_wordings(said, text):
     known = facts(saying(said), RULES.lexicon).concepts
-    assert {hit.entry.concept for hit in RULES.lexicon.find(views(text)) if hit.entry.rule == "ungrounded_offer"} & known
+    assert {
+        hit.entry.concept for hit in RULES.lexicon.find(views(text)) if hit.entry.rule == "ungrounded_offer"
+    } & known
 
 
 def test_the_facts_of_a_brief_are_read_once():

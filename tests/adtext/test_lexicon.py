@@ -20,7 +20,9 @@ terms = ["世无其二"]
 
 
 def entry(term, **over):
-    return Entry(**({"term": term, "rule": "absolute_claim", "severity": "block", "reason": "a test", "source": "a test"} | over))
+    return Entry(
+        **({"term": term, "rule": "absolute_claim", "severity": "block", "reason": "a test", "source": "a test"} | over)
+    )
 
 
 def found(lexicon, text):
@@ -86,7 +88,10 @@ def test_every_hit_squeezes_to_its_term(text):
         assert views(text[hit.span.start : hit.span.end]).squeezed_text == hit.entry.term
 
 
-@given(st.text(st.sampled_from("宽脚跑鞋 shoe,，."), max_size=12), st.text(st.sampled_from("宽脚跑鞋 shoe,，."), max_size=12))
+@given(
+    st.text(st.sampled_from("宽脚跑鞋 shoe,，."), max_size=12),
+    st.text(st.sampled_from("宽脚跑鞋 shoe,，."), max_size=12),
+)
 def test_a_chinese_term_is_found_whatever_stands_around_it(before, after):
     assert "国家级" in found(Lexicon([entry("国家级")]), f"{before}国家级{after}")
 
@@ -119,7 +124,11 @@ def test_the_same_packs_have_the_same_version():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"absolute_claim"', '"absolut_claim"', "own.toml, group 1: rule 'absolut_claim' is unknown; use one of absolute_claim"),
+        (
+            '"absolute_claim"',
+            '"absolut_claim"',
+            "own.toml, group 1: rule 'absolut_claim' is unknown; use one of absolute_claim",
+        ),
         ('"block"', '"deny"', "severity 'deny' is unknown; use one of block, review, warn"),
         ('["zh"]', '["fr"]', "language 'fr' is unknown; use one of en, ja, zh"),
         ('languages = ["zh"]', 'industries = ["shoes"]', "industry 'shoes' is unknown; use one of apparel"),

@@ -170,7 +170,11 @@ def test_a_longer_ngram_that_is_only_partly_inside_the_query_is_no_exemption():
 
 @pytest.mark.parametrize(
     ("page", "found"),
-    [("boots cost $49", ["only", "today"]), ("boots cost $4.9", ["only $49 today"]), ("since 1949", ["only $49 today"])],
+    [
+        ("boots cost $49", ["only", "today"]),
+        ("boots cost $4.9", ["only $49 today"]),
+        ("since 1949", ["only $49 today"]),
+    ],
 )
 def test_a_number_that_stands_in_the_brief_is_exempt(page, found):
     ngrams = observed(["only $49 today"] * 3)
@@ -194,10 +198,17 @@ TEMPLATES = {
     "en": [
         (
             "Shop {} Online Today",
-            "Discover quality you can trust, with friendly service and fast delivery. Visit our website and order today.",
+            "Discover quality you can trust, with friendly service and fast delivery. Visit our website and order "
+            "today.",
         ),
-        ("Looking For {}? Start Here", "Browse our wide range, compare prices in minutes and find what you need. Get started with us now."),
-        ("{} Made Easy For You", "We make it simple: choose online, talk to our friendly team, and enjoy a service made around you."),
+        (
+            "Looking For {}? Start Here",
+            "Browse our wide range, compare prices in minutes and find what you need. Get started with us now.",
+        ),
+        (
+            "{} Made Easy For You",
+            "We make it simple: choose online, talk to our friendly team, and enjoy a service made around you.",
+        ),
     ],
     "zh": [
         ("{}，品质之选放心购", "多年经验，专业团队贴心服务，价格公道，欢迎点击了解详情，立即在线咨询。"),
@@ -245,7 +256,13 @@ def test_the_diversity_of_nothing_is_refused():
         (["防水童鞋雨天也轻松出门", "防水童鞋，雨天也轻松出門"], 1),
         (["Rain boots for kids", "Winter coats for kids"], 2),
         (["宽楦跑鞋三种鞋楦可挑", "收到后试穿三十天再决定"], 2),
-        (["Warm boots for small feet in the wet spring rain", "Warm boots for small feet in the wet spring rain today"], 1),
+        (
+            [
+                "Warm boots for small feet in the wet spring rain",
+                "Warm boots for small feet in the wet spring rain today",
+            ],
+            1,
+        ),
         (["!", "?"], 1),
     ],
 )
@@ -299,7 +316,9 @@ def test_hits_are_what_counting_every_ngram_by_hand_finds(batch, title):
         for position in range(start, start + n)
     }
     assert frequent.share(a_text(title)) == len(marked) / len(units)
-    assert " ".join(quote for _, quote in quotes(frequent, a_text(title))).split() == [units[position] for position in sorted(marked)]
+    assert " ".join(quote for _, quote in quotes(frequent, a_text(title))).split() == [
+        units[position] for position in sorted(marked)
+    ]
 
 
 def all_ngrams(units):

@@ -34,7 +34,9 @@ def test_limits_are_the_platforms(platform, field, low, high, mode):
 
 
 def test_only_the_second_description_may_be_absent():
-    assert [name for name, limits in load_spec("baidu_search").fields.items() if not limits.required] == ["description_2"]
+    assert [name for name, limits in load_spec("baidu_search").fields.items() if not limits.required] == [
+        "description_2"
+    ]
 
 
 def test_an_unknown_platform_is_refused_with_the_known_ones():
@@ -49,7 +51,9 @@ def test_a_spec_can_key_a_cache_and_cannot_be_changed():
         spec.fields["title"] = FieldSpec(0, 1, "width")
 
 
-@pytest.mark.parametrize(("limits", "said"), [((5, 4, "width"), "5 to 4"), ((-1, 4, "width"), "-1 to 4"), ((0, 4, "letters"), "'letters'")])
+@pytest.mark.parametrize(
+    ("limits", "said"), [((5, 4, "width"), "5 to 4"), ((-1, 4, "width"), "-1 to 4"), ((0, 4, "letters"), "'letters'")]
+)
 def test_limits_that_make_no_sense_are_refused_by_value(limits, said):
     with pytest.raises(ValueError, match=said):
         FieldSpec(*limits)
@@ -71,4 +75,8 @@ def test_limits_that_make_no_sense_are_refused_by_value(limits, said):
     ],
 )
 def test_length_is_counted_as_the_platform_counts(text, width, gbk_bytes, codepoints):
-    assert (measure(text, "width"), measure(text, "gbk_bytes"), measure(text, "codepoints")) == (width, gbk_bytes, codepoints)
+    assert (measure(text, "width"), measure(text, "gbk_bytes"), measure(text, "codepoints")) == (
+        width,
+        gbk_bytes,
+        codepoints,
+    )

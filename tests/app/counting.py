@@ -37,13 +37,26 @@ class AdSystem:
         return platform
 
     def serve(
-        self, unit: str = "u-1", *, phase: int = 0, arm: int = 0, at: datetime | None = None, text: str = "a text", **over: Any
+        self,
+        unit: str = "u-1",
+        *,
+        phase: int = 0,
+        arm: int = 0,
+        at: datetime | None = None,
+        text: str = "a text",
+        **over: Any,
     ) -> str:
         """The token of one served text."""
         values = {
-            "serve_id": digest(f"serving {next(_SERIAL)}"), "unit": digest(unit), "text_id": digest(text), "phase_id": phase, "arm": arm,
-            "policy_id": 1, "source": 1, "served_ms": int((at or datetime.now(UTC)).timestamp() * 1000),
-        }  # fmt: skip
+            "serve_id": digest(f"serving {next(_SERIAL)}"),
+            "unit": digest(unit),
+            "text_id": digest(text),
+            "phase_id": phase,
+            "arm": arm,
+            "policy_id": 1,
+            "source": 1,
+            "served_ms": int((at or datetime.now(UTC)).timestamp() * 1000),
+        }
         return self.platform.sealer.seal(Served(**{**values, **over}))
 
     async def report(self, *events: dict[str, Any], status: int = 200) -> list[dict[str, Any]]:
@@ -53,10 +66,17 @@ class AdSystem:
         answers: list[dict[str, Any]] = answer.json()["answers"]
         return answers
 
-    async def experiment(self, name: str = "title-test", *, start: bool = True, arms: int = 2, **over: Any) -> dict[str, Any]:
+    async def experiment(
+        self, name: str = "title-test", *, start: bool = True, arms: int = 2, **over: Any
+    ) -> dict[str, Any]:
         """An experiment of champion against champion, running unless told otherwise, with its phase id."""
         names = ["control", *(f"treatment-{i}" for i in range(1, arms))]
-        body = {"name": name, "arms": [{"name": arm, "policy": "champion", "weight": 1} for arm in names], "window_hours": 24, **over}
+        body = {
+            "name": name,
+            "arms": [{"name": arm, "policy": "champion", "weight": 1} for arm in names],
+            "window_hours": 24,
+            **over,
+        }
         answer = await self.client.post("/experiments", json=body, headers=self.keys["ops"])
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()

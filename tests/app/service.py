@@ -12,9 +12,12 @@ from psycopg.types.json import Jsonb
 Generate = Callable[..., Awaitable[dict[str, Any]]]
 _SERIAL = count(1)
 GOOD = [
-    "Title: Walking Boots From Fell & Moor\nDescription: Leather walking boots, resoled in our workshop. Try them on our test slope.",
-    "Title: Leather Walking Boots\nDescription: Try walking boots on our test slope in Keswick. Every pair can be resoled.",
-    "Title: Boots Resoled in Keswick\nDescription: Leather walking boots from Fell & Moor, resoled in our own workshop.",
+    "Title: Walking Boots From Fell & Moor\nDescription: Leather walking boots, resoled in our workshop. Try them on "
+    "our test slope.",
+    "Title: Leather Walking Boots\nDescription: Try walking boots on our test slope in Keswick. Every pair can be "
+    "resoled.",
+    "Title: Boots Resoled in Keswick\nDescription: Leather walking boots from Fell & Moor, resoled in our own "
+    "workshop.",
     "Title: Fell & Moor Boots\nDescription: Walking boots of leather, and a test slope in the shop in Keswick.",
 ]
 BAD = "Title: The Best Boots Ever\nDescription: Guaranteed the cheapest boots in the world, 90% off today only."
@@ -27,10 +30,14 @@ BOOTS: dict[str, Any] = {
         "advertiser": "Fell & Moor",
         "business": "Walking boots and repairs",
         "selling_points": ["Leather walking boots resoled in our workshop", "Test slope in the shop"],
-        "landing_page": "Fell & Moor sells leather walking boots in Keswick. Every pair can be resoled in our own workshop.",
+        "landing_page": "Fell & Moor sells leather walking boots in Keswick. Every pair can be resoled in our own "
+        "workshop.",
         "industry": "apparel",
         "approved": [
-            {"title": "Fell & Moor Walking Boots", "description": "Leather boots, resoled in our own workshop. Visit the shop in Keswick."}
+            {
+                "title": "Fell & Moor Walking Boots",
+                "description": "Leather boots, resoled in our own workshop. Visit the shop in Keswick.",
+            }
         ],
     },
 }
@@ -58,7 +65,13 @@ def a_request(**over: Any) -> dict[str, Any]:
 
 
 def start_experiment(
-    database: psycopg.Connection[Any], name: str, policies: list[str], *, low: int = 0, high: int = 10_000, state: str = "running"
+    database: psycopg.Connection[Any],
+    name: str,
+    policies: list[str],
+    *,
+    low: int = 0,
+    high: int = 10_000,
+    state: str = "running",
 ) -> None:
     """Write a running experiment with equal arms straight into the tables, and announce it."""
     weights = [10_000 // len(policies)] * len(policies)
@@ -68,8 +81,12 @@ def start_experiment(
     ]
     columns = "(name, layer, state, low, high, window_hours, planned_units)"
     row = database.execute(
-        f"INSERT INTO experiments {columns} VALUES (%s, 'default', %s, %s, %s, 24, 10000) RETURNING id", (name, state, low, high)
+        f"INSERT INTO experiments {columns} VALUES (%s, 'default', %s, %s, %s, 24, 10000) RETURNING id",
+        (name, state, low, high),
     ).fetchone()
     assert row is not None
-    database.execute("INSERT INTO phases (experiment_id, number, salt, arms) VALUES (%s, 1, %s, %s)", (row[0], f"{name}-1", Jsonb(arms)))
+    database.execute(
+        "INSERT INTO phases (experiment_id, number, salt, arms) VALUES (%s, 1, %s, %s)",
+        (row[0], f"{name}-1", Jsonb(arms)),
+    )
     database.execute("UPDATE revisions SET number = number + 1 WHERE topic = 'registry'")

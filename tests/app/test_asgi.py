@@ -60,7 +60,13 @@ def service() -> FastAPI:
 
     for path, endpoint in {"/events": size, "/generate": size}.items():
         app.post(path, response_model=None)(endpoint)
-    for path, endpoint in {"/page": page, "/pixel": pixel, "/wait": wait, "/healthz": wait, "/broken/{what}": broken}.items():
+    for path, endpoint in {
+        "/page": page,
+        "/pixel": pixel,
+        "/wait": wait,
+        "/healthz": wait,
+        "/broken/{what}": broken,
+    }.items():
         app.get(path, response_model=None)(endpoint)
     return app
 
@@ -171,7 +177,11 @@ async def test_a_fault_of_ours_is_a_problem_with_the_request_id_and_nothing_of_t
 @pytest.mark.parametrize("what", ["database", "driver"])
 async def test_with_the_database_away_the_answer_is_to_try_again(http, log, what):
     answer = await http.get(f"/broken/{what}")
-    assert (answer.status_code, answer.json()["rule"], answer.headers["retry-after"]) == (503, "database_unavailable", "1")
+    assert (answer.status_code, answer.json()["rule"], answer.headers["retry-after"]) == (
+        503,
+        "database_unavailable",
+        "1",
+    )
     assert "机密" not in answer.text + log.getvalue()
 
 

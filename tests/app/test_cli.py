@@ -29,13 +29,23 @@ BRIEF = {
         "advertiser": "青禾护肤",
         "industry": "beauty",
         "selling_points": ["不含香精", "50克装售价89元"],
-        "approved": [{"title": "青禾保湿面霜 不含香精", "description": "敏感肌也可以用的日常面霜，50克装售价89元，清爽不油腻，全家适用。"}],
+        "approved": [
+            {
+                "title": "青禾保湿面霜 不含香精",
+                "description": "敏感肌也可以用的日常面霜，50克装售价89元，清爽不油腻，全家适用。",
+            }
+        ],
     },
 }
 ENGLISH = {
     "query": "wide shoes",
     "locale": "en-US",
-    "ad": {"id": "a", "advertiser": "Fernhill", "business": "running shoes in four widths", "selling_points": ["Returns within 45 days"]},
+    "ad": {
+        "id": "a",
+        "advertiser": "Fernhill",
+        "business": "running shoes in four widths",
+        "selling_points": ["Returns within 45 days"],
+    },
 }
 
 
@@ -48,7 +58,9 @@ class Said(NamedTuple):
 
 
 def relate(*arguments: object, given: str = "", **environment: str) -> Said:
-    """The command as its console script runs it, but in this process: starting Python anew for each would take most of the time."""
+    """The command as its console script runs it, but in this process: starting Python anew for each would take most of
+    the time.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith(("RELATE_", "DATABASE_"))}
     out, error, status = io.StringIO(), io.StringIO(), 0
     with (
@@ -82,23 +94,49 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder to it."""
+    """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder
+    to it.
+    """
     with TemporaryDirectory(prefix="relate-tests-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="module")
 def here(stack: Stack) -> dict[str, str]:
-    """The environment of a shell beside that platform: commands find its keys and its database by the data directory."""
+    """The environment of a shell beside that platform: commands find its keys and its database by the data
+    directory.
+    """
     return {"RELATE_URL": stack.url, "RELATE_DATA_DIR": str(stack.settings.data_dir)}
 
 
 COMMANDS = [
-    (), ("up",), ("serve",), ("secrets",), ("generate",), ("prefill",), ("check",), ("migrate",), ("upgrade",), ("retention",), ("backup",),
-    ("restore",), ("keys",), ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"), ("keys", "rotate-token-key"),
-    ("experiments",), ("experiments", "create"), ("experiments", "start"), ("experiments", "ramp"), ("experiments", "weights"),
-    ("experiments", "stop"), ("experiments", "list"), ("experiments", "report"),
-]  # fmt: skip
+    (),
+    ("up",),
+    ("serve",),
+    ("secrets",),
+    ("generate",),
+    ("prefill",),
+    ("check",),
+    ("migrate",),
+    ("upgrade",),
+    ("retention",),
+    ("backup",),
+    ("restore",),
+    ("keys",),
+    ("keys", "create"),
+    ("keys", "list"),
+    ("keys", "rotate"),
+    ("keys", "revoke"),
+    ("keys", "rotate-token-key"),
+    ("experiments",),
+    ("experiments", "create"),
+    ("experiments", "start"),
+    ("experiments", "ramp"),
+    ("experiments", "weights"),
+    ("experiments", "stop"),
+    ("experiments", "list"),
+    ("experiments", "report"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -121,7 +159,14 @@ class TestCheck:
 
     def test_a_blocking_finding_is_told_with_its_law_and_ends_in_status_1(self, tmp_path: Path) -> None:
         brief = saved(tmp_path, "brief.json", BRIEF)
-        done = relate("check", brief, "--title", "全网最低价面霜", "--description", "敏感肌也可以用的日常面霜，不含香精，清爽不油腻。")
+        done = relate(
+            "check",
+            brief,
+            "--title",
+            "全网最低价面霜",
+            "--description",
+            "敏感肌也可以用的日常面霜，不含香精，清爽不油腻。",
+        )
         assert done.status == 1
         assert re.search(r"block +title: .*absolute_claim", done.stdout)
 
@@ -131,7 +176,11 @@ class TestCheck:
 
         title = "全网最低价面霜"
         text = AdText(title=title, description="敏感肌也可以用的日常面霜，不含香精，清爽不油腻。")
-        findings = [one for one in check(text, AdBrief.model_validate(BRIEF), load_spec("generic"), load_rules()) if one.field == "title"]
+        findings = [
+            one
+            for one in check(text, AdBrief.model_validate(BRIEF), load_spec("generic"), load_rules())
+            if one.field == "title"
+        ]
         shown = underlined(title, findings)
         assert {(span.start, span.end) for span in shown.spans} == {tuple(one.span) for one in findings}
         assert any("最低价" in one.quote for one in findings)
@@ -155,16 +204,23 @@ class TestCheck:
 
 class TestGenerate:
     def test_an_ad_is_shown_with_who_wrote_it(self, tmp_path: Path, here: dict[str, str]) -> None:
-        done = relate("generate", saved(tmp_path, "brief.json", BRIEF), "--platform", "generic", "--deadline-ms", 200, **here)
+        done = relate(
+            "generate", saved(tmp_path, "brief.json", BRIEF), "--platform", "generic", "--deadline-ms", 200, **here
+        )
         assert "青禾保湿面霜 不含香精" in done.stdout, done.stderr
         assert "advertiser" in done.stdout
 
     def test_a_file_of_briefs_is_answered_line_by_line(self, tmp_path: Path, here: dict[str, str]) -> None:
-        lines = [{"name": "one", "platform": "generic", "tags": [], "brief": BRIEF}, {"name": "two", "tags": [], "brief": ENGLISH}]
+        lines = [
+            {"name": "one", "platform": "generic", "tags": [], "brief": BRIEF},
+            {"name": "two", "tags": [], "brief": ENGLISH},
+        ]
         done = relate("generate", saved(tmp_path, "briefs.jsonl", *lines), "--json", "--deadline-ms", 200, **here)
         assert [len(json.loads(line)["texts"]) for line in done.stdout.splitlines()] == [1, 1], done.stderr
 
-    def test_a_prefill_says_how_many_briefs_have_texts_and_why_others_have_none(self, tmp_path: Path, here: dict[str, str]) -> None:
+    def test_a_prefill_says_how_many_briefs_have_texts_and_why_others_have_none(
+        self, tmp_path: Path, here: dict[str, str]
+    ) -> None:
         done = relate("prefill", saved(tmp_path, "briefs.jsonl", {"brief": BRIEF, "platform": "generic"}), **here)
         assert "0 of 1 briefs have texts" in done.stdout
         assert "1 × policy_does_not_write_locale" in done.stdout
@@ -175,7 +231,9 @@ class TestGenerate:
         assert done.status == 1
         assert "answered 422: brief.locale" in done.stderr
 
-    def test_a_service_that_does_not_run_is_named_with_what_starts_it(self, tmp_path: Path, here: dict[str, str]) -> None:
+    def test_a_service_that_does_not_run_is_named_with_what_starts_it(
+        self, tmp_path: Path, here: dict[str, str]
+    ) -> None:
         done = relate("generate", saved(tmp_path, "brief.json", BRIEF), "--url", "http://127.0.0.1:9", **here)
         assert done.stderr.startswith("relate: http://127.0.0.1:9 does not answer")
         assert "relate up" in done.stderr
@@ -203,7 +261,10 @@ class TestKeys:
 
     def test_an_unknown_scope_is_refused_with_those_there_are(self, here: dict[str, str]) -> None:
         done = relate("keys", "create", "--scope", "root", **here)
-        assert done.stderr == "relate: there is no scope 'root': choose from generate, events, report, review, ops, admin\n"
+        assert (
+            done.stderr
+            == "relate: there is no scope 'root': choose from generate, events, report, review, ops, admin\n"
+        )
 
     def test_without_any_database_the_way_to_one_is_named(self, tmp_path: Path) -> None:
         done = relate("keys", "list", RELATE_DATA_DIR=str(tmp_path / "none"))
@@ -226,7 +287,9 @@ class TestKeys:
 def _status(stack: Stack, key: str) -> int:
     """What GET /experiments answers to the key, once every change made so far has reached the service."""
     httpx.get(f"{stack.url}/readyz", trust_env=False)
-    return httpx.get(f"{stack.url}/experiments", headers={"Authorization": f"Bearer {key}"}, trust_env=False).status_code
+    return httpx.get(
+        f"{stack.url}/experiments", headers={"Authorization": f"Bearer {key}"}, trust_env=False
+    ).status_code
 
 
 class TestExperiments:
@@ -251,12 +314,27 @@ class TestCare:
         assert relate("retention", **here).stdout == "nothing is old enough to delete\n"
 
     def test_migrating_twice_changes_nothing(self, here: dict[str, str]) -> None:
-        assert relate("migrate", **here).stdout == relate("migrate", **here).stdout == "the schema is that of this release\n"
+        assert (
+            relate("migrate", **here).stdout
+            == relate("migrate", **here).stdout
+            == "the schema is that of this release\n"
+        )
 
     def test_a_backup_of_a_running_platform_restores_keys_secrets_and_experiments(
         self, tmp_path: Path, stack: Stack, here: dict[str, str]
     ) -> None:
-        relate("experiments", "create", "kept", "--arm", "control=champion", "--arm", "other=champion", "--layer", "kept", **here)
+        relate(
+            "experiments",
+            "create",
+            "kept",
+            "--arm",
+            "control=champion",
+            "--arm",
+            "other=champion",
+            "--layer",
+            "kept",
+            **here,
+        )
         artifact = stack.settings.data_dir / "artifacts" / "sft" / "model.txt"
         artifact.parent.mkdir(parents=True)
         artifact.write_text("权重")

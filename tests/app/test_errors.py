@@ -72,7 +72,14 @@ async def test_a_refused_field_is_named_by_its_path_with_its_value_shortened(adm
     answer = await admin.post("/check", json={"brief": brief, "platform": "myspace", "texts": []})
     assert_problem(answer, 422)
     refused = {problem["field"]: problem for problem in answer.json()["errors"]}
-    assert set(refused) == {"brief.locale", "brief.ad.id", "brief.ad.advertiser", "brief.ad.landing_page", "platform", "texts"}
+    assert set(refused) == {
+        "brief.locale",
+        "brief.ad.id",
+        "brief.ad.advertiser",
+        "brief.ad.landing_page",
+        "platform",
+        "texts",
+    }
     assert refused["brief.locale"]["value"] == "xx-XX"
     assert "en-US" in refused["brief.locale"]["detail"]
     assert refused["brief.ad.landing_page"]["value"] == "x" * 79 + "…"

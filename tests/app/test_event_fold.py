@@ -1,4 +1,6 @@
-"""The fold: what SQL makes of events is what `attribute` says, step by step or all at once, and the sums are the units' own."""
+"""The fold: what SQL makes of events is what `attribute` says, step by step or all at once, and the sums are the units'
+own.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ Stream = Sequence[tuple[Token, EventKind, datetime, bool]]
 
 
 def outcomes(stream: Stream) -> dict[str, Outcome]:
-    """What the pure definition says, with the flags that the fold adds: a click without impression, or faster than a person."""
+    """What the pure definition says, with the flags that the fold adds: a click without impression, or faster than a
+    person.
+    """
     told = [TokenEvent(str(UUID(bytes=digest(token.name))), kind, at, flagged) for token, kind, at, flagged in stream]
     inside = attribute([event for event in told if BY_ID[event.token].in_phase], WINDOW)
     return inside | attribute([event for event in told if not BY_ID[event.token].in_phase], ELSEWHERE)
@@ -85,13 +89,17 @@ def unit_sums(counted: Iterable[tuple[Token, Outcome]], arm: int) -> FunnelSums:
             for i, one in enumerate((True, outcome.clicked, outcome.converted)):
                 totals[token.unit][i] += one
     sums = [sum(unit[i] for unit in totals.values()) for i in range(3)]
-    moments_ = [sum(unit[i] * unit[j] for unit in totals.values()) for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
+    moments_ = [
+        sum(unit[i] * unit[j] for unit in totals.values()) for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+    ]
     return FunnelSums(len(totals), *map(float, sums + moments_))
 
 
 async def write(connection: AsyncConnection, phase_id: int, stream: Stream, offset: int) -> None:
     new = {
-        f"e-{offset + i}": NewEvent(f"e-{offset + i}", kind, token.served(phase_id), at, invalid_reason="bot" if flagged else None)
+        f"e-{offset + i}": NewEvent(
+            f"e-{offset + i}", kind, token.served(phase_id), at, invalid_reason="bot" if flagged else None
+        )
         for i, (token, kind, at, flagged) in enumerate(stream)
     }
     await store_events(connection, new)
@@ -107,22 +115,35 @@ async def phase_id(ad_system) -> int:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stream=st.lists(events, max_size=24), cuts=st.lists(st.integers(0, 24), max_size=2).map(sorted), hours=st.integers(0, 90))
+@given(
+    stream=st.lists(events, max_size=24),
+    cuts=st.lists(st.integers(0, 24), max_size=2).map(sorted),
+    hours=st.integers(0, 90),
+)
 async def test_the_sql_fold_is_attribution_whatever_the_order_and_the_steps(ad_system, phase_id, stream, cuts, hours):
     edges = [0, *cuts, len(stream)]
     async with ad_system.platform.database.begin() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})  # keep the service's own folder out
+        # keep the service's own folder out
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         await connection.execute(text("TRUNCATE events, exposures, unit_days, stale_tokens"))
         for low, high in pairwise(edges):
             await write(connection, phase_id, stream[low:high], low)
             await fold(connection, ELSEWHERE)
-            await connection.execute(text("TRUNCATE stale, touched, staged_events"))  # what the end of a transaction does
+            # what the end of a transaction does
+            await connection.execute(text("TRUNCATE stale, touched, staged_events"))
 
         expected = outcomes(stream)
         exposures, unit_days = await rows(connection, "exposures"), await rows(connection, "unit_days")
         arm_days = await rows(connection, "arm_days WHERE impressions > 0")
         assert {
-            str(row.serve_id): (row.impression_at, row.click_at, row.conversion_at, row.clicked, row.converted, row.invalid)
+            str(row.serve_id): (
+                row.impression_at,
+                row.click_at,
+                row.conversion_at,
+                row.clicked,
+                row.converted,
+                row.invalid,
+            )
             for row in exposures
         } == {
             key: (one.impression_at, one.click_at, one.conversion_at, one.clicked, one.converted, invalid(one))

@@ -57,7 +57,13 @@ async def test_a_life_from_draft_to_stopped_is_in_the_audit_log(ad_system):
     assert reweighed["phases"][0]["salt"] != reweighed["phases"][1]["salt"]
     assert reweighed["phases"][0]["ended_at"] == reweighed["phases"][1]["started_at"]
     detail = (await ad_system.client.get(path, headers=ad_system.keys["report"])).json()
-    assert [entry["action"].removeprefix("experiment.") for entry in detail["audit"]] == ["stop", "weights", "ramp", "start", "create"]
+    assert [entry["action"].removeprefix("experiment.") for entry in detail["audit"]] == [
+        "stop",
+        "weights",
+        "ramp",
+        "start",
+        "create",
+    ]
     assert all(entry["actor"].startswith("ops (rk_") for entry in detail["audit"])
 
 
@@ -72,7 +78,12 @@ async def test_what_breaks_a_rule_is_refused_by_name(ad_system):
         ("/experiments", {"name": "x", "arms": two, "layer": "other", "salt": "other"}, 422, "invalid_plan"),
         ("/experiments", {"name": "x", "arms": [arm]}, 422, "invalid_request"),
         ("/experiments", {"name": "x", "arms": two, "high": 5}, 422, "invalid_request"),
-        ("/experiments", {"name": "x", "arms": [{**one, "weight": 0} for one in two], "layer": "other"}, 422, "weights"),
+        (
+            "/experiments",
+            {"name": "x", "arms": [{**one, "weight": 0} for one in two], "layer": "other"},
+            422,
+            "weights",
+        ),
         ("/experiments", {"name": "x", "arms": two, "coverage_percent": 50}, 409, "layer_full"),
         ("/experiments", {"name": "Groß", "arms": two}, 422, "invalid_request"),
         ("/experiments/first/start", None, 409, "wrong_state"),
@@ -80,8 +91,12 @@ async def test_what_breaks_a_rule_is_refused_by_name(ad_system):
         ("/experiments/first/ramp", {"coverage_percent": 60}, 422, "ramp_only_widens"),
         ("/experiments/first/weights", {"weights": [1, 1, 1]}, 422, "weights"),
     ]
-    answers = [await ad_system.client.post(path, json=body, headers=ad_system.keys["ops"]) for path, body, _, _ in cases]
-    assert [(answer.status_code, answer.json()["rule"]) for answer in answers] == [(status, rule) for _, _, status, rule in cases]
+    answers = [
+        await ad_system.client.post(path, json=body, headers=ad_system.keys["ops"]) for path, body, _, _ in cases
+    ]
+    assert [(answer.status_code, answer.json()["rule"]) for answer in answers] == [
+        (status, rule) for _, _, status, rule in cases
+    ]
 
 
 async def test_a_layers_running_experiments_hold_disjoint_buckets(ad_system):
@@ -92,7 +107,9 @@ async def test_a_layers_running_experiments_hold_disjoint_buckets(ad_system):
     clash = await ad_system.client.post("/experiments/third/start", headers=ad_system.keys["ops"])
     assert (clash.status_code, clash.json()["rule"]) == (409, "layer_overlap")
     assert "first [0, 4000), second [4000, 8000)" in clash.json()["detail"]
-    full = await ad_system.client.post("/experiments/first/ramp", json={"coverage_percent": 41}, headers=ad_system.keys["ops"])
+    full = await ad_system.client.post(
+        "/experiments/first/ramp", json={"coverage_percent": 41}, headers=ad_system.keys["ops"]
+    )
     assert (full.status_code, "second [4000, 8000)" in full.json()["detail"]) == (409, True)
     elsewhere = await ad_system.experiment("fourth", layer="images", coverage_percent=100)
     assert elsewhere["state"] == "running"
@@ -102,7 +119,10 @@ async def test_two_starts_at_once_cannot_share_buckets(ad_system):
     for name in ("left", "right"):
         await ad_system.experiment(name, start=False, low=0, high=5000)
     answers = await asyncio.gather(
-        *(ad_system.client.post(f"/experiments/{name}/start", headers=ad_system.keys["ops"]) for name in ("left", "right"))
+        *(
+            ad_system.client.post(f"/experiments/{name}/start", headers=ad_system.keys["ops"])
+            for name in ("left", "right")
+        )
     )
     assert sorted(answer.status_code for answer in answers) == [200, 409]
 
@@ -111,7 +131,9 @@ async def test_the_list_is_paged(ad_system):
     for i in range(3):
         await ad_system.experiment(f"e{i}", start=False, coverage_percent=10)
     first = (await ad_system.client.get("/experiments", params={"limit": 2}, headers=ad_system.keys["report"])).json()
-    second = (await ad_system.client.get("/experiments", params={"after": first["next"]}, headers=ad_system.keys["report"])).json()
+    second = (
+        await ad_system.client.get("/experiments", params={"after": first["next"]}, headers=ad_system.keys["report"])
+    ).json()
     assert [one["name"] for page in (first, second) for one in page["experiments"]] == ["e0", "e1", "e2"]
     assert second["next"] is None
 

@@ -1,4 +1,6 @@
-"""What was reported over HTTP becomes a snapshot: mature impressions with their texts, and reasons for what stayed behind."""
+"""What was reported over HTTP becomes a snapshot: mature impressions with their texts, and reasons for what stayed
+behind.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +40,23 @@ def a_text(url: str, name: str, *, written: datetime = SHOWN - DAY, with_brief: 
         policy = connection.execute("SELECT min(id) FROM policies").fetchone()
         if with_brief:
             body = json.dumps(brief.model_dump(mode="json"))
-            connection.execute("INSERT INTO briefs (digest, body) VALUES (%s, %s) ON CONFLICT DO NOTHING", (digest("brief"), body))
+            connection.execute(
+                "INSERT INTO briefs (digest, body) VALUES (%s, %s) ON CONFLICT DO NOTHING", (digest("brief"), body)
+            )
         connection.execute(
             """INSERT INTO texts (id, pool_key, policy_id, origin, state, title, description, brief_digest, advertiser, ad_id, industry,
                                   locale, platform, spec_version, rules_version, score, findings, created_at)
                VALUES (%s, '', %s, 'model', 'approved', %s, %s, %s, %s, 'ad', 'apparel', 'zh-CN', 'generic', '1', '1', 1, '[]', %s)""",
-            (UUID(bytes=digest(name)), policy[0], ad.title, ad.description, digest("brief" if with_brief else "no brief"),
-             brief.ad.advertiser, written),
-        )  # fmt: skip
+            (
+                UUID(bytes=digest(name)),
+                policy[0],
+                ad.title,
+                ad.description,
+                digest("brief" if with_brief else "no brief"),
+                brief.ad.advertiser,
+                written,
+            ),
+        )
 
 
 def a_serving(url: str, token_id: bytes, text: str, query: str = "宽脚跑鞋", position: int = 1) -> None:
@@ -57,7 +68,9 @@ def a_serving(url: str, token_id: bytes, text: str, query: str = "宽脚跑鞋",
         )
 
 
-async def shown(ads: AdSystem, url: str, name: str, *, text: str = "t", at: datetime = SHOWN, logged: bool = True, **serving: Any) -> str:
+async def shown(
+    ads: AdSystem, url: str, name: str, *, text: str = "t", at: datetime = SHOWN, logged: bool = True, **serving: Any
+) -> str:
     token = ads.serve(serve_id=digest(name), text_id=digest(text), **serving)  # not expired yet, whenever it was shown
     if logged:
         a_serving(url, digest(name), text)
@@ -65,7 +78,9 @@ async def shown(ads: AdSystem, url: str, name: str, *, text: str = "t", at: date
     return token
 
 
-async def test_a_mature_impression_is_exported_with_its_query_text_and_times(ads, settings, database_url, tmp_path: Path) -> None:
+async def test_a_mature_impression_is_exported_with_its_query_text_and_times(
+    ads, settings, database_url, tmp_path: Path
+) -> None:
     a_text(database_url, "t")
     token = await shown(ads, database_url, "one")
     await ads.report(event(token, "click", SHOWN + HOUR), event(token, "conversion", SHOWN + 2 * HOUR))
@@ -73,9 +88,18 @@ async def test_a_mature_impression_is_exported_with_its_query_text_and_times(ads
     snapshot = read_snapshot(tmp_path / "snapshot")
     assert snapshot.manifest == manifest and (manifest.rows, manifest.texts, manifest.left_out) == (1, 1, {})
     row, text = snapshot.exposures.to_pylist()[0], snapshot.texts.to_pylist()[0]
-    assert (row["query"], row["position"], row["arm"], row["window_hours"]) == ("宽脚跑鞋", 1, "", settings.window_hours)
+    assert (row["query"], row["position"], row["arm"], row["window_hours"]) == (
+        "宽脚跑鞋",
+        1,
+        "",
+        settings.window_hours,
+    )
     assert (row["impression_at"], row["click_at"], row["conversion_at"]) == (SHOWN, SHOWN + HOUR, SHOWN + 2 * HOUR)
-    assert (text["ad"], text["text"], text["group"]) == (describe_ad(a_brief().ad), describe_text(an_ad()), a_brief().ad.advertiser)
+    assert (text["ad"], text["text"], text["group"]) == (
+        describe_ad(a_brief().ad),
+        describe_text(an_ad()),
+        a_brief().ad.advertiser,
+    )
 
 
 async def test_the_arm_is_the_experiments_and_the_window_too(ads, settings, database_url, tmp_path: Path) -> None:
@@ -115,7 +139,9 @@ async def test_a_range_takes_its_first_moment_and_not_its_last(ads, settings, da
     a_text(database_url, "t")
     for hours in range(3):
         await shown(ads, database_url, f"at {hours}", at=SHOWN + hours * HOUR)
-    manifest = await export(ads.platform.database, settings, tmp_path / "snapshot", since=SHOWN + HOUR, until=SHOWN + 2 * HOUR)
+    manifest = await export(
+        ads.platform.database, settings, tmp_path / "snapshot", since=SHOWN + HOUR, until=SHOWN + 2 * HOUR
+    )
     assert manifest.rows == 1 and (manifest.since, manifest.until) == (SHOWN + HOUR, SHOWN + 2 * HOUR)
 
 

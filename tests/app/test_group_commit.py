@@ -56,7 +56,9 @@ async def test_concurrent_items_share_transactions_and_keep_their_results() -> N
 async def test_a_bad_item_fails_alone() -> None:
     ledger = Ledger()
     commits = committing(ledger)
-    results: list[Any] = await asyncio.gather(*(commits.submit(number) for number in (12, 13, 14)), return_exceptions=True)
+    results: list[Any] = await asyncio.gather(
+        *(commits.submit(number) for number in (12, 13, 14)), return_exceptions=True
+    )
     assert (results[0], results[2]) == (24, 28)
     assert isinstance(results[1], ValueError)
 

@@ -25,7 +25,12 @@ async def test_a_live_process_says_so_to_anyone(client):
 async def test_a_service_with_all_its_parts_is_ready(client):
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
-    assert await states(client) == {"database": "ready", "registry": "ready", "rules": "ready", "policy relate": "ready"}
+    assert await states(client) == {
+        "database": "ready",
+        "registry": "ready",
+        "rules": "ready",
+        "policy relate": "ready",
+    }
 
 
 async def test_a_policy_that_is_down_degrades_and_does_not_unready(client, upstream):
@@ -37,7 +42,13 @@ async def test_a_policy_that_is_down_degrades_and_does_not_unready(client, upstr
 
 async def test_every_policy_in_use_is_asked(client, bearer):
     client.headers.update(await bearer("ops"))
-    body = {"name": "another", "kind": "vllm", "model": "relate-8b", "locales": ["zh-CN"], "endpoint": "http://127.0.0.1:9"}
+    body = {
+        "name": "another",
+        "kind": "vllm",
+        "model": "relate-8b",
+        "locales": ["zh-CN"],
+        "endpoint": "http://127.0.0.1:9",
+    }
     version = (await client.post("/policies", json=body)).json()["version"]
     assert "policy another" not in await states(client)
     await client.post("/policies/challenger", json={"action": "promote", "version": version})

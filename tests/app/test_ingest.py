@@ -85,7 +85,9 @@ async def test_an_invalid_row_names_its_field_and_sinks_nothing(ad_system, datab
 
 async def test_an_event_from_the_future_is_refused_beyond_five_minutes_of_skew(ad_system):
     token, now = ad_system.serve(), datetime.now(UTC)
-    near, far = await ad_system.report(an_event(token, at=now + timedelta(minutes=4)), an_event(token, at=now + timedelta(minutes=6)))
+    near, far = await ad_system.report(
+        an_event(token, at=now + timedelta(minutes=4)), an_event(token, at=now + timedelta(minutes=6))
+    )
     assert near["status"] == "accepted"
     assert (far["reason"], far["field"]) == ("future_event", "occurred_at")
 
@@ -109,14 +111,18 @@ async def test_a_token_of_another_installation_is_refused_by_name(ad_system):
 async def test_a_body_that_is_no_batch_is_refused_whole(client, keys):
     bodies = [{}, {"events": []}, {"events": [1] * 1001}, {"events": "none"}, {"events": [{}], "more": 1}]
     answers = [await client.post("/events", json=body, headers=keys["events"]) for body in bodies]
-    assert [(answer.status_code, answer.json()["errors"][0]["field"]) for answer in answers] == [(422, "events")] * 4 + [(422, "more")]
+    assert [(answer.status_code, answer.json()["errors"][0]["field"]) for answer in answers] == [
+        (422, "events")
+    ] * 4 + [(422, "more")]
 
 
 async def test_batches_that_arrive_together_are_each_answered_for_their_own_rows(ad_system, database):
     shared = an_event(ad_system.serve())
     batches = [[shared, an_event(ad_system.serve(f"u-{i}"))] for i in range(12)]
     answers = await asyncio.gather(*(ad_system.report(*batch) for batch in batches))
-    assert [answer["event_id"] for pair in answers for answer in pair] == [event["event_id"] for batch in batches for event in batch]
+    assert [answer["event_id"] for pair in answers for answer in pair] == [
+        event["event_id"] for batch in batches for event in batch
+    ]
     assert [pair[0]["status"] for pair in answers].count("accepted") == 1
     assert {pair[1]["status"] for pair in answers} == {"accepted"}
     assert stored(database) == 13

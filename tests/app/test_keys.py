@@ -103,7 +103,9 @@ async def test_every_change_is_in_the_audit_log_with_who_made_it(admin, app):
     await admin.post(f"/keys/{key['id']}/revoke")
     async with app.state.platform.database.begin() as connection:
         entries = (
-            await connection.execute(select(AuditEntry).where(AuditEntry.subject == f"key:{key['id']}").order_by(AuditEntry.id))
+            await connection.execute(
+                select(AuditEntry).where(AuditEntry.subject == f"key:{key['id']}").order_by(AuditEntry.id)
+            )
         ).all()
     assert [entry.action for entry in entries] == ["key.create", "key.rotate", "key.revoke"]
     assert all(entry.actor.startswith("a test (rk_") for entry in entries)

@@ -1,4 +1,6 @@
-"""A stream sent three times, shuffled, through a server that is killed in the middle: nothing acknowledged is lost or counted twice."""
+"""A stream sent three times, shuffled, through a server that is killed in the middle: nothing acknowledged is lost or
+counted twice.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def stream(sealer: Sealer, phase: int) -> list[dict[str, Any]]:
     for i in range(TOKENS):
         at = NOW - 2 * HOUR + timedelta(seconds=i)
         unit = f"单元-{i // 4}"
-        served = Served(digest(f"kill {i}"), digest(unit), digest("text"), phase, (i // 4) % 2, 1, 1, int(at.timestamp() * 1000))
+        served = Served(
+            digest(f"kill {i}"), digest(unit), digest("text"), phase, (i // 4) % 2, 1, 1, int(at.timestamp() * 1000)
+        )
         events += a_funnel(sealer.seal(served), at, clicked=i % 3 == 0, converted=i % 6 == 0)
     return events
 
@@ -84,5 +88,7 @@ def test_a_killed_server_loses_no_acknowledged_event_and_counts_none_twice(setti
         with psycopg.connect(settings.database_url) as connection:
             stored = {row[0] for row in connection.execute("SELECT event_id FROM events")}
     assert stored == acknowledged == {event["event_id"] for event in once}
-    assert [(arm["units"], arm["impressions"], arm["clicks"], arm["conversions"]) for arm in report["arms"]] == [(150, 600, 200, 100)] * 2
+    assert [(arm["units"], arm["impressions"], arm["clicks"], arm["conversions"]) for arm in report["arms"]] == [
+        (150, 600, 200, 100)
+    ] * 2
     assert again == report

@@ -96,8 +96,12 @@ async def test_an_answer_in_many_pieces_is_one_answer(generator: Generator, tmp_
     assert (load.answered, load.with_text, load.errors) == (6, 6, 0)
 
 
-async def test_an_open_loop_charges_a_stall_to_every_request_it_kept_waiting(generator: Generator, tmp_path: Path) -> None:
-    """100 a second for a second, one connection: the first answer takes half a second, and about fifty others wait behind it."""
+async def test_an_open_loop_charges_a_stall_to_every_request_it_kept_waiting(
+    generator: Generator, tmp_path: Path
+) -> None:
+    """100 a second for a second, one connection: the first answer takes half a second, and about fifty others wait
+    behind it.
+    """
     delays = iter([0.5])
 
     async def handle(body: bytes) -> bytes:
@@ -105,10 +109,13 @@ async def test_an_open_loop_charges_a_stall_to_every_request_it_kept_waiting(gen
         return answer(TEXT)
 
     async with serving(handle) as port:
-        load = await run(generator.opened, tmp_path, [b"{}"], port=port, connections=1, rate=100, seconds=1, limit_ms=250)
+        load = await run(
+            generator.opened, tmp_path, [b"{}"], port=port, connections=1, rate=100, seconds=1, limit_ms=250
+        )
     assert (load.scheduled, load.answered) == (100, 100)
     assert load.latency_ms.max >= 500
-    assert load.in_time <= 75  # those due in the stall's first quarter second; a closed loop would blame one request alone
+    # those due in the stall's first quarter second; a closed loop would blame one request alone
+    assert load.in_time <= 75
     assert load.in_time_with_text == load.in_time
 
 
@@ -118,11 +125,23 @@ async def test_what_is_never_answered_is_not_in_time(generator: Generator, tmp_p
         return b""
 
     async with serving(hang) as port:
-        load = await run(generator.opened, tmp_path, [b"{}"], port=port, connections=2, rate=50, seconds=0.2, limit_ms=10, drain_s=0.2)
+        load = await run(
+            generator.opened,
+            tmp_path,
+            [b"{}"],
+            port=port,
+            connections=2,
+            rate=50,
+            seconds=0.2,
+            limit_ms=10,
+            drain_s=0.2,
+        )
     assert (load.scheduled, load.sent, load.answered, load.in_time_share, load.text_share) == (10, 2, 0, 0.0, 0.0)
 
 
-async def test_a_lost_connection_is_an_error_and_the_next_request_gets_a_new_one(generator: Generator, tmp_path: Path) -> None:
+async def test_a_lost_connection_is_an_error_and_the_next_request_gets_a_new_one(
+    generator: Generator, tmp_path: Path
+) -> None:
     async def handle(body: bytes) -> bytes:
         return b"" if body == b"drop" else answer(TEXT)
 

@@ -29,7 +29,12 @@ def test_a_record_is_one_line_of_json_with_its_extras(stream):
     logging.getLogger("app.pool").info("refilled %d texts\nin two lines", 3, extra={"key": "跑鞋", "id": object})
     (line,) = lines(stream)
     assert line["at"].endswith("+00:00")
-    assert (line["level"], line["logger"], line["message"], line["key"]) == ("info", "app.pool", "refilled 3 texts\nin two lines", "跑鞋")
+    assert (line["level"], line["logger"], line["message"], line["key"]) == (
+        "info",
+        "app.pool",
+        "refilled 3 texts\nin two lines",
+        "跑鞋",
+    )
 
 
 def test_a_traceback_says_where_and_what_kind_never_what_was_sent(stream):

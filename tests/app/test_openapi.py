@@ -1,4 +1,6 @@
-"""The API keeps to its own description: whatever is sent, no fault but the documented 503, and every refusal is a problem document."""
+"""The API keeps to its own description: whatever is sent, no fault but the documented 503, and every refusal is a
+problem document.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ async def service(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> As
         app = create_app(chosen)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE, headers={"Authorization": f"Bearer {ADMIN}"}) as http,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app), base_url=BASE, headers={"Authorization": f"Bearer {ADMIN}"}
+            ) as http,
         ):
             await _furnish(http)
             yield http
@@ -68,14 +72,20 @@ async def _furnish(http: httpx.AsyncClient) -> None:
 
 async def send(http: httpx.AsyncClient, case: schemathesis.Case) -> httpx.Response:
     prepared = requests.Request(**{"method": case.method, **case.as_transport_kwargs(base_url=BASE)}).prepare()
-    headers = {name: value for name, value in prepared.headers.items() if name.lower() not in ("content-length", "authorization", "cookie")}
+    headers = {
+        name: value
+        for name, value in prepared.headers.items()
+        if name.lower() not in ("content-length", "authorization", "cookie")
+    }
     return await http.request(case.method, str(prepared.url), content=prepared.body, headers=headers)
 
 
 @pytest.mark.parametrize(("label", "mode"), CASES)
 @settings(max_examples=10, suppress_health_check=list(HealthCheck), database=None)
 @given(data=st.data())
-async def test_every_answer_is_one_that_the_document_names(service: httpx.AsyncClient, label: str, mode: GenerationMode, data: Any) -> None:
+async def test_every_answer_is_one_that_the_document_names(
+    service: httpx.AsyncClient, label: str, mode: GenerationMode, data: Any
+) -> None:
     operation = OPERATIONS[label]
     case = data.draw(operation.as_strategy(generation_mode=mode))
     if data.draw(st.booleans()):

@@ -1,4 +1,6 @@
-"""What pages are drawn from: numbers in words, interval bars on one axis, sparklines, plots, and how far an experiment is."""
+"""What pages are drawn from: numbers in words, interval bars on one axis, sparklines, plots, and how far an experiment
+is.
+"""
 
 from __future__ import annotations
 

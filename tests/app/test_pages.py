@@ -1,4 +1,6 @@
-"""Pages as their visitors get them, without a browser: figures in words, refusals in words, and nothing taken on trust."""
+"""Pages as their visitors get them, without a browser: figures in words, refusals in words, and nothing taken on
+trust.
+"""
 
 from __future__ import annotations
 
@@ -95,14 +97,20 @@ async def test_exports_carry_the_choices_of_the_page(analyst: httpx.AsyncClient,
     ("arms", "days", "said"),
     [
         ([ArmOf("control", cvr=0), ArmOf("treatment")], 8, "control has too few conversions"),
-        ([ArmOf("control", ctr=0, cvr=0), ArmOf("treatment", ctr=0, cvr=0)], 8, "the exact method needs some conversions"),
+        (
+            [ArmOf("control", ctr=0, cvr=0), ArmOf("treatment", ctr=0, cvr=0)],
+            8,
+            "the exact method needs some conversions",
+        ),
         ([ArmOf("control"), ArmOf("treatment", share=0)], 8, "do not fall into the arms as configured"),
         ([ArmOf("control"), ArmOf("treatment")], 2, "No impression is mature yet"),
         ([ArmOf("对照"), ArmOf("新文案", share=0.5)], 8, "do not fall into the arms as configured"),
     ],
     ids=["zero conversions in control", "zero conversions", "one arm", "no mature data", "lost units"],
 )
-async def test_thin_data_is_put_into_words(analyst: httpx.AsyncClient, database: Any, arms: list[ArmOf], days: int, said: str) -> None:
+async def test_thin_data_is_put_into_words(
+    analyst: httpx.AsyncClient, database: Any, arms: list[ArmOf], days: int, said: str
+) -> None:
     run(database, "thin", arms, days=days, units_a_day=60)
     page = await read(analyst, f"{LIST}/thin?by=source")
     assert said in page
@@ -171,7 +179,9 @@ async def test_names_are_text_and_never_markup(operator: httpx.AsyncClient, data
 async def test_a_visitor_signs_in_first_and_comes_back(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 303
-    assert answer.headers["location"] == f"/signin?next={path.replace('/', '%2F').replace('?', '%3F').replace('=', '%3D')}"
+    assert (
+        answer.headers["location"] == f"/signin?next={path.replace('/', '%2F').replace('?', '%3F').replace('=', '%3D')}"
+    )
 
 
 async def test_the_api_still_answers_401(client: httpx.AsyncClient) -> None:
@@ -200,9 +210,15 @@ async def test_a_change_needs_the_forms_own_token(operator: httpx.AsyncClient, d
 
 
 A_FORM: dict[str, Any] = {
-    "name": "new-titles", "layer": "search", "coverage_percent": "20", "window_days": "3", "planned_units": "50000",
-    "arm_name": ["control", "treatment", "", ""], "arm_policy": ["champion"] * 4, "arm_weight": ["50", "50", "", ""],
-}  # fmt: skip
+    "name": "new-titles",
+    "layer": "search",
+    "coverage_percent": "20",
+    "window_days": "3",
+    "planned_units": "50000",
+    "arm_name": ["control", "treatment", "", ""],
+    "arm_policy": ["champion"] * 4,
+    "arm_weight": ["50", "50", "", ""],
+}
 
 
 async def test_an_experiment_is_drafted_started_ramped_reweighed_and_stopped(operator: httpx.AsyncClient) -> None:
@@ -211,8 +227,11 @@ async def test_an_experiment_is_drafted_started_ramped_reweighed_and_stopped(ope
     assert (made.status_code, made.headers["location"]) == (303, f"{LIST}/new-titles")
     assert "A draft: nobody sees it before its start" in await read(operator, f"{LIST}/new-titles")
     for action, data in (
-        ("start", {}), ("ramp", {"coverage_percent": "60"}), ("weights", {"weights": ["80", "20"]}), ("stop", {"sure": "yes"}),
-    ):  # fmt: skip
+        ("start", {}),
+        ("ramp", {"coverage_percent": "60"}),
+        ("weights", {"weights": ["80", "20"]}),
+        ("stop", {"sure": "yes"}),
+    ):
         answer = await operator.post(f"{LIST}/new-titles/{action}", data=data | csrf)
         assert answer.status_code == 303, answer.text
     page = await read(operator, f"{LIST}/new-titles")
@@ -290,7 +309,9 @@ async def test_the_planner_answers_both_ways(analyst: httpx.AsyncClient) -> None
         ("baseline_percent=nan", "finite number"),
     ],
 )
-async def test_a_plan_that_cannot_be_made_says_which_number_is_wrong(analyst: httpx.AsyncClient, query: str, said: str) -> None:
+async def test_a_plan_that_cannot_be_made_says_which_number_is_wrong(
+    analyst: httpx.AsyncClient, query: str, said: str
+) -> None:
     page = await read(analyst, f"{PLANNER}?{query}", 422)
     assert said in page
     assert "Answer" not in page
@@ -304,7 +325,9 @@ async def test_a_plan_for_the_impossible_still_answers(analyst: httpx.AsyncClien
 # ---- what pages are made of
 
 
-async def test_plotly_comes_from_this_server_and_is_kept_for_good(client: httpx.AsyncClient, analyst: httpx.AsyncClient) -> None:
+async def test_plotly_comes_from_this_server_and_is_kept_for_good(
+    client: httpx.AsyncClient, analyst: httpx.AsyncClient
+) -> None:
     page = (await analyst.get(PLANNER)).text
     scripts = re.findall(r'<script src="([^"]+)"', page)
     assert scripts and all(script.startswith("/") for script in scripts)
@@ -315,7 +338,9 @@ async def test_plotly_comes_from_this_server_and_is_kept_for_good(client: httpx.
     assert answer.text == (await client.get(asset, headers={"accept-encoding": "identity"})).text
 
 
-async def test_pages_allow_no_script_but_this_servers(analyst: httpx.AsyncClient, database: psycopg.Connection[Any]) -> None:
+async def test_pages_allow_no_script_but_this_servers(
+    analyst: httpx.AsyncClient, database: psycopg.Connection[Any]
+) -> None:
     run(database, "strict", [ArmOf("nlg"), ArmOf("relate")], days=8, units_a_day=200)
     answer = await analyst.get(f"{LIST}/strict")
     assert "script-src 'self';" in answer.headers["content-security-policy"]

@@ -8,14 +8,16 @@ import psycopg
 import pytest
 
 PERSON = {
-    "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Mobile/15E148 Safari/604.1"
+    "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 "
+    "Mobile/15E148 Safari/604.1"
 }
 
 
 def flags(database: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[int, str | None]]:
     """(kind, invalid_reason) of every event."""
     return [
-        (row[0], row[1]) for row in database.execute("SELECT kind, invalid_reason FROM events ORDER BY kind, invalid_reason NULLS FIRST")
+        (row[0], row[1])
+        for row in database.execute("SELECT kind, invalid_reason FROM events ORDER BY kind, invalid_reason NULLS FIRST")
     ]
 
 
@@ -40,7 +42,9 @@ async def test_a_person_leaves_one_impression_and_one_click_however_often_the_pi
         ("GET", {"User-Agent": ""}, "bot"),
     ],
 )
-async def test_what_no_person_loaded_is_stored_flagged_and_not_in_a_persons_way(ad_system, database, method, headers, reason):
+async def test_what_no_person_loaded_is_stored_flagged_and_not_in_a_persons_way(
+    ad_system, database, method, headers, reason
+):
     token = ad_system.serve()
     await ad_system.client.request(method, "/pixel/impression", params={"token": token}, headers=headers)
     await ad_system.client.get("/pixel/impression", params={"token": token}, headers=PERSON)

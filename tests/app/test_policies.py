@@ -9,7 +9,13 @@ from sqlalchemy import select
 
 from app.models.experiments import AuditEntry
 
-RELATE = {"name": "relate", "kind": "vllm", "model": "relate-8b", "locales": ["zh-CN", "en-US"], "endpoint": "http://vllm-2:8000/"}
+RELATE = {
+    "name": "relate",
+    "kind": "vllm",
+    "model": "relate-8b",
+    "locales": ["zh-CN", "en-US"],
+    "endpoint": "http://vllm-2:8000/",
+}
 
 
 @pytest.fixture
@@ -52,7 +58,10 @@ async def test_the_same_content_is_the_same_version(ops):
 async def test_a_promotion_keeps_the_champion_it_replaces_and_a_rollback_brings_it_back(ops):
     base = (await aliases(ops))["champion"]
     relate = await registered(ops)
-    assert (await move(ops, "champion", action="promote", version=relate)).json()["aliases"] == {"champion": relate, "previous": base}
+    assert (await move(ops, "champion", action="promote", version=relate)).json()["aliases"] == {
+        "champion": relate,
+        "previous": base,
+    }
     assert (await move(ops, "champion", action="rollback")).json()["aliases"] == {"champion": base, "previous": relate}
     assert await aliases(ops) == {"champion": base, "previous": relate}
 
@@ -60,7 +69,10 @@ async def test_a_promotion_keeps_the_champion_it_replaces_and_a_rollback_brings_
 async def test_a_challenger_leaves_the_champion_alone(ops):
     base = (await aliases(ops))["champion"]
     relate = await registered(ops)
-    assert (await move(ops, "challenger", action="promote", version=relate)).json()["aliases"] == {"champion": base, "challenger": relate}
+    assert (await move(ops, "challenger", action="promote", version=relate)).json()["aliases"] == {
+        "champion": base,
+        "challenger": relate,
+    }
 
 
 async def test_promotions_at_once_leave_one_champion_and_the_one_before_it(ops):
@@ -77,7 +89,9 @@ async def test_every_move_is_audited_with_what_was_before(ops, app):
     relate = await registered(ops)
     await move(ops, "champion", action="promote", version=relate)
     async with app.state.platform.database.begin() as connection:
-        entry = (await connection.execute(select(AuditEntry).where(AuditEntry.action == "policy.promote.champion"))).one()
+        entry = (
+            await connection.execute(select(AuditEntry).where(AuditEntry.action == "policy.promote.champion"))
+        ).one()
     assert entry.detail == {"before": {"champion": base}, "after": {"champion": relate, "previous": base}}
 
 
@@ -110,11 +124,26 @@ async def test_the_champion_is_not_promoted_over_itself(ops):
 @pytest.mark.parametrize(
     "endpoint",
     [
-        "", "vllm:8000", "ftp://vllm/", "file:///etc/passwd", "http://", "http://user:secret@vllm/", "http://vllm/?key=1", "http://vllm/#a",
-        "http://vllm:99999/", "http://169.254.169.254/latest", "http://[fe80::1]/", "http://0.0.0.0:8000", "http://[::ffff:169.254.169.254]/",
-        "http://224.0.0.1/", "http://广告.example/", "http://vllm /", "http://vllm\n/", "http://[::1",
+        "",
+        "vllm:8000",
+        "ftp://vllm/",
+        "file:///etc/passwd",
+        "http://",
+        "http://user:secret@vllm/",
+        "http://vllm/?key=1",
+        "http://vllm/#a",
+        "http://vllm:99999/",
+        "http://169.254.169.254/latest",
+        "http://[fe80::1]/",
+        "http://0.0.0.0:8000",
+        "http://[::ffff:169.254.169.254]/",
+        "http://224.0.0.1/",
+        "http://广告.example/",
+        "http://vllm /",
+        "http://vllm\n/",
+        "http://[::1",
     ],
-)  # fmt: skip
+)
 async def test_an_endpoint_that_is_no_policy_server_is_refused(ops, endpoint):
     refusal = await ops.post("/policies", json=RELATE | {"endpoint": endpoint})
     assert refusal.status_code == 422
@@ -122,7 +151,8 @@ async def test_an_endpoint_that_is_no_policy_server_is_refused(ops, endpoint):
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["http://10.0.0.7:8000", "https://policies.example/relate", "http://localhost:8001", "http://[fd00::7]:8000"]
+    "endpoint",
+    ["http://10.0.0.7:8000", "https://policies.example/relate", "http://localhost:8001", "http://[fd00::7]:8000"],
 )
 async def test_policy_servers_may_live_in_a_private_network(ops, endpoint):
     assert (await ops.post("/policies", json=RELATE | {"endpoint": endpoint})).json()["endpoint"] == endpoint
@@ -131,13 +161,21 @@ async def test_policy_servers_may_live_in_a_private_network(ops, endpoint):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"name": "Relate"}, "name"), ({"name": "a-b"}, "name"), ({"kind": "gpt"}, "kind"), ({"locales": []}, "locales"),
-        ({"locales": ["zh"]}, "locales.0"), ({"model": None}, "body"), ({"model": "a b"}, "model"), ({"kind": "nlg"}, "body"),
-        ({"decoding": {"temperature": -1}}, "decoding.temperature"), ({"decoding": {"top_p": 0}}, "decoding.top_p"),
-        ({"decoding": {"max_tokens": 10**9}}, "decoding.max_tokens"), ({"decoding": {"template": "free"}}, "decoding.template"),
+        ({"name": "Relate"}, "name"),
+        ({"name": "a-b"}, "name"),
+        ({"kind": "gpt"}, "kind"),
+        ({"locales": []}, "locales"),
+        ({"locales": ["zh"]}, "locales.0"),
+        ({"model": None}, "body"),
+        ({"model": "a b"}, "model"),
+        ({"kind": "nlg"}, "body"),
+        ({"decoding": {"temperature": -1}}, "decoding.temperature"),
+        ({"decoding": {"top_p": 0}}, "decoding.top_p"),
+        ({"decoding": {"max_tokens": 10**9}}, "decoding.max_tokens"),
+        ({"decoding": {"template": "free"}}, "decoding.template"),
         ({"id": 7}, "id"),
     ],
-)  # fmt: skip
+)
 async def test_a_bad_policy_is_refused_by_field(ops, change, field):
     refusal = await ops.post("/policies", json=RELATE | change)
     assert refusal.status_code == 422

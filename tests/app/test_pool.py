@@ -23,7 +23,8 @@ def a_boot_brief(**over: Any) -> AdBrief:
 
 def texts(size: int) -> list[PooledText]:
     return [
-        PooledText(bytes([number]) * 16, AdText(title=f"t{number}", description="d"), 1, "base", "model", "r1") for number in range(size)
+        PooledText(bytes([number]) * 16, AdText(title=f"t{number}", description="d"), 1, "base", "model", "r1")
+        for number in range(size)
     ]
 
 
@@ -48,7 +49,11 @@ def test_a_pool_key_is_shared_by_briefs_that_mean_the_same(change: dict[str, Any
 
 
 def test_policies_and_platforms_never_share_a_key() -> None:
-    keys = {pool_key(policy, load_spec(name), a_boot_brief()) for policy in ("base-1", "base-2") for name in ("google_rsa", "generic")}
+    keys = {
+        pool_key(policy, load_spec(name), a_boot_brief())
+        for policy in ("base-1", "base-2")
+        for name in ("google_rsa", "generic")
+    }
     assert len(keys) == 4
 
 
@@ -57,7 +62,11 @@ def test_a_fallback_serves_whoever_asks_for_the_ad() -> None:
     assert fallback_key(RSA, a_boot_brief(ad={"approved": []})) != fallback_key(RSA, a_boot_brief())
 
 
-@given(size=st.integers(1, 9), asked=st.lists(st.integers(1, 4), min_size=1, max_size=12), unit=st.binary(min_size=16, max_size=16))
+@given(
+    size=st.integers(1, 9),
+    asked=st.lists(st.integers(1, 4), min_size=1, max_size=12),
+    unit=st.binary(min_size=16, max_size=16),
+)
 def test_rotation_shows_every_text_equally_often(size: int, asked: list[int], unit: bytes) -> None:
     rotation, pool = Rotation(), texts(size)
     shown = [one.id for n in asked for one in rotation.choose(pool, unit, b"k" * 16, min(n, size))]

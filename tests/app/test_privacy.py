@@ -53,13 +53,22 @@ async def erase(client, keys, unit: str):
 
 
 @pytest.mark.parametrize("unit", UNITS)
-async def test_erasing_a_unit_leaves_nothing_of_it_and_everything_of_the_others(client, keys, database, trial, shown, unit):
+async def test_erasing_a_unit_leaves_nothing_of_it_and_everything_of_the_others(
+    client, keys, database, trial, shown, unit
+):
     await shown("a bystander")
     bystander = everywhere(database)
     await shown(unit)
     answer = await erase(client, keys, unit)
     assert answer.status_code == 200
-    assert answer.json()["deleted"] == {"servings": 1, "events": 2, "stale_tokens": 0, "exposures": 1, "unit_days": 1, "assigned_units": 1}
+    assert answer.json()["deleted"] == {
+        "servings": 1,
+        "events": 2,
+        "stale_tokens": 0,
+        "exposures": 1,
+        "unit_days": 1,
+        "assigned_units": 1,
+    }
     assert everywhere(database) == bystander
 
 
@@ -89,12 +98,18 @@ async def test_the_audit_log_tells_of_an_erasure_but_not_of_whom(client, keys, a
 
 async def test_no_table_holds_a_unit_id(database, trial, shown):
     await shown("a-unit-id-to-search-for")
-    tables = [name for (name,) in database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()]
-    found = [table for table in tables if rows(database, f"{table} WHERE {table}::text LIKE '%a-unit-id-to-search-for%'")]
+    tables = [
+        name for (name,) in database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    ]
+    found = [
+        table for table in tables if rows(database, f"{table} WHERE {table}::text LIKE '%a-unit-id-to-search-for%'")
+    ]
     assert found == []
 
 
-@pytest.mark.parametrize(("unit", "status"), [("u" * 128, 200), ("u" * 129, 422), ("", 422), ("%00", 422), ("a%0Ab", 404), ("%20", 422)])
+@pytest.mark.parametrize(
+    ("unit", "status"), [("u" * 128, 200), ("u" * 129, 422), ("", 422), ("%00", 422), ("a%0Ab", 404), ("%20", 422)]
+)
 async def test_a_unit_id_is_what_generate_takes(client, keys, unit, status):
     assert (await client.delete(f"/units/{unit}", headers=keys["admin"])).status_code == status
 
@@ -127,7 +142,11 @@ async def test_queries_go_after_ninety_days_and_their_texts_leave_the_pool(datab
     pooled = rows(database, "texts WHERE state = 'approved'")
     gone = await forget(90.1)
     assert (gone["servings"], gone["briefs"], gone["texts_retired"], gone["events"]) == (1, 1, pooled, 0)
-    assert (rows(database, "servings"), rows(database, "briefs"), rows(database, "texts WHERE state = 'approved'")) == (0, 0, 0)
+    assert (rows(database, "servings"), rows(database, "briefs"), rows(database, "texts WHERE state = 'approved'")) == (
+        0,
+        0,
+        0,
+    )
     assert rows(database, "texts") == pooled  # the text stays, with its provenance: it holds no query
 
 
@@ -138,7 +157,9 @@ async def test_events_go_after_four_hundred_days_and_leave_no_totals(database, t
     assert everywhere(database) == dict.fromkeys(OF_A_UNIT, 0)
 
 
-async def test_a_unit_that_loses_old_tokens_keeps_the_totals_of_its_new_ones(database, app, trial, shown, ad_system, forget):
+async def test_a_unit_that_loses_old_tokens_keeps_the_totals_of_its_new_ones(
+    database, app, trial, shown, ad_system, forget
+):
     old = ad_system.serve("u-1", phase=trial["phase"], at=datetime.now(UTC) - timedelta(hours=20))
     await ad_system.report(*a_funnel(old, datetime.now(UTC) - timedelta(hours=20), clicked=True))
     new = ad_system.serve("u-1", phase=trial["phase"], at=datetime.now(UTC) - timedelta(hours=2))
@@ -148,11 +169,15 @@ async def test_a_unit_that_loses_old_tokens_keeps_the_totals_of_its_new_ones(dat
     gone = await forget(400 - 10 / 24)
     await folding.catch_up()
     assert (gone["exposures"], gone["events"]) == (1, 2)
-    totals = database.execute("SELECT sum(impressions), sum(clicks), sum(conversions), max(clicks_before) FROM unit_days").fetchone()
+    totals = database.execute(
+        "SELECT sum(impressions), sum(clicks), sum(conversions), max(clicks_before) FROM unit_days"
+    ).fetchone()
     assert totals == (1, 1, 1, 0)
 
 
-async def test_retention_goes_on_until_all_is_gone_however_small_its_batches(database, trial, shown, forget, monkeypatch):
+async def test_retention_goes_on_until_all_is_gone_however_small_its_batches(
+    database, trial, shown, forget, monkeypatch
+):
     for unit in UNITS:
         await shown(unit)
     monkeypatch.setattr(privacy, "BATCH", 2)

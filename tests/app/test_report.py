@@ -20,9 +20,17 @@ MATURE = (SHOWN + 24 * HOUR + DAY + HOUR).isoformat()  # a moment ahead at which
 
 
 async def fill(
-    ad_system: AdSystem, phase: int, *, units: tuple[int, int], converted: tuple[int, int], impressions: int = 1, days: int = 1
+    ad_system: AdSystem,
+    phase: int,
+    *,
+    units: tuple[int, int],
+    converted: tuple[int, int],
+    impressions: int = 1,
+    days: int = 1,
 ) -> None:
-    """Units of each arm, each with so many impressions a day; the first ones convert once. A third of the rest click."""
+    """Units of each arm, each with so many impressions a day; the first ones convert once. A third of the rest
+    click.
+    """
     events: list[dict[str, Any]] = []
     for arm in (0, 1):
         for i in range(units[arm]):
@@ -41,12 +49,19 @@ async def test_the_numbers_are_those_of_the_statistics_on_the_units_sums(ad_syst
     await fill(ad_system, phase, units=(200, 200), converted=(60, 95), impressions=2)
     found = await ad_system.read(as_of=MATURE)
     sums = [FunnelSums(**found["method"]["sums"][arm["arm"]]) for arm in found["arms"]]
-    assert [(one.n, one.impressions, one.clicks, one.conversions) for one in sums] == [(200, 400, 107, 60), (200, 400, 130, 95)]
+    assert [(one.n, one.impressions, one.clicks, one.conversions) for one in sums] == [
+        (200, 400, 107, 60),
+        (200, 400, 130, 95),
+    ]
     assert (sums[0].sum_ii, sums[0].sum_iv, sums[0].sum_vv) == (800, 120, 60)
     ctcvr = next(row for row in found["metrics"] if row["metric"] == "ctcvr")
     fixed = ratio_lift(sums[1].ctcvr, sums[0].ctcvr)
     daily = always_valid_lift(sums[1].ctcvr, sums[0].ctcvr, planned_units=400)
-    assert (ctcvr["lift"]["value"], ctcvr["lift"]["low"], ctcvr["lift"]["p_value"]) == (fixed.value, fixed.low, fixed.p_value)
+    assert (ctcvr["lift"]["value"], ctcvr["lift"]["low"], ctcvr["lift"]["p_value"]) == (
+        fixed.value,
+        fixed.low,
+        fixed.p_value,
+    )
     assert (ctcvr["always_valid"]["low"], ctcvr["always_valid"]["p_value"]) == (daily.low, daily.p_value)
     assert ctcvr["control"] == {"numerator": 60, "denominator": 400, "value": 0.15}
     assert found["verdicts"][0]["status"] == "better"
@@ -67,7 +82,11 @@ async def test_few_conversions_get_counts_an_exact_interval_and_no_verdict(ad_sy
     await fill(ad_system, phase, units=(60, 60), converted=(2, 7))
     found = await ad_system.read(as_of=MATURE)
     ctcvr = found["metrics"][0]
-    assert (found["verdicts"][0]["status"], ctcvr["lift"]["method"], ctcvr["evidence"]) == ("too_early", "exact", "counts")
+    assert (found["verdicts"][0]["status"], ctcvr["lift"]["method"], ctcvr["evidence"]) == (
+        "too_early",
+        "exact",
+        "counts",
+    )
     assert "low_counts" in {banner["kind"] for banner in found["banners"]}
     assert ctcvr["always_valid"]["low"] is None
 
@@ -86,8 +105,11 @@ async def test_young_impressions_stand_beside_and_never_count(ad_system):
     await fill(ad_system, phase, units=(9, 9), converted=(3, 3))
     now, later = await ad_system.read(), await ad_system.read(as_of=MATURE)
     assert [(arm["impressions"], arm["immature_impressions"]) for report in (now, later) for arm in report["arms"]] == [
-        (0, 9), (0, 9), (9, 0), (9, 0),
-    ]  # fmt: skip
+        (0, 9),
+        (0, 9),
+        (9, 0),
+        (9, 0),
+    ]
     assert now["headline"].startswith("Nothing to compare yet")
     assert [banner["kind"] for banner in now["banners"]] == ["no_data"]
 
@@ -98,8 +120,9 @@ async def test_both_views_are_told_and_invalid_traffic_leaves_the_valid_one(ad_s
     await ad_system.report(
         an_event(human, at=SHOWN),
         an_event(bot, at=SHOWN, invalid_reason="data centre"),
-        an_event(hasty, at=SHOWN), an_event(hasty, "click", SHOWN + timedelta(milliseconds=120)),
-    )  # fmt: skip
+        an_event(hasty, at=SHOWN),
+        an_event(hasty, "click", SHOWN + timedelta(milliseconds=120)),
+    )
     valid, everything = await ad_system.read(as_of=MATURE), await ad_system.read(as_of=MATURE, view="all")
     assert (valid["arms"][0]["impressions"], valid["arms"][0]["invalid_impressions"]) == (1, 2)
     assert (everything["arms"][0]["impressions"], everything["arms"][0]["clicks"]) == (3, 1)
@@ -117,10 +140,14 @@ async def test_the_course_ends_at_the_headline_and_the_cohorts_hold_every_unit_o
 async def test_a_weight_change_opens_a_phase_with_a_report_of_its_own(ad_system):
     phase = (await ad_system.experiment())["phase"]
     await fill(ad_system, phase, units=(9, 9), converted=(3, 3))
-    await ad_system.client.post("/experiments/title-test/weights", json={"weights": [1, 3]}, headers=ad_system.keys["ops"])
+    await ad_system.client.post(
+        "/experiments/title-test/weights", json={"weights": [1, 3]}, headers=ad_system.keys["ops"]
+    )
     latest, first = await ad_system.read(as_of=MATURE), await ad_system.read(as_of=MATURE, phase=1)
     assert [(one["phase"], one["arms"][0]["units"]) for one in (latest, first)] == [(2, 0), (1, 9)]
-    gone = await ad_system.client.get("/experiments/title-test/report", params={"phase": 3}, headers=ad_system.keys["report"])
+    gone = await ad_system.client.get(
+        "/experiments/title-test/report", params={"phase": 3}, headers=ad_system.keys["report"]
+    )
     assert (gone.status_code, gone.json()["rule"]) == (404, "unknown_phase")
 
 
@@ -143,7 +170,9 @@ async def test_breakdowns_warn_of_many_comparisons(ad_system):
     await fill(ad_system, phase, units=(90, 90), converted=(40, 60))
     answers = {
         dimension: await ad_system.client.get(
-            f"/experiments/title-test/breakdowns/{dimension}", params={"as_of": MATURE}, headers=ad_system.keys["report"]
+            f"/experiments/title-test/breakdowns/{dimension}",
+            params={"as_of": MATURE},
+            headers=ad_system.keys["report"],
         )
         for dimension in ("source", "locale", "industry", "platform")
     }
@@ -167,11 +196,18 @@ async def test_requests_fallbacks_and_latency_are_guardrails(ad_system, generate
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [({"as_of": "2026-11-22T10:00:00"}, "as_of"), ({"tz": "Mars/Olympus"}, "tz"), ({"view": "some"}, "view"), ({"phase": 0}, "phase")],
+    [
+        ({"as_of": "2026-11-22T10:00:00"}, "as_of"),
+        ({"tz": "Mars/Olympus"}, "tz"),
+        ({"view": "some"}, "view"),
+        ({"phase": 0}, "phase"),
+    ],
 )
 async def test_a_question_that_makes_no_sense_is_refused_by_field(ad_system, query, field):
     await ad_system.experiment()
-    answer = await ad_system.client.get("/experiments/title-test/report", params=query, headers=ad_system.keys["report"])
+    answer = await ad_system.client.get(
+        "/experiments/title-test/report", params=query, headers=ad_system.keys["report"]
+    )
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
 
 
@@ -191,7 +227,9 @@ async def test_csv_parquet_and_notebook_hold_the_same_rows(ad_system, monkeypatc
     path, keys = "/experiments/title-test/report", ad_system.keys["report"]
     document = Report.model_validate(await ad_system.read(as_of=MATURE))
     text = (await ad_system.client.get(f"{path}.csv", params={"as_of": MATURE}, headers=keys)).text
-    table = pq.read_table(io.BytesIO((await ad_system.client.get(f"{path}.parquet", params={"as_of": MATURE}, headers=keys)).content))
+    table = pq.read_table(
+        io.BytesIO((await ad_system.client.get(f"{path}.parquet", params={"as_of": MATURE}, headers=keys)).content)
+    )
     assert [float(row["lift_value"]) for row in csv.DictReader(io.StringIO(text))] == table["lift_value"].to_pylist()
     assert table["lift_value"].to_pylist() == document.table()["lift_value"].to_list()
     assert "+50 %" in document._repr_html_()
@@ -203,7 +241,8 @@ async def test_the_notebook_client_says_what_the_service_says(ad_system, monkeyp
     key = ad_system.keys["report"]["Authorization"].removeprefix("Bearer ")
 
     answers = {
-        name: await ad_system.client.get(f"/experiments/{name}/report", headers=ad_system.keys["report"]) for name in ("title-test", "no")
+        name: await ad_system.client.get(f"/experiments/{name}/report", headers=ad_system.keys["report"])
+        for name in ("title-test", "no")
     }
     monkeypatch.setattr("httpx.get", lambda url, **_: answers[url.split("/")[-2]])
     assert report("http://relate.test/", "title-test", key=key).arms[0].arm == "control"

@@ -16,8 +16,21 @@ from app.store.servings import ServingRow
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 A_ROW = ServingRow(
-    digest("s"), int(AT.timestamp() * 1000), "r", digest("u"), 1, 0, digest("t"), 1, Source.POOL, 0, "跑鞋", "zh-CN", "baidu_search", 12.0
-)  # fmt: skip
+    digest("s"),
+    int(AT.timestamp() * 1000),
+    "r",
+    digest("u"),
+    1,
+    0,
+    digest("t"),
+    1,
+    Source.POOL,
+    0,
+    "跑鞋",
+    "zh-CN",
+    "baidu_search",
+    12.0,
+)
 
 
 @dataclass

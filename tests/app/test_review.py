@@ -71,7 +71,11 @@ def served(generate):
 async def test_a_served_text_says_where_it_came_from(reviewer, served):
     text = await served()
     answer = (await reviewer.get(f"/texts/{text['text_id']}/provenance")).json()
-    assert (answer["title"], answer["policy"], answer["machine_generated"]) == (text["title"], text["policy"], text["machine_generated"])
+    assert (answer["title"], answer["policy"], answer["machine_generated"]) == (
+        text["title"],
+        text["policy"],
+        text["machine_generated"],
+    )
     assert answer["rules_version"]
     assert answer["prompt_hash"]
     assert answer["state"] == "approved"
@@ -101,12 +105,16 @@ async def test_a_decision_is_kept_with_who_made_it_and_why(reviewer, served, app
 async def test_a_text_that_waits_for_review_is_approved_by_a_person(reviewer, served, database):
     text = await served()
     database.execute("UPDATE texts SET state = 'review' WHERE id = %s", (text["text_id"],))
-    assert (await reviewer.post(f"/texts/{text['text_id']}/review", json={"decision": "approve"})).json()["state"] == "approved"
+    assert (await reviewer.post(f"/texts/{text['text_id']}/review", json={"decision": "approve"})).json()[
+        "state"
+    ] == "approved"
 
 
 async def test_nobody_can_approve_what_a_rule_blocks(reviewer, served, database):
     text = await served()
-    database.execute("UPDATE texts SET state = 'review', title = 'Cures Cancer Guaranteed 100%%' WHERE id = %s", (text["text_id"],))
+    database.execute(
+        "UPDATE texts SET state = 'review', title = 'Cures Cancer Guaranteed 100%%' WHERE id = %s", (text["text_id"],)
+    )
     refusal = await reviewer.post(f"/texts/{text['text_id']}/review", json={"decision": "approve"})
     assert (refusal.status_code, refusal.json()["rule"]) == (409, "blocked")
     assert (await reviewer.get(f"/texts/{text['text_id']}/provenance")).json()["state"] == "review"

@@ -38,7 +38,8 @@ def test_missing_secrets_say_how_to_get_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", "[]", "null", '{"unit": "zz", "tokens": [], "cookies": ""}', '{"unit": 1, "tokens": 2, "cookies": 3}']
+    "content",
+    ["", "{}", "[]", "null", '{"unit": "zz", "tokens": [], "cookies": ""}', '{"unit": 1, "tokens": 2, "cookies": 3}'],
 )
 def test_a_damaged_file_is_named_and_not_replaced(tmp_path, content):
     path = tmp_path / "secrets.json"

@@ -153,7 +153,9 @@ def test_no_other_spelling_opens_what_a_key_opens(position, character):
 async def test_an_expired_key_is_as_good_as_none(installation, http):
     now = datetime.now(UTC)
     assert (await http.get("/report", headers=bearer(installation.key("report", expires_at=now)))).status_code == 401
-    assert (await http.get("/report", headers=bearer(installation.key("report", expires_at=now + timedelta(hours=1))))).status_code == 200
+    assert (
+        await http.get("/report", headers=bearer(installation.key("report", expires_at=now + timedelta(hours=1))))
+    ).status_code == 200
 
 
 async def test_a_key_over_its_rate_is_told_when_to_come_back(installation, http):
@@ -207,13 +209,17 @@ async def test_a_page_sends_a_stranger_to_sign_in_and_back(http):
     assert answer.headers["location"].startswith("/signin?next=%2Fpages%2Freport%3Fphase%3D2")
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "/a\nb"])
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "/a\nb"]
+)
 async def test_signing_in_leads_nowhere_but_here(installation, http, elsewhere):
     answer = await signed_in(http, installation.key("report"), next=elsewhere)
     assert answer.headers["location"] == "/pages/experiments"
 
 
-@pytest.mark.parametrize(("key", "status", "says"), [("rk_unknown", 401, "unknown"), ("", 401, "unknown"), ("广告", 401, "unknown")])
+@pytest.mark.parametrize(
+    ("key", "status", "says"), [("rk_unknown", 401, "unknown"), ("", 401, "unknown"), ("广告", 401, "unknown")]
+)
 async def test_a_wrong_key_shows_the_form_again_with_the_reason(http, key, status, says):
     answer = await signed_in(http, key)
     assert (answer.status_code, says in answer.text) == (status, True)

@@ -35,8 +35,11 @@ def test_a_champion_whose_weights_no_longer_ship_makes_way_for_those_that_do(upg
     ((new, model, temperature),) = rows(upgraded, CHAMPION)
     assert moved == (old, new) and new != old
     assert (model, temperature) == ("relate-en-next", "0.4")
-    assert rows(upgraded, "SELECT number FROM revisions WHERE topic = 'registry'") == [(number[0] + 1,)]  # replicas read it again
-    assert rows(upgraded, "SELECT actor, subject FROM audit_log ORDER BY id DESC LIMIT 1") == [("relate up", f"policy:{new}")]
+    # replicas read it again
+    assert rows(upgraded, "SELECT number FROM revisions WHERE topic = 'registry'") == [(number[0] + 1,)]
+    assert rows(upgraded, "SELECT actor, subject FROM audit_log ORDER BY id DESC LIMIT 1") == [
+        ("relate up", f"policy:{new}")
+    ]
 
     assert seed.adopt_packaged(upgraded) is None
     assert rows(upgraded, "SELECT count(*) FROM policies") == [(3,)]

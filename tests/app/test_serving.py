@@ -43,13 +43,16 @@ async def test_a_first_request_is_written_for_and_the_second_is_served_from_the_
 async def test_a_served_text_has_its_provenance_committed(generate: Generate, database: Database) -> None:
     [text] = (await generate())["texts"]
     row = database.execute(
-        "SELECT origin, state, prompt_hash, seed, findings, spec_version, rules_version FROM texts WHERE id = %s", (text["text_id"],)
+        "SELECT origin, state, prompt_hash, seed, findings, spec_version, rules_version FROM texts WHERE id = %s",
+        (text["text_id"],),
     ).fetchone()
     assert row is not None
     assert row[:2] == ("model", "approved") and all(value is not None for value in row[2:])
 
 
-async def test_a_token_stands_for_what_was_served_and_shows_nothing_of_it(generate: Generate, app: FastAPI, database: Database) -> None:
+async def test_a_token_stands_for_what_was_served_and_shows_nothing_of_it(
+    generate: Generate, app: FastAPI, database: Database
+) -> None:
     start_experiment(database, "boots", [policy(database, "vllm"), policy(database, "nlg")])
     await app.state.platform.live.refresh()
     answer = await generate()
@@ -87,7 +90,14 @@ async def test_every_unit_stays_in_its_arm_and_both_arms_are_served_by_their_pol
     ],
 )
 async def test_whether_an_answer_counts(
-    generate: Generate, app: FastAPI, database: Database, state: str, high: int, named: str | None, counted: bool, noted: bool
+    generate: Generate,
+    app: FastAPI,
+    database: Database,
+    state: str,
+    high: int,
+    named: str | None,
+    counted: bool,
+    noted: bool,
 ) -> None:
     start_experiment(database, "boots", [policy(database, "nlg"), policy(database, "nlg")], high=high, state=state)
     await app.state.platform.live.refresh()
@@ -98,14 +108,24 @@ async def test_whether_an_answer_counts(
 
 async def test_an_unknown_experiment_is_named(client: httpx.AsyncClient, keys: dict[str, dict[str, str]]) -> None:
     answer = await client.post("/generate", json=a_request(experiment="no-such"), headers=keys["generate"])
-    assert (answer.status_code, answer.json()["rule"], answer.json()["errors"][0]["field"]) == (404, "unknown_experiment", "experiment")
+    assert (answer.status_code, answer.json()["rule"], answer.json()["errors"][0]["field"]) == (
+        404,
+        "unknown_experiment",
+        "experiment",
+    )
 
 
-async def test_a_late_model_costs_this_caller_its_text_and_the_next_one_nothing(generate: Generate, upstream: FakePolicyServer) -> None:
+async def test_a_late_model_costs_this_caller_its_text_and_the_next_one_nothing(
+    generate: Generate, upstream: FakePolicyServer
+) -> None:
     upstream.delay = 2.0
     body = a_request(deadline_ms=800)
     late = await generate(body)
-    assert (late["reason"], late["texts"][0]["source"], late["texts"][0]["machine_generated"]) == ("deadline", "advertiser", False)
+    assert (late["reason"], late["texts"][0]["source"], late["texts"][0]["machine_generated"]) == (
+        "deadline",
+        "advertiser",
+        False,
+    )
     async with asyncio.timeout(15):
         while (answer := await generate(body))["texts"][0]["source"] != "pool":
             await asyncio.sleep(0.05)
@@ -127,7 +147,9 @@ async def test_whom_the_model_cannot_answer_in_time_is_not_kept_waiting_and_the_
             await asyncio.sleep(0.01)
 
 
-async def test_a_pool_known_to_be_empty_costs_no_fallback(generate: Generate, upstream: FakePolicyServer, app: FastAPI) -> None:
+async def test_a_pool_known_to_be_empty_costs_no_fallback(
+    generate: Generate, upstream: FakePolicyServer, app: FastAPI
+) -> None:
     body = a_request(deadline_ms=800)
     brief = GenerateRequest.model_validate(body).brief
     key = pool_key(app.state.platform.live.registry.champion.version, load_spec("google_rsa"), brief)
@@ -137,7 +159,9 @@ async def test_a_pool_known_to_be_empty_costs_no_fallback(generate: Generate, up
     assert (answer["reason"], answer["texts"][0]["source"]) == ("deadline", "advertiser")
 
 
-async def test_a_refusing_model_is_replaced_by_the_advertisers_text(generate: Generate, upstream: FakePolicyServer) -> None:
+async def test_a_refusing_model_is_replaced_by_the_advertisers_text(
+    generate: Generate, upstream: FakePolicyServer
+) -> None:
     upstream.status = 503
     answer = await generate()
     assert (answer["reason"], answer["texts"][0]["source"]) == ("policy_unavailable", "advertiser")
@@ -146,9 +170,22 @@ async def test_a_refusing_model_is_replaced_by_the_advertisers_text(generate: Ge
 @pytest.mark.parametrize(
     ("approved", "source"),
     [
-        ([{"title": "Fell & Moor Walking Boots", "description": "Leather boots, resoled in our own workshop in Keswick."}], "advertiser"),
         (
-            [{"title": "The Best Boots In The World", "description": "Guaranteed cheapest boots, 90% off today only for everyone."}],
+            [
+                {
+                    "title": "Fell & Moor Walking Boots",
+                    "description": "Leather boots, resoled in our own workshop in Keswick.",
+                }
+            ],
+            "advertiser",
+        ),
+        (
+            [
+                {
+                    "title": "The Best Boots In The World",
+                    "description": "Guaranteed cheapest boots, 90% off today only for everyone.",
+                }
+            ],
             "template",
         ),
         ([], "template"),
@@ -167,7 +204,11 @@ async def test_nothing_allowed_is_an_empty_answer_with_its_reason(
     generate: Generate, upstream: FakePolicyServer, database: Database, app: FastAPI
 ) -> None:
     upstream.answer = lambda body: [BAD, "no template at all", ""]
-    hopeless = {"approved": [], "selling_points": ["The best boots in the world, guaranteed"], "business": "100% guaranteed cheapest boots"}
+    hopeless = {
+        "approved": [],
+        "selling_points": ["The best boots in the world, guaranteed"],
+        "business": "100% guaranteed cheapest boots",
+    }
     answer = await generate(ad=hopeless)
     assert answer["texts"] == [] and answer["reason"] == "no_compliant_text_and_no_fallback"
     assert database.execute("SELECT candidates, compliant FROM candidate_counts").fetchall() == [(3, 0)]
@@ -186,7 +227,11 @@ async def test_what_the_rules_cannot_decide_and_what_is_regulated_waits_for_a_pe
 
 @pytest.mark.parametrize("breaks", [False, True])  # a model's text, an advertiser's
 async def test_a_text_that_a_reviewer_rejects_is_gone_at_once_and_stays_gone(
-    generate: Generate, client: httpx.AsyncClient, keys: dict[str, dict[str, str]], upstream: FakePolicyServer, breaks: bool
+    generate: Generate,
+    client: httpx.AsyncClient,
+    keys: dict[str, dict[str, str]],
+    upstream: FakePolicyServer,
+    breaks: bool,
 ) -> None:
     upstream.answer = lambda body: [BAD if breaks else GOOD[0]] * body["n"]
     body = a_request()
@@ -202,7 +247,9 @@ async def test_a_text_that_a_reviewer_rejects_is_gone_at_once_and_stays_gone(
     assert text["title"] not in [one["title"] for one in again]
 
 
-async def test_a_chinese_brief_goes_down_the_fallback_chain_and_says_so(generate: Generate, upstream: FakePolicyServer) -> None:
+async def test_a_chinese_brief_goes_down_the_fallback_chain_and_says_so(
+    generate: Generate, upstream: FakePolicyServer
+) -> None:
     answer = await generate({"brief": KAFFEE, "platform": "baidu_search", "unit_id": "用户一", "deadline_ms": 1000})
     assert (answer["reason"], answer["texts"][0]["source"]) == ("policy_does_not_write_locale", "advertiser")
     assert upstream.bodies == []
@@ -212,7 +259,11 @@ async def test_the_template_policy_writes_in_every_locale(generate: Generate, da
     start_experiment(database, "all-nlg", [policy(database, "nlg"), policy(database, "nlg")])
     await app.state.platform.live.refresh()
     answer = await generate({"brief": KAFFEE, "platform": "baidu_search", "unit_id": "用户一", "deadline_ms": 5000})
-    assert (answer["reason"], answer["texts"][0]["source"], answer["texts"][0]["machine_generated"]) == (None, "fresh", True)
+    assert (answer["reason"], answer["texts"][0]["source"], answer["texts"][0]["machine_generated"]) == (
+        None,
+        "fresh",
+        True,
+    )
 
 
 async def test_a_unit_sees_every_text_before_it_sees_one_again(generate: Generate) -> None:
@@ -234,9 +285,12 @@ async def test_a_thousand_callers_of_one_key_share_one_upstream_call(
 ) -> None:
     upstream.release = asyncio.Event()
     body = a_request(deadline_ms=60_000)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test", timeout=60) as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://relate.test", timeout=60
+    ) as client:
         calls = [
-            asyncio.create_task(client.post("/generate", json=body | {"unit_id": f"u-{n}"}, headers=keys["generate"])) for n in range(1000)
+            asyncio.create_task(client.post("/generate", json=body | {"unit_id": f"u-{n}"}, headers=keys["generate"]))
+            for n in range(1000)
         ]
         async with asyncio.timeout(30):
             while not upstream.bodies:
@@ -262,7 +316,9 @@ async def test_without_a_pool_a_call_nobody_waits_for_is_cancelled_upstream(
     assert app.state.platform.serving._writing.under_way == 0
 
 
-async def test_a_replica_that_cannot_confirm_its_rules_serves_the_fallback_only(generate: Generate, app: FastAPI) -> None:
+async def test_a_replica_that_cannot_confirm_its_rules_serves_the_fallback_only(
+    generate: Generate, app: FastAPI
+) -> None:
     body = a_request()
     await generate(body)
     app.state.platform.live._confirmed_at = float("-inf")
@@ -303,5 +359,11 @@ async def test_the_serving_log_holds_no_unit_id_and_every_request(
     )
     await app.state.platform.serving._log.flush()
     rows = database.execute("SELECT unit, text_id IS NULL, source, query FROM servings ORDER BY at").fetchall()
-    assert [row[1:] for row in rows] == [(False, 2, "walking boots"), (False, 2, "walking boots"), (True, 0, "walking boots")]
-    assert {row[0] for row in rows} == {app.state.platform.secrets.unit_digest(unit) for unit in ("alice@example.com", "bob@example.com")}
+    assert [row[1:] for row in rows] == [
+        (False, 2, "walking boots"),
+        (False, 2, "walking boots"),
+        (True, 0, "walking boots"),
+    ]
+    assert {row[0] for row in rows} == {
+        app.state.platform.secrets.unit_digest(unit) for unit in ("alice@example.com", "bob@example.com")
+    }

@@ -60,7 +60,11 @@ def test_a_token_with_any_bit_flipped_is_refused(served, bit):
         SEALER.open(urlsafe_b64encode(raw).rstrip(b"=").decode())
 
 
-@given(SERVINGS, st.integers(0, TOKEN_CHARS - 1), st.characters(min_codepoint=1, max_codepoint=0x9FFF, exclude_categories=["Cs"]))
+@given(
+    SERVINGS,
+    st.integers(0, TOKEN_CHARS - 1),
+    st.characters(min_codepoint=1, max_codepoint=0x9FFF, exclude_categories=["Cs"]),
+)
 def test_a_token_with_any_character_changed_is_refused(served, position, character):
     token = SEALER.seal(served)
     altered = token[:position] + character + token[position + 1 :]
@@ -72,7 +76,9 @@ def test_a_token_with_any_character_changed_is_refused(served, position, charact
 LONG = "A" * 100_000
 
 
-@pytest.mark.parametrize("token", ["", "x", "=" * 127, LONG[:126], LONG[:127], LONG[:128], LONG, "广告" * 60, "a b" * 42, "\x00" * 127])
+@pytest.mark.parametrize(
+    "token", ["", "x", "=" * 127, LONG[:126], LONG[:127], LONG[:128], LONG, "广告" * 60, "a b" * 42, "\x00" * 127]
+)
 def test_what_is_no_token_is_refused_by_name(token):
     with pytest.raises(TokenError) as refusal:
         SEALER.open(token)
@@ -124,7 +130,9 @@ def test_a_token_shows_nothing_of_what_it_holds(served):
     assert SEALER.seal(served) != SEALER.seal(served)  # equal servings cannot be told to be equal
 
 
-@pytest.mark.parametrize(("age", "expired"), [(timedelta(0), False), (timedelta(days=8), False), (timedelta(days=8, milliseconds=1), True)])
+@pytest.mark.parametrize(
+    ("age", "expired"), [(timedelta(0), False), (timedelta(days=8), False), (timedelta(days=8, milliseconds=1), True)]
+)
 def test_a_token_lives_as_long_as_its_events_may_count(age, expired):
     served = a_serving()
     window, lateness = timedelta(days=7), timedelta(days=1)

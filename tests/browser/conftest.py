@@ -26,9 +26,14 @@ from app.settings import Settings
 from app.store.database import Database
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
     "--no-first-run",
-)  # fmt: skip
+)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -38,7 +43,9 @@ def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("CREATE DATABASE browser TEMPLATE template_relate")
     settings = Settings(
-        database_url=postgres.replace("/postgres?", "/browser?"), data_dir=tmp_path_factory.mktemp("site"), policy_url="http://127.0.0.1:9"
+        database_url=postgres.replace("/postgres?", "/browser?"),
+        data_dir=tmp_path_factory.mktemp("site"),
+        policy_url="http://127.0.0.1:9",
     )
     Secrets.generate().save(settings.secrets_path)
     key, prefix = new_key()
@@ -69,10 +76,25 @@ async def folded(settings: Settings) -> None:
 def seed(connection: psycopg.Connection[Any]) -> None:
     winning = [ArmOf("nlg"), ArmOf("relate", ctr=0.1, cvr=0.34)]
     run(connection, "title-relate-v3", winning, days=12, units_a_day=1000, layer="search", seed=1)
-    run(connection, "health-desc", [ArmOf("base"), ArmOf("relate", cvr=0.27), ArmOf("dpo", ctr=0.077)], days=10, units_a_day=450, seed=2)
+    run(
+        connection,
+        "health-desc",
+        [ArmOf("base"), ArmOf("relate", cvr=0.27), ArmOf("dpo", ctr=0.077)],
+        days=10,
+        units_a_day=450,
+        seed=2,
+    )
     run(connection, "咖啡-标题", [ArmOf("对照"), ArmOf("新文案")], days=5, units_a_day=60, layer="中文", seed=3)
     run(connection, "lost-units", [ArmOf("control"), ArmOf("treatment", share=0.85)], days=9, units_a_day=600, seed=4)
-    run(connection, "old-desc", [ArmOf("nlg"), ArmOf("base", ctr=0.065)], days=14, units_a_day=400, seed=5, planned_units=4_000)
+    run(
+        connection,
+        "old-desc",
+        [ArmOf("nlg"), ArmOf("base", ctr=0.065)],
+        days=14,
+        units_a_day=400,
+        seed=5,
+        planned_units=4_000,
+    )
     stop(connection, "old-desc", datetime.now(UTC) - timedelta(days=5))
     draft(connection, "weight-loss-v2", [ArmOf("control"), ArmOf("relate")])
 
@@ -100,15 +122,24 @@ def session(site: Site, browser: Browser) -> Any:
 
 @pytest.fixture
 def visitor(site: Site, browser: Browser, session: Any) -> Iterator[Visitor]:
-    """`visitor(color_scheme="dark")`: a new visitor, signed in. At the end nothing may have gone wrong, nor left this machine."""
+    """`visitor(color_scheme="dark")`: a new visitor, signed in. At the end nothing may have gone wrong, nor left this
+    machine.
+    """
     contexts: list[tuple[BrowserContext, Visit]] = []
 
     def come(**options: Any) -> Visit:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "storage_state": session, **options})
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "storage_state": session, **options}
+        )
         visit = Visit(context.new_page(), site)
-        visit.page.on("console", lambda message: visit.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        visit.page.on(
+            "console",
+            lambda message: visit.complaints.append(message.text) if message.type in ("error", "warning") else None,
+        )
         visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        visit.page.on("request", lambda request: visit.hosts.add(request.url.split("/")[2] if "://" in request.url else "inline"))
+        visit.page.on(
+            "request", lambda request: visit.hosts.add(request.url.split("/")[2] if "://" in request.url else "inline")
+        )
         contexts.append((context, visit))
         return visit
 

@@ -1,4 +1,5 @@
-"""What a person does with the pages: list, report, breakdown, export, planner; in the dark, on a phone, without JavaScript.
+"""What a person does with the pages: list, report, breakdown, export, planner; in the dark, on a phone, without
+JavaScript.
 
 Every visit also proves that the browser had nothing to complain of and talked to this server alone (see `visitor`).
 """
@@ -17,7 +18,15 @@ pytestmark = pytest.mark.browser
 
 LIST, PLANNER, NEW = "/pages/experiments", "/pages/planner", "/pages/new-experiment"
 REPORT = f"{LIST}/title-relate-v3"
-EVERY_PAGE = (LIST, f"{REPORT}?by=locale", f"{LIST}/health-desc", f"{LIST}/weight-loss-v2", f"{LIST}/nobody", PLANNER, NEW)
+EVERY_PAGE = (
+    LIST,
+    f"{REPORT}?by=locale",
+    f"{LIST}/health-desc",
+    f"{LIST}/weight-loss-v2",
+    f"{LIST}/nobody",
+    PLANNER,
+    NEW,
+)
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2}
 
 
@@ -122,7 +131,9 @@ def test_a_screen_reader_finds_its_way(visitor: Visitor, path: str) -> None:
     page = visit.open(path)
     visit.plotted()
     assert unnamed(page) == []
-    levels = [int(heading.evaluate("heading => heading.tagName[1]")) for heading in page.locator("h1, h2, h3, h4").all()]
+    levels = [
+        int(heading.evaluate("heading => heading.tagName[1]")) for heading in page.locator("h1, h2, h3, h4").all()
+    ]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(next_one <= level + 1 for level, next_one in pairwise(levels))
     for landmark in ("banner", "navigation", "main"):

@@ -1,6 +1,8 @@
-"""The whole product for real: the packaged model in vLLM, PostgreSQL, the API over HTTP, every example brief, events back, the report read.
+"""The whole product for real: the packaged model in vLLM, PostgreSQL, the API over HTTP, every example brief, events
+back, the report read.
 
-What is served is judged by `forbidden`, the tests' own list of strings and facts: with the model up, stopped in its tracks, and killed.
+What is served is judged by `forbidden`, the tests' own list of strings and facts: with the model up, stopped in its
+tracks, and killed.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 EXAMPLES = load_examples(Path(__file__).parents[2] / "examples" / "briefs.jsonl")
 VALID = [example for example in EXAMPLES if "invalid" not in example.tags]
 PLAIN_ENGLISH = [
-    example for example in VALID if example.tags.isdisjoint({"hostile", "regulated"}) and example.brief_data["locale"].startswith("en")
+    example
+    for example in VALID
+    if example.tags.isdisjoint({"hostile", "regulated"}) and example.brief_data["locale"].startswith("en")
 ]
 PREFILL_S = 480.0
 
@@ -53,11 +57,15 @@ def prefilled(stack: Stack, api: httpx.Client) -> dict[str, Any]:
     assert created.status_code == 202, created.text
     deadline = monotonic() + PREFILL_S
     while monotonic() < deadline:
-        progress: dict[str, Any] = api.get(f"/pool/prefill/{created.json()['id']}", headers=bearer(stack, "generate")).json()
+        progress: dict[str, Any] = api.get(
+            f"/pool/prefill/{created.json()['id']}", headers=bearer(stack, "generate")
+        ).json()
         if progress["done"] + progress["failed"] == progress["total"]:
             return progress
         sleep(1)
-    raise AssertionError(f"the prefill was not done within {PREFILL_S:.0f} s: {progress['done']} of {progress['total']}")
+    raise AssertionError(
+        f"the prefill was not done within {PREFILL_S:.0f} s: {progress['done']} of {progress['total']}"
+    )
 
 
 def bearer(stack: Stack, scope: str) -> dict[str, str]:
@@ -65,7 +73,14 @@ def bearer(stack: Stack, scope: str) -> dict[str, str]:
 
 
 def ask(
-    stack: Stack, api: httpx.Client, example: Example, unit: str, *, deadline_ms: int = 2000, query: str = "", **more: Any
+    stack: Stack,
+    api: httpx.Client,
+    example: Example,
+    unit: str,
+    *,
+    deadline_ms: int = 2000,
+    query: str = "",
+    **more: Any,
 ) -> dict[str, Any]:
     """One /generate for an example; every text that comes back is judged here and now."""
     brief = dict(example.brief_data) | ({"query": query} if query else {})
@@ -79,7 +94,9 @@ def ask(
     return parsed
 
 
-@pytest.mark.parametrize("example", [example for example in EXAMPLES if "invalid" in example.tags], ids=lambda example: example.name)
+@pytest.mark.parametrize(
+    "example", [example for example in EXAMPLES if "invalid" in example.tags], ids=lambda example: example.name
+)
 def test_an_invalid_brief_is_refused_by_field_and_sentence(stack: Stack, api: httpx.Client, example: Example) -> None:
     body = {"brief": dict(example.brief_data), "platform": example.platform, "unit_id": "u"}
     answer = api.post("/generate", json=body, headers=bearer(stack, "generate"))
@@ -106,7 +123,9 @@ def test_most_english_briefs_get_a_model_written_text(
     assert len(by_model) >= 0.8 * len(PLAIN_ENGLISH)
 
 
-def test_other_languages_and_regulated_industries_are_served_by_the_fallback_chain_by_name(stack: Stack, api: httpx.Client) -> None:
+def test_other_languages_and_regulated_industries_are_served_by_the_fallback_chain_by_name(
+    stack: Stack, api: httpx.Client
+) -> None:
     for example in VALID:
         brief = example.brief()
         expected = (
@@ -131,7 +150,15 @@ def test_with_the_model_stopped_every_answer_is_in_time_and_allowed(stack: Stack
     try:
         for example in PLAIN_ENGLISH[:20]:
             started = monotonic()
-            answer = ask(stack, api, example, "patient", deadline_ms=400, query=f"{example.brief().query} today", layer="no-experiment")
+            answer = ask(
+                stack,
+                api,
+                example,
+                "patient",
+                deadline_ms=400,
+                query=f"{example.brief().query} today",
+                layer="no-experiment",
+            )
             assert answer["reason"] == "deadline"
             assert answer["texts"] and answer["texts"][0]["source"] in ("advertiser", "template")
             assert monotonic() - started < 10
@@ -139,9 +166,16 @@ def test_with_the_model_stopped_every_answer_is_in_time_and_allowed(stack: Stack
         stack.vllm.resume()
 
 
-def test_events_come_back_and_the_report_counts_them(stack: Stack, api: httpx.Client, prefilled: dict[str, Any]) -> None:
-    """Two arms, 200 units, one impression each; every second unit clicks, every fourth converts; all sent twice, in pieces."""
-    policies = {policy["kind"]: policy["version"] for policy in api.get("/policies", headers=bearer(stack, "report")).json()["policies"]}
+def test_events_come_back_and_the_report_counts_them(
+    stack: Stack, api: httpx.Client, prefilled: dict[str, Any]
+) -> None:
+    """Two arms, 200 units, one impression each; every second unit clicks, every fourth converts; all sent twice, in
+    pieces.
+    """
+    policies = {
+        policy["kind"]: policy["version"]
+        for policy in api.get("/policies", headers=bearer(stack, "report")).json()["policies"]
+    }
     body = {
         "name": "e2e",
         "layer": "e2e",
@@ -212,7 +246,14 @@ def test_killing_the_model_half_way_costs_no_answer_and_lets_nothing_through(sta
     with ThreadPoolExecutor(8) as callers:
         asked = [
             callers.submit(
-                ask, stack, api, example, f"unit-{turn}", deadline_ms=8000, query=f"{example.brief().query} {turn}", layer="no-experiment"
+                ask,
+                stack,
+                api,
+                example,
+                f"unit-{turn}",
+                deadline_ms=8000,
+                query=f"{example.brief().query} {turn}",
+                layer="no-experiment",
             )
             for turn in range(2)
             for example in VALID

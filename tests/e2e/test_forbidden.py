@@ -77,7 +77,9 @@ def test_an_ordinary_ad_passes(name, description):
     assert judge(name, description) == []
 
 
-@pytest.mark.parametrize("example", [example for example in VALID if example.name != RULE_BREAKING], ids=lambda example: example.name)
+@pytest.mark.parametrize(
+    "example", [example for example in VALID if example.name != RULE_BREAKING], ids=lambda example: example.name
+)
 def test_approved_ads_pass(example: Example):
     brief = example.brief()
     for ad in brief.ad.approved:
@@ -95,7 +97,9 @@ def test_every_valid_hostile_brief_has_its_payloads_listed():
     assert set(PAYLOADS) == {example.name for example in VALID if "hostile" in example.tags}
 
 
-@pytest.mark.parametrize(("name", "payload"), [(name, payload) for name, payloads in PAYLOADS.items() for payload in payloads])
+@pytest.mark.parametrize(
+    ("name", "payload"), [(name, payload) for name, payloads in PAYLOADS.items() for payload in payloads]
+)
 def test_a_planted_payload_is_caught(name, payload):
     assert any(repr(payload) in found for found in judge(name, f"Some words, {payload.upper()}, some words"))
 

@@ -1,4 +1,6 @@
-"""The Chinese path, small: a two-layer Qwen3 learns from Chinese ads, goes through GRPO, and vLLM serves what it writes."""
+"""The Chinese path, small: a two-layer Qwen3 learns from Chinese ads, goes through GRPO, and vLLM serves what it
+writes.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,13 @@ from trainer.policy import merge_adapter
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # what the reference ads say, for nothing is served that its brief does not hold
-POINTS = {"selling_points": ("手工制作，用料扎实，细节用心", "新品上架，耐用好看，送礼自用都合适", "专注实物，欢迎到店看看")}
+POINTS = {
+    "selling_points": ("手工制作，用料扎实，细节用心", "新品上架，耐用好看，送礼自用都合适", "专注实物，欢迎到店看看")
+}
 PROMPTS = [
     replace(prompt, brief=prompt.brief.model_copy(update={"ad": prompt.brief.ad.model_copy(update=POINTS)}))
     for prompt in small_prompts("zh")
-]  # fmt: skip
+]
 MODEL = "qwen3-zh"
 
 
@@ -47,9 +51,16 @@ def trained(folder: Path) -> Path:
     learning = SftConfig(language="zh", lora=None, epochs=200, batch_size=4, micro_batch=4, learning_rate=5e-3)
     fine_tuned = train_sft(str(start), PROMPTS, learning, folder / "sft")
     config = GrpoConfig(
-        language="zh", steps=2, batch_size=20, max_completion=96, lora=LoraSettings(rank=4, alpha=8), learning_rate=1e-4,
-        sentence_terms={"length": 0.5, "format": 0.5}, relevance_encoder=None, checkpoint_every=1,
-    )  # fmt: skip
+        language="zh",
+        steps=2,
+        batch_size=20,
+        max_completion=96,
+        lora=LoraSettings(rank=4, alpha=8),
+        learning_rate=1e-4,
+        sentence_terms={"length": 0.5, "format": 0.5},
+        relevance_encoder=None,
+        checkpoint_every=1,
+    )
     outcome = train_grpo(config, Inputs(policy=str(fine_tuned)), PROMPTS, folder / "run")
     merge_adapter(fine_tuned, outcome.policy, folder / "merged")
     return folder / "merged"
@@ -71,13 +82,24 @@ def stack(folder: Path, trained: Path) -> Iterator[Stack]:
 
 def test_a_chinese_brief_is_answered_by_the_policy_that_was_trained_for_it(stack: Stack) -> None:
     ops, ads = ({"Authorization": f"Bearer {stack.keys[scope]}"} for scope in ("ops", "generate"))
-    policy = {"name": "qwen3zh", "kind": "vllm", "model": MODEL, "locales": ["zh-CN"], "decoding": {"temperature": 0.5, "structured": True}}
+    policy = {
+        "name": "qwen3zh",
+        "kind": "vllm",
+        "model": MODEL,
+        "locales": ["zh-CN"],
+        "decoding": {"temperature": 0.5, "structured": True},
+    }
     with httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as api:
         version = api.post("/policies", json=policy, headers=ops).raise_for_status().json()["version"]
         api.post("/policies/champion", json={"action": "promote", "version": version}, headers=ops).raise_for_status()
         for prompt in PROMPTS:
             brief = prompt.brief
-            body = {"brief": brief.model_dump(mode="json"), "platform": "baidu_search", "unit_id": "读者一号", "deadline_ms": 30_000}
+            body = {
+                "brief": brief.model_dump(mode="json"),
+                "platform": "baidu_search",
+                "unit_id": "读者一号",
+                "deadline_ms": 30_000,
+            }
             answer = api.post("/generate", json=body, headers=ads).raise_for_status().json()
             (text,) = answer["texts"]
             assert (text["source"], text["policy"], answer["reason"]) == ("fresh", version, None), answer

@@ -20,17 +20,36 @@ WINDOW_HOURS = 168
 ARM = "titles/1/control"
 
 A_TEXT = {
-    "text_id": "t-zh", "group": "青禾跑步", "ad": "青禾跑步. 线上跑鞋店", "text": "宽脚也能穿的跑鞋\n宽楦设计", "industry": "apparel",
-    "locale": "zh-CN", "created_at": SHOWN - timedelta(days=1),
-}  # fmt: skip
+    "text_id": "t-zh",
+    "group": "青禾跑步",
+    "ad": "青禾跑步. 线上跑鞋店",
+    "text": "宽脚也能穿的跑鞋\n宽楦设计",
+    "industry": "apparel",
+    "locale": "zh-CN",
+    "created_at": SHOWN - timedelta(days=1),
+}
 AN_EXPOSURE = {
-    "id": "s-1", "text_id": "t-zh", "arm": ARM, "query": "宽脚跑鞋", "position": 0, "window_hours": WINDOW_HOURS, "impression_at": SHOWN,
-    "click_at": None, "conversion_at": None, "invalid": False,
-}  # fmt: skip
+    "id": "s-1",
+    "text_id": "t-zh",
+    "arm": ARM,
+    "query": "宽脚跑鞋",
+    "position": 0,
+    "window_hours": WINDOW_HOURS,
+    "impression_at": SHOWN,
+    "click_at": None,
+    "conversion_at": None,
+    "invalid": False,
+}
 COUNTED = {
-    "id": "c-1", "text_id": "t-zh", "arm": "", "query": "宽脚跑鞋", "position": 0,
-    "impressions": 1000.0, "clicks": 30.0, "conversions": 2.0,
-}  # fmt: skip
+    "id": "c-1",
+    "text_id": "t-zh",
+    "arm": "",
+    "query": "宽脚跑鞋",
+    "position": 0,
+    "impressions": 1000.0,
+    "clicks": 30.0,
+    "conversions": 2.0,
+}
 
 
 def a_snapshot(
@@ -54,13 +73,17 @@ class LetterEncoder:
 
     def encode(self, strings: Sequence[str]) -> Vectors:
         self.asked += strings
-        counts = np.array([[sum(ord(letter) % 8 == bucket for letter in string) for bucket in range(8)] for string in strings])
+        counts = np.array(
+            [[sum(ord(letter) % 8 == bucket for letter in string) for bucket in range(8)] for string in strings]
+        )
         counts = counts.reshape(len(strings), 8)
         return np.asarray(counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1), dtype=np.float32)
 
 
 def a_market(*, groups: int = 40, texts: int = 6, impressions: int = 2000, seed: int = 0) -> Cells:
-    """Texts whose letters decide: "b" wins clicks (CTR 4 to 24 %), "c" conversions of clicks (5 to 29 %). A brief is a group."""
+    """Texts whose letters decide: "b" wins clicks (CTR 4 to 24 %), "c" conversions of clicks (5 to 29 %). A brief is a
+    group.
+    """
     rng = np.random.default_rng(seed)
     strings: list[str] = []
     rows = []
@@ -72,9 +95,20 @@ def a_market(*, groups: int = 40, texts: int = 6, impressions: int = 2000, seed:
             strings.append("a" * (8 - b - c) + "b" * b + "c" * c + f" {len(strings)}")
             clicks = rng.binomial(impressions, 0.04 + 0.05 * b)
             rows.append(
-                (query, ad, len(strings) - 1, group, rng.integers(0, 2), impressions, clicks, rng.binomial(clicks, 0.05 + 0.06 * c))
+                (
+                    query,
+                    ad,
+                    len(strings) - 1,
+                    group,
+                    rng.integers(0, 2),
+                    impressions,
+                    clicks,
+                    rng.binomial(clicks, 0.05 + 0.06 * c),
+                )
             )
-    query, ad, text, group, position, shown, clicks, conversions = (np.array(column) for column in zip(*rows, strict=True))
+    query, ad, text, group, position, shown, clicks, conversions = (
+        np.array(column) for column in zip(*rows, strict=True)
+    )
     names = tuple(f"advertiser {number}" for number in range(groups))
     counts = (column.astype(np.float64) for column in (shown, clicks, conversions))
     return Cells(tuple(strings), names, query, ad, text, group, position, *counts)

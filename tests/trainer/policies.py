@@ -34,7 +34,9 @@ _SHAPE: dict[str, Any] = {
 
 
 def a_policy(kind: str = "llama", *, lora: bool = False, seed: int = 0) -> Any:
-    """A random Llama or Qwen3 in float32; with lora only an adapter of rank 4 trains, one that already says something."""
+    """A random Llama or Qwen3 in float32; with lora only an adapter of rank 4 trains, one that already says
+    something.
+    """
     torch.manual_seed(seed)
     model: Any = LlamaForCausalLM(LlamaConfig(**_SHAPE)) if kind == "llama" else Qwen3ForCausalLM(Qwen3Config(**_SHAPE))
     if lora:
@@ -46,7 +48,9 @@ def a_policy(kind: str = "llama", *, lora: bool = False, seed: int = 0) -> Any:
     return model.eval()
 
 
-def some_groups(lengths: tuple[tuple[int, tuple[int, ...]], ...] = ((7, (3, 5, 1)), (4, (2, 6, 4))), seed: int = 0) -> list[Ids]:
+def some_groups(
+    lengths: tuple[tuple[int, tuple[int, ...]], ...] = ((7, (3, 5, 1)), (4, (2, 6, 4))), seed: int = 0
+) -> list[Ids]:
     """One group per (prompt's length, completions' lengths), of random ids."""
     chance = torch.Generator().manual_seed(seed)
 
@@ -64,7 +68,11 @@ def a_config(**changes: Any) -> GrpoConfig:
 
 def gradients(model: Any) -> dict[str, Tensor]:
     """Every trained weight's gradient, by name."""
-    return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is not None}
+    return {
+        name: weight.grad.clone()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and weight.grad is not None
+    }
 
 
 def distance(ours: Tensor, theirs: Tensor) -> float:

@@ -29,27 +29,41 @@ def some_ids(vocabulary: int) -> list[Ids]:
         drawn: list[int] = torch.randint(2, vocabulary, (length,), generator=chance).tolist()
         return drawn
 
-    return [Ids(ids(9 + group), [ids(3 + (group * GROUP_SIZE + text) % 5) for text in range(GROUP_SIZE)]) for group in range(GROUPS)]
+    return [
+        Ids(ids(9 + group), [ids(3 + (group * GROUP_SIZE + text) % 5) for text in range(GROUP_SIZE)])
+        for group in range(GROUPS)
+    ]
 
 
-def steps(policy: Path, config: GrpoConfig, *, number: int, sgd: bool) -> tuple[list[float], list[float], dict[str, Any]]:
-    """(losses, gradient norms, weights after the last step) of `number` steps; with sgd a step is minus the gradient."""
+def steps(
+    policy: Path, config: GrpoConfig, *, number: int, sgd: bool
+) -> tuple[list[float], list[float], dict[str, Any]]:
+    """(losses, gradient norms, weights after the last step) of `number` steps; with sgd a step is minus the
+    gradient.
+    """
     ranks = Ranks(config)
     model, tokenizer = load_policy(policy)
     reference = Reference(model)
     weights = list(model.parameters())
-    optimizer: torch.optim.Optimizer = torch.optim.SGD(weights, lr=1.0) if sgd else torch.optim.AdamW(weights, lr=1e-2, weight_decay=0.0)
+    optimizer: torch.optim.Optimizer = (
+        torch.optim.SGD(weights, lr=1.0) if sgd else torch.optim.AdamW(weights, lr=1e-2, weight_decay=0.0)
+    )
     prepared, stepping = ranks.prepare(model, optimizer)
     groups = some_ids(len(tokenizer))
     advantages = torch.randn(GROUPS * GROUP_SIZE, 8, generator=torch.Generator().manual_seed(7))
     mine = ranks.share(list(zip(groups, advantages.split(GROUP_SIZE), strict=True)))
     reports = [
         optimise(
-            prepared, stepping, [ids for ids, _ in mine], torch.cat([own for _, own in mine]), config,
-            reference=reference, accelerator=ranks.accelerator,
+            prepared,
+            stepping,
+            [ids for ids, _ in mine],
+            torch.cat([own for _, own in mine]),
+            config,
+            reference=reference,
+            accelerator=ranks.accelerator,
         )
         for _ in range(number)
-    ]  # fmt: skip
+    ]
     final = {name: weight.clone() for name, weight in trained_state(model).items()}
     return [one.loss for one in reports], [one.grad_norm for one in reports], final
 
@@ -57,9 +71,13 @@ def steps(policy: Path, config: GrpoConfig, *, number: int, sgd: bool) -> tuple[
 def cases(ranks: int) -> dict[str, tuple[GrpoConfig, int, bool]]:
     """By name: config, number of steps, whether a step is minus the gradient."""
     usual = {
-        "ranks": ranks, "engine": "deepspeed" if ranks > 1 else "torch", "group_size": GROUP_SIZE, "batch_size": GROUPS * GROUP_SIZE,
-        "micro_groups": 1, "max_grad_norm": 1e6,
-    }  # fmt: skip
+        "ranks": ranks,
+        "engine": "deepspeed" if ranks > 1 else "torch",
+        "group_size": GROUP_SIZE,
+        "batch_size": GROUPS * GROUP_SIZE,
+        "micro_groups": 1,
+        "max_grad_norm": 1e6,
+    }
     return {
         "gradient": (a_run_config(**usual), 1, True),
         "gradient, separate prompts": (a_run_config(**usual, shared_prompt=False), 1, True),
@@ -70,6 +88,8 @@ def cases(ranks: int) -> dict[str, tuple[GrpoConfig, int, bool]]:
 
 if __name__ == "__main__":
     policy, ranks, out = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    found = {name: steps(policy, config, number=number, sgd=sgd) for name, (config, number, sgd) in cases(ranks).items()}
+    found = {
+        name: steps(policy, config, number=number, sgd=sgd) for name, (config, number, sgd) in cases(ranks).items()
+    }
     if torch.distributed.get_rank() == 0:
         torch.save(found, out)

@@ -28,14 +28,25 @@ class Vowels:
     name = "length"
 
     def scores(self, samples: Sequence[Sample]) -> FloatArray:
-        return np.array([sum(char in "aeiou" for char in one.completion) / max(len(one.completion), 1) for one in samples])
+        return np.array(
+            [sum(char in "aeiou" for char in one.completion) / max(len(one.completion), 1) for one in samples]
+        )
 
 
 def a_run_config(**changes: Any) -> GrpoConfig:
     usual = {
-        "steps": 6, "batch_size": 10, "max_completion": 8, "checkpoint_every": 2, "relevance_encoder": None, "learning_rate": 3e-3,
-        "sentence_terms": {"length": 1.0}, "token_terms": {"diversity": 0.5}, "limits": WIDE, "micro_groups": 2, "warmup": 2,
-    }  # fmt: skip
+        "steps": 6,
+        "batch_size": 10,
+        "max_completion": 8,
+        "checkpoint_every": 2,
+        "relevance_encoder": None,
+        "learning_rate": 3e-3,
+        "sentence_terms": {"length": 1.0},
+        "token_terms": {"diversity": 0.5},
+        "limits": WIDE,
+        "micro_groups": 2,
+        "warmup": 2,
+    }
     return GrpoConfig(**(usual | changes))
 
 
@@ -45,7 +56,9 @@ def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> tupl
     ranks = Ranks(config)
     made = make_policy(config, inputs, ranks)
     rewards = Rewards([term or Vowels(), Diversity()], config.sentence_terms, config.token_terms)
-    return Run(config, ranks, made, make_rollout(config, inputs, made, small_prompts()), rewards, None, small_prompts(), out), inputs
+    return Run(
+        config, ranks, made, make_rollout(config, inputs, made, small_prompts()), rewards, None, small_prompts(), out
+    ), inputs
 
 
 def trained(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> Outcome:

@@ -14,7 +14,9 @@ LOCALES = {"en": "en-US", "zh": "zh-CN", "ja": "ja-JP"}
 THE_RULES = load_rules()
 GOOD = AdText(title="Wide Running Shoes", description="Greenfield Running fits runners with wide feet, from 2E to 4E.")
 GOOD_ZH = AdText(title="宽脚跑鞋就选青禾", description="青禾跑步专注宽脚跑者，新款缓震跑鞋已上架，欢迎试穿。")
-GOOD_JA = AdText(title="幅広の足に合うランニングシューズ", description="みどりランニングは幅広の足に合う靴の専門店です。")
+GOOD_JA = AdText(
+    title="幅広の足に合うランニングシューズ", description="みどりランニングは幅広の足に合う靴の専門店です。"
+)
 
 
 def a_prompt(language: str = "en", spec: str = "google_rsa", references: tuple[AdText, ...] = ()) -> Prompt:

@@ -1,4 +1,6 @@
-"""A policy small enough to learn in seconds: its own byte-level vocabulary, two layers, random weights, saved as a folder."""
+"""A policy small enough to learn in seconds: its own byte-level vocabulary, two layers, random weights, saved as a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,14 @@ _CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-_GOODS = (("wool socks", "Tarn Mill"), ("oak shelves", "Birch Lane"), ("rain coats", "Harbour Coats"), ("tea cups", "Clay Row"),
-          ("bike bells", "Ring Road"), ("linen sheets", "Blue Flax"))  # fmt: skip
+_GOODS = (
+    ("wool socks", "Tarn Mill"),
+    ("oak shelves", "Birch Lane"),
+    ("rain coats", "Harbour Coats"),
+    ("tea cups", "Clay Row"),
+    ("bike bells", "Ring Road"),
+    ("linen sheets", "Blue Flax"),
+)
 _CHINESE = (("羊毛袜", "青禾家纺"), ("橡木书架", "白桦木作"), ("雨衣", "港湾雨具"), ("茶杯", "陶里茶器"))
 
 
@@ -37,20 +45,37 @@ def small_prompts(language: str = "en") -> list[Prompt]:
 
 def _english_ads(goods: str, shop: str) -> tuple[AdText, ...]:
     return (
-        AdText(title=f"{goods.title()} by {shop}", description=f"{shop} makes {goods} by hand. See the {goods} in our shop."),
-        AdText(title=f"Buy {goods.title()}", description=f"Find {goods} that last for years at {shop}, made with care."),
+        AdText(
+            title=f"{goods.title()} by {shop}",
+            description=f"{shop} makes {goods} by hand. See the {goods} in our shop.",
+        ),
+        AdText(
+            title=f"Buy {goods.title()}", description=f"Find {goods} that last for years at {shop}, made with care."
+        ),
     )
 
 
 def _chinese_ads(goods: str, shop: str) -> tuple[AdText, ...]:
     return (
-        AdText(title=f"{shop}手工{goods}，用料扎实", description=f"{shop}专注{goods}，手工制作，细节用心，欢迎到店看看实物。"),
-        AdText(title=f"选{goods}就看{shop}新品", description=f"{goods}新品上架，{shop}手工制作，耐用好看，送礼自用都合适。"),
+        AdText(
+            title=f"{shop}手工{goods}，用料扎实",
+            description=f"{shop}专注{goods}，手工制作，细节用心，欢迎到店看看实物。",
+        ),
+        AdText(
+            title=f"选{goods}就看{shop}新品", description=f"{goods}新品上架，{shop}手工制作，耐用好看，送礼自用都合适。"
+        ),
     )
 
 
 def _prompt(goods: str, shop: str, locale: Any, references: tuple[AdText, ...]) -> Prompt:
-    ad = Ad(id=f"ad-{shop.encode().hex()[:12]}", advertiser=shop, business=goods, selling_points=(), landing_page="", industry="home")
+    ad = Ad(
+        id=f"ad-{shop.encode().hex()[:12]}",
+        advertiser=shop,
+        business=goods,
+        selling_points=(),
+        landing_page="",
+        industry="home",
+    )
     brief = AdBrief(query=goods, bidwords=(goods,), ad=ad, locale=locale)
     return Prompt(brief, load_spec("google_rsa" if locale == "en-US" else "baidu_search"), references, "train")
 
@@ -64,7 +89,10 @@ def small_tokenizer(prompts: list[Prompt], vocabulary: int = 900) -> Any:
     words += [write(text, prompt.brief.language) for prompt in prompts for text in prompt.references]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = BpeTrainer(
-        vocab_size=vocabulary, special_tokens=["<|im_start|>", "<|im_end|>"], initial_alphabet=alphabet, show_progress=False
+        vocab_size=vocabulary,
+        special_tokens=["<|im_start|>", "<|im_end|>"],
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(words, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
@@ -72,16 +100,26 @@ def small_tokenizer(prompts: list[Prompt], vocabulary: int = 900) -> Any:
     return fast
 
 
-def save_small_policy(folder: Path, prompts: list[Prompt], *, kind: str = "llama", width: int = 32, head: int = 0, seed: int = 0) -> Path:
+def save_small_policy(
+    folder: Path, prompts: list[Prompt], *, kind: str = "llama", width: int = 32, head: int = 0, seed: int = 0
+) -> Path:
     """Random weights: a Llama or a Qwen3 of two layers."""
     tokenizer = small_tokenizer(prompts)
     torch.manual_seed(seed)
     shape: dict[str, Any] = {
-        "vocab_size": len(tokenizer), "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": head or width // 4, "tie_word_embeddings": True,
-        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None,
+        "vocab_size": len(tokenizer),
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": head or width // 4,
+        "tie_word_embeddings": True,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
         "max_position_embeddings": 2048,
-    }  # fmt: skip
+    }
     model: Any = LlamaForCausalLM(LlamaConfig(**shape)) if kind == "llama" else Qwen3ForCausalLM(Qwen3Config(**shape))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -1,4 +1,6 @@
-"""The ablation's reading: a claim holds by its paired interval or not at all; figure 3 and the run's page show what was logged."""
+"""The ablation's reading: a claim holds by its paired interval or not at all; figure 3 and the run's page show what
+was logged.
+"""
 
 import json
 from dataclasses import replace
@@ -22,27 +24,61 @@ from trainer.rewards.base import read
 RULES = load_rules()
 COLUMNS = ("structure", "ctcvr", "diversity", "semantics")
 PAPER = {  # RELATE table 3
-    "start": (0.8, 0.0012, 0.5, 0.8), "model1": (0.937, 0.00128, 0.478, 0.881), "model2": (0.834, 0.0045, 0.211, 0.658),
-    "model3": (0.824, 0.0032, 0.894, 0.621), "model4": (0.812, 0.00184, 0.923, 0.935), "relate": (0.815, 0.00203, 0.965, 0.939),
-}  # fmt: skip
+    "start": (0.8, 0.0012, 0.5, 0.8),
+    "model1": (0.937, 0.00128, 0.478, 0.881),
+    "model2": (0.834, 0.0045, 0.211, 0.658),
+    "model3": (0.824, 0.0032, 0.894, 0.621),
+    "model4": (0.812, 0.00184, 0.923, 0.935),
+    "relate": (0.815, 0.00203, 0.965, 0.939),
+}
 
 
 def run_folder(tmp_path, name="model1", seed=0, steps=4):
     """A finished run as the loop leaves it."""
     folder = tmp_path / name / f"seed{seed}"
     folder.mkdir(parents=True)
-    rewards = {"length": 1.0, "format": 0.5, "relevance": 0.6, "correctness": 0.9, "risk": 0.9, "diversity": 0.7, "ctcvr": 0.5}
+    rewards = {
+        "length": 1.0,
+        "format": 0.5,
+        "relevance": 0.6,
+        "correctness": 0.9,
+        "risk": 0.9,
+        "diversity": 0.7,
+        "ctcvr": 0.5,
+    }
     curves = [
-        {"step": step, "rewards": {term: value + 0.01 * (step + seed) for term, value in rewards.items()}, "spread": {"length": 0.1},
-         "kl": 0.01 * step, "entropy": 1.0, "clip_share": 0.0, "zero_signal_share": 0.1, "length": 40.0, "distinct": 4.5, "finished": 1.0,
-         "compliance": 0.8, "gap": None, "grad_norm": 1.0, "seconds": {"rollout": 1.0, "optimise": 2.0}}
+        {
+            "step": step,
+            "rewards": {term: value + 0.01 * (step + seed) for term, value in rewards.items()},
+            "spread": {"length": 0.1},
+            "kl": 0.01 * step,
+            "entropy": 1.0,
+            "clip_share": 0.0,
+            "zero_signal_share": 0.1,
+            "length": 40.0,
+            "distinct": 4.5,
+            "finished": 1.0,
+            "compliance": 0.8,
+            "gap": None,
+            "grad_norm": 1.0,
+            "seconds": {"rollout": 1.0, "optimise": 2.0},
+        }
         for step in range(steps)
-    ]  # fmt: skip
+    ]
     samples = [
-        {"step": step, "advertiser": "Café <Zürich>", "query": "跑鞋 & socks", "text": "Title: Best", "tokens": ["Title", ": ", "<Best>"],
-         "charges": [0.0, 0.0, -2.0], "scores": {"risk": 0.0}, "advantage": -1.2, "findings": ["absolute_claim"]}
+        {
+            "step": step,
+            "advertiser": "Café <Zürich>",
+            "query": "跑鞋 & socks",
+            "text": "Title: Best",
+            "tokens": ["Title", ": ", "<Best>"],
+            "charges": [0.0, 0.0, -2.0],
+            "scores": {"risk": 0.0},
+            "advantage": -1.2,
+            "findings": ["absolute_claim"],
+        }
         for step in range(steps)
-    ]  # fmt: skip
+    ]
     for file, rows in (("curves.jsonl", curves), ("samples.jsonl", samples)):
         (folder / file).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (folder / "outcome.json").write_text(json.dumps({"chosen": 4, "steps": 4, "stopped": None}), encoding="utf-8")
@@ -53,7 +89,9 @@ def measured(name, values, spread=0.0, advertisers=12):
     chance = np.random.default_rng(len(name)).normal(size=advertisers)
     prompts = [Prompt(a_brief(locale="en-US", id=f"ad-{at}"), A_SPEC, (), "held_out") for at in range(advertisers)]
     samples = [read(prompt, write(an_ad(locale="en-US"), "en"), RULES) for prompt in prompts]
-    return Measured(name, samples, {column: value * (1 + spread * chance) for column, value in zip(COLUMNS, values, strict=True)})
+    return Measured(
+        name, samples, {column: value * (1 + spread * chance) for column, value in zip(COLUMNS, values, strict=True)}
+    )
 
 
 def verdicts(page):
@@ -100,7 +138,9 @@ def test_the_start_is_measured_beside_the_configurations(tmp_path):
 
 
 def test_structural_and_semantic_quality_are_means_of_their_terms():
-    curve = {"rewards": {"length": 1.0, "format": 0.5, "relevance": 0.3, "correctness": 0.6, "risk": 0.9, "diversity": 0.7}}
+    curve = {
+        "rewards": {"length": 1.0, "format": 0.5, "relevance": 0.3, "correctness": 0.6, "risk": 0.9, "diversity": 0.7}
+    }
     found = [quality(curve, name) for name in ("structure", "semantics", "diversity")]
     assert found == pytest.approx([0.75, 0.6, 0.7])
     assert quality(curve, "ctcvr") is None
@@ -135,7 +175,8 @@ def test_a_folder_without_a_run_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"), [("seeds=[0, 0]", "must be different numbers"), ("seeds=[]", "at least one"), ("held_out=0", "held_out 0")]
+    ("setting", "said"),
+    [("seeds=[0, 0]", "must be different numbers"), ("seeds=[]", "at least one"), ("held_out=0", "held_out 0")],
 )
 def test_a_wrong_setting_stops_before_a_model_loads(setting, said):
     with pytest.raises(ConfigError, match=said):
@@ -149,5 +190,7 @@ def test_packaged_ablations_change_the_reward_of_a_configuration_and_nothing_els
     alike = {repr(replace(run, sentence_terms={"length": 1.0}, token_terms={})) for run in runs}
     assert len(alike) == 1
     active = [run.sentence_terms.keys() | run.token_terms.keys() for run in runs]
-    assert all(fewer < more for fewer, more in pairwise(active[:4])) and active[3] == active[4], "each adds to the one before (table 2)"
+    assert all(fewer < more for fewer, more in pairwise(active[:4])) and active[3] == active[4], (
+        "each adds to the one before (table 2)"
+    )
     assert not runs[3].token_terms and runs[4].token_terms, "RELATE alone charges tokens"

@@ -40,5 +40,7 @@ def test_advantages_sum_to_zero_within_a_group_and_no_group_moves_another(reward
 
 
 def test_a_token_has_its_sentences_advantage_plus_alpha_times_its_own_reward():
-    advantages = token_advantages(torch.tensor([1.0, -0.5]), torch.tensor([[0.0, -2.0, -0.5], [0.0, 0.0, -2.0]]), alpha=0.5)
+    advantages = token_advantages(
+        torch.tensor([1.0, -0.5]), torch.tensor([[0.0, -2.0, -0.5], [0.0, 0.0, -2.0]]), alpha=0.5
+    )
     assert advantages.tolist() == [[1.0, 0.0, 0.75], [-0.5, -0.5, -1.5]]

@@ -33,7 +33,10 @@ def test_the_latest_whole_checkpoint_is_the_one_to_resume_from(tmp_path):
 
 @pytest.mark.parametrize(
     "full",
-    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("PytorchStreamWriter failed writing file: No space left")],
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed writing file: No space left"),
+    ],
     ids=["python", "torch"],
 )
 def test_a_full_disk_leaves_the_checkpoints_before_it_whole(tmp_path, full):

@@ -42,7 +42,9 @@ TWO = [a_sample(GOOD), a_sample(GOOD)]
 
 def test_the_sentence_reward_is_the_weighted_mean_of_its_terms():
     rewards = Rewards(
-        [Fixed("length", 1.0, 0.0), Fixed("ctcvr", 0.2, 0.8), Fixed("risk", 0.0, 1.0)], {"length": 0.5, "ctcvr": 1.0}, {"risk": 2.0}
+        [Fixed("length", 1.0, 0.0), Fixed("ctcvr", 0.2, 0.8), Fixed("risk", 0.0, 1.0)],
+        {"length": 0.5, "ctcvr": 1.0},
+        {"risk": 2.0},
     )
     scored = rewards.score(TWO)
     assert scored.sentence == pytest.approx([(0.5 * 1 + 0.2) / 1.5, 0.8 / 1.5])
@@ -52,7 +54,9 @@ def test_the_sentence_reward_is_the_weighted_mean_of_its_terms():
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=2), st.floats(0.01, 5), st.floats(0.01, 5))
 def test_the_sentence_reward_stays_within_its_terms(scores, first, second):
-    rewards = Rewards([Fixed("length", *scores), Fixed("format", *reversed(scores))], {"length": first, "format": second}, {})
+    rewards = Rewards(
+        [Fixed("length", *scores), Fixed("format", *reversed(scores))], {"length": first, "format": second}, {}
+    )
     sentence = rewards.score(TWO).sentence
     assert (sentence >= min(scores) - 1e-12).all() and (sentence <= max(scores) + 1e-12).all()
 
@@ -91,7 +95,10 @@ def test_a_weighted_term_that_nothing_computes_is_refused():
     ("changes", "said"),
     [
         ({"sentence_terms": {"length": 1.0, "risk": 1.0}}, "risk: at sentence level and at token level"),
-        ({"sentence_terms": {"length": 1.0}, "token_terms": {"relevance": 1.0}}, "relevance: known of a whole text only"),
+        (
+            {"sentence_terms": {"length": 1.0}, "token_terms": {"relevance": 1.0}},
+            "relevance: known of a whole text only",
+        ),
         ({"sentence_terms": {"charm": 1.0}}, "charm: no such reward term"),
         ({"sentence_terms": {}}, "sentence_terms hold no weight above 0"),
         ({"token_terms": {"risk": -1.0}}, "must not be negative"),
@@ -111,7 +118,11 @@ def test_a_config_that_cannot_be_meant_is_refused_with_its_rule(changes, said):
 
 
 def test_an_override_inside_a_mapping_leaves_its_other_terms():
-    assert load_config(GrpoConfig, None, ["token_terms.diversity=1.0"]).token_terms == {"correctness": 2.0, "risk": 2.0, "diversity": 1.0}
+    assert load_config(GrpoConfig, None, ["token_terms.diversity=1.0"]).token_terms == {
+        "correctness": 2.0,
+        "risk": 2.0,
+        "diversity": 1.0,
+    }
 
 
 CONFIGS = Path(trainer.config.__file__).with_name("configs")
@@ -124,7 +135,10 @@ def test_a_packaged_config_can_be_meant(path):
 
 def test_the_five_configurations_add_one_component_each():
     """RELATE table 2."""
-    models = [load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml") for name in ("model1", "model2", "model3", "model4", "relate")]
+    models = [
+        load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml")
+        for name in ("model1", "model2", "model3", "model4", "relate")
+    ]
     added = [set(b.sentence_terms) - set(a.sentence_terms) for a, b in pairwise(models[:4])]
     assert set(models[0].sentence_terms) == {"length", "format"}
     assert added == [{"ctcvr"}, {"diversity"}, {"relevance", "correctness", "risk"}]

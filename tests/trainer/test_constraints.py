@@ -46,7 +46,8 @@ def test_the_average_forgets_slowly_and_a_resumed_run_goes_on_with_it():
 @pytest.mark.parametrize(
     ("candidates", "step"),
     [
-        ([(10, 0.50, 0.95, 0.90), (20, 0.55, 0.96, 0.85), (30, 0.90, 0.95, 0.21)], 20),  # Model 2: CTCVR up, diversity gone
+        # Model 2: CTCVR up, diversity gone
+        ([(10, 0.50, 0.95, 0.90), (20, 0.55, 0.96, 0.85), (30, 0.90, 0.95, 0.21)], 20),
         ([(10, 0.50, 0.95, 0.90), (20, 0.50, 0.95, 0.90)], 20),  # of equals the later
         ([(10, 0.90, 0.40, 0.90), (20, 0.10, 0.93, 0.90)], 20),  # none holds: the one that lacks least
         ([(10, 0.99, 0.93, 0.99), (20, 0.10, 0.94, 0.82)], 20),  # exactly at the thresholds holds
@@ -88,7 +89,12 @@ def test_one_odd_step_stops_nothing_and_no_judge_means_no_gap():
     assert all(watch.look(one) is None for one in [calm] * 6 + [Vitals(2.0, 30, 1.0, None)] + [calm] * 3)
 
 
-@given(st.lists(st.builds(Vitals, st.floats(0, 0.4), st.floats(25, 35), st.floats(0.7, 1), st.none() | st.floats(0, 0.2)), max_size=20))
+@given(
+    st.lists(
+        st.builds(Vitals, st.floats(0, 0.4), st.floats(25, 35), st.floats(0.7, 1), st.none() | st.floats(0, 0.2)),
+        max_size=20,
+    )
+)
 def test_a_resumed_watch_sees_what_the_first_would_have_seen(readings):
     whole, first = Watch(Limits(window=3)), Watch(Limits(window=3))
     half = len(readings) // 2

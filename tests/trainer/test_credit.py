@@ -1,4 +1,6 @@
-"""Whoever wrote a span pays for it: exactly the sampled tokens whose bytes it covers, in any language, however they were sampled."""
+"""Whoever wrote a span pays for it: exactly the sampled tokens whose bytes it covers, in any language, however they
+were sampled.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,47 @@ from adtext.fold import Span
 from adtext.prompt import write
 from tests.builders import an_ad
 from tests.trainer.policies import byte_level_tokenizer
-from trainer.credit import ByteSpan, byte_span, charge, code_point_starts, field_offsets, sampled_bytes, token_ends, token_rewards
+from trainer.credit import (
+    ByteSpan,
+    byte_span,
+    charge,
+    code_point_starts,
+    field_offsets,
+    sampled_bytes,
+    token_ends,
+    token_rewards,
+)
 
 LANGUAGES = [("zh", "zh-CN"), ("ja", "ja-JP"), ("en", "en-US")]
 WORDS = st.sampled_from(
     [
-        "最低价", "宽脚跑鞋", "龘", "𠮷野家", "送料無料", "ランニング", "ﾊﾟ", "Free ", "shipping", " 30%", "é", "№1", "😀", "👨‍👩‍👧",
-        "！", ": ", "：", "naïve ",
+        "最低价",
+        "宽脚跑鞋",
+        "龘",
+        "𠮷野家",
+        "送料無料",
+        "ランニング",
+        "ﾊﾟ",
+        "Free ",
+        "shipping",
+        " 30%",
+        "é",
+        "№1",
+        "😀",
+        "👨‍👩‍👧",
+        "！",
+        ": ",
+        "：",
+        "naïve ",
     ]
-)  # fmt: skip
+)
 VALUES = st.lists(WORDS, min_size=1, max_size=6).map(lambda words: "x" + "".join(words) + "x")
 
 
 def sampled(text: str, cuts: list[int]) -> list[int]:
-    """Ids that write the text, but not as the tokenizer would: every stretch between two cuts was sampled on its own."""
+    """Ids that write the text, but not as the tokenizer would: every stretch between two cuts was sampled on its
+    own.
+    """
     tokenizer = byte_level_tokenizer()
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
     pieces = [tokenizer(text[start:end], add_special_tokens=False)["input_ids"] for start, end in pairwise(places)]
@@ -53,7 +82,8 @@ def test_a_span_charges_exactly_the_tokens_that_wrote_its_bytes(title, descripti
 
     rewards = token_rewards(byte_level_tokenizer(), ids, language, [({field: [span]}, 2.0)])
 
-    writer = [token for token, one in enumerate(ids) for _ in sampled_bytes(byte_level_tokenizer(), [one])]  # of every byte
+    # of every byte
+    writer = [token for token, one in enumerate(ids) for _ in sampled_bytes(byte_level_tokenizer(), [one])]
     before = text.index(value, 0 if field == "title" else text.index("\n")) + start
     first, last = len(text[:before].encode()), len(text[: before + span.end - span.start].encode())
     assert set(np.flatnonzero(rewards)) == set(writer[first:last])
@@ -122,7 +152,9 @@ def test_any_byte_of_overlap_counts(spans, expected):
 
 def test_end_of_text_and_tokens_that_no_text_shows_are_never_charged():
     tokenizer = byte_level_tokenizer()
-    first, second = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in ("Title: be", "st\nDescription: fine"))
+    first, second = (
+        tokenizer(part, add_special_tokens=False)["input_ids"] for part in ("Title: be", "st\nDescription: fine")
+    )
     hidden = tokenizer.convert_tokens_to_ids("<|im_start|>")
     ids = [*first, hidden, *second, tokenizer.eos_token_id]
 
@@ -153,7 +185,9 @@ def test_a_field_stands_where_its_offset_says(language, locale, around):
     ad = an_ad(locale=locale, description_2="A: second 第二")
     completion = around.format(write(ad, language))
     offsets = field_offsets(completion, language)
-    assert {field: completion[offsets[field] : offsets[field] + len(value)] for field, value in ad.fields()} == dict(ad.fields())
+    assert {field: completion[offsets[field] : offsets[field] + len(value)] for field, value in ad.fields()} == dict(
+        ad.fields()
+    )
 
 
 def test_spans_of_code_points_become_bytes():
@@ -163,6 +197,8 @@ def test_spans_of_code_points_become_bytes():
 
 
 def test_a_vocabulary_that_is_not_byte_level_is_refused_by_name():
-    words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"best": 0}, unk_token="best")), name_or_path="words-only")
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel({"best": 0}, unk_token="best")), name_or_path="words-only"
+    )
     with pytest.raises(ValueError, match="words-only: no byte-level BPE"):
         token_ends(words, [0])

@@ -1,4 +1,6 @@
-"""Logged impressions become counted cells by the report's own definition of a click and a conversion, and a split keeps groups apart."""
+"""Logged impressions become counted cells by the report's own definition of a click and a conversion, and a split keeps
+groups apart.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,15 @@ def test_equal_impressions_are_one_cell_and_invalid_ones_are_none(tmp_path: Path
         [{}, clicked, clicked | {"conversion_at": SHOWN + 2 * HOUR}, clicked | {"invalid": True}, {"position": 1}]
     )]  # fmt: skip
     cells = cells_of(tmp_path, rows)
-    assert sorted(zip(cells.position, cells.impressions, cells.clicks, cells.conversions, strict=True)) == [(0, 3, 2, 1), (1, 1, 0, 0)]
-    assert {cells.strings[number] for number in (cells.query[0], cells.ad[0], cells.text[0])} == {"宽脚跑鞋", A_TEXT["ad"], A_TEXT["text"]}
+    assert sorted(zip(cells.position, cells.impressions, cells.clicks, cells.conversions, strict=True)) == [
+        (0, 3, 2, 1),
+        (1, 1, 0, 0),
+    ]
+    assert {cells.strings[number] for number in (cells.query[0], cells.ad[0], cells.text[0])} == {
+        "宽脚跑鞋",
+        A_TEXT["ad"],
+        A_TEXT["text"],
+    }
 
 
 offsets = st.none() | st.integers(-3, WINDOW_HOURS + 3)
@@ -43,9 +52,16 @@ offsets = st.none() | st.integers(-3, WINDOW_HOURS + 3)
 def test_labels_are_those_of_attribution(tmp_path_factory, times) -> None:
     rows, events = [], []
     for number, (click, conversion) in enumerate(times):
-        at = {name: None if hours is None else SHOWN + hours * HOUR for name, hours in (("click_at", click), ("conversion_at", conversion))}
+        at = {
+            name: None if hours is None else SHOWN + hours * HOUR
+            for name, hours in (("click_at", click), ("conversion_at", conversion))
+        }
         rows.append(AN_EXPOSURE | {"id": f"s-{number}"} | at)
-        kinds = {EventKind.IMPRESSION: SHOWN, EventKind.CLICK: at["click_at"], EventKind.CONVERSION: at["conversion_at"]}
+        kinds = {
+            EventKind.IMPRESSION: SHOWN,
+            EventKind.CLICK: at["click_at"],
+            EventKind.CONVERSION: at["conversion_at"],
+        }
         events += [TokenEvent(f"s-{number}", kind, when) for kind, when in kinds.items() if when is not None]
     outcomes = attribute(events, WINDOW_HOURS * HOUR).values()
     cells = cells_of(tmp_path_factory.mktemp("log") / "one", rows)
@@ -55,7 +71,11 @@ def test_labels_are_those_of_attribution(tmp_path_factory, times) -> None:
 
 def test_sums_from_a_source_without_rows_are_cells_too(tmp_path: Path) -> None:
     with_conversions = cells_of(tmp_path / "one", [COUNTED, COUNTED | {"id": "c-2"}], counts=True)
-    assert (with_conversions.impressions[0], with_conversions.clicks[0], with_conversions.conversions[0]) == (2000, 60, 4)
+    assert (with_conversions.impressions[0], with_conversions.clicks[0], with_conversions.conversions[0]) == (
+        2000,
+        60,
+        4,
+    )
     without = cells_of(tmp_path / "two", [COUNTED | {"conversions": None}], counts=True)
     assert without.conversions is None
 

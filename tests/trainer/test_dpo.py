@@ -1,4 +1,6 @@
-"""The two-stage baseline: pairs are of compliant texts of one prompt, and training on them makes the better one likelier than the worse."""
+"""The two-stage baseline: pairs are of compliant texts of one prompt, and training on them makes the better one
+likelier than the worse.
+"""
 
 import numpy as np
 import pytest
@@ -19,7 +21,10 @@ from trainer.rewards.base import read
 
 RULES = load_rules()
 PROMPTS = [Prompt(a_brief(locale="en-US", query=query), A_SPEC, (), "train") for query in ("running shoes", "trainers")]
-GOOD, FAIR = an_ad(locale="en-US"), AdText(title="Trainers Sized 2E to 4E", description="Roomy toe boxes and light soles.")
+GOOD, FAIR = (
+    an_ad(locale="en-US"),
+    AdText(title="Trainers Sized 2E to 4E", description="Roomy toe boxes and light soles."),
+)
 LOUD = AdText(title="The Best Shoes Ever Made", description="Number one shoes, 90% off for everyone today!")
 
 
@@ -36,11 +41,15 @@ def samples(prompt, *texts):
 
 
 def test_a_pair_is_the_best_and_the_worst_of_a_prompts_compliant_texts():
-    (pair,) = preferences(samples(PROMPTS[0], FAIR, LOUD, GOOD, "Buy now and never look back, whatever they say."), LikesLength())
+    (pair,) = preferences(
+        samples(PROMPTS[0], FAIR, LOUD, GOOD, "Buy now and never look back, whatever they say."), LikesLength()
+    )
     assert pair == Preference(PROMPTS[0], chosen=GOOD, rejected=FAIR)
 
 
-@pytest.mark.parametrize("texts", [(GOOD, GOOD, GOOD), (GOOD, LOUD), ("Buy",)], ids=["one text", "one compliant", "none"])
+@pytest.mark.parametrize(
+    "texts", [(GOOD, GOOD, GOOD), (GOOD, LOUD), ("Buy",)], ids=["one text", "one compliant", "none"]
+)
 def test_a_prompt_without_two_compliant_texts_has_no_pair(texts):
     assert preferences(samples(PROMPTS[0], *texts), LikesLength()) == []
 

@@ -83,7 +83,8 @@ def test_the_packaged_encoder_finds_a_paraphrase_closer_than_another_subject() -
 
 
 @pytest.mark.parametrize(
-    ("close", "far"), [("宽楦跑鞋 包邮", "学生贷款"), ("wide running shoe", "student loans"), ("幅広シューズ", "学生ローン")]
+    ("close", "far"),
+    [("宽楦跑鞋 包邮", "学生贷款"), ("wide running shoe", "student loans"), ("幅広シューズ", "学生ローン")],
 )
 def test_the_judges_encoder_reads_characters_in_any_language(close: str, far: str) -> None:
     corpus = [
@@ -108,7 +109,10 @@ def test_a_judges_encoder_is_the_same_after_saving(tmp_path: Path) -> None:
     encoder.save(tmp_path / "encoder.npz")
     loaded = HashedEncoder.load(tmp_path / "encoder.npz")
     assert loaded.name == encoder.name == HashedEncoder.fit(TEXTS[::-1]).name
-    assert np.array_equal(loaded.encode(TEXTS), encoder.encode(TEXTS)) and encoder.encode(TEXTS).shape == (4, encoder.dim)
+    assert np.array_equal(loaded.encode(TEXTS), encoder.encode(TEXTS)) and encoder.encode(TEXTS).shape == (
+        4,
+        encoder.dim,
+    )
 
 
 @given(st.lists(st.text(max_size=30), max_size=5))
@@ -116,7 +120,9 @@ def test_surface_features_are_finite_for_any_text(texts: list[str]) -> None:
     assert np.isfinite(surface(texts)).all() and surface(texts).shape == (len(texts), FEATURES)
 
 
-@pytest.mark.parametrize(("one", "other"), [("跑鞋宽楦", "跑鞋宽楦！"), ("Wide Shoes", "Wide shoes?"), ("幅広の靴", "幅広の靴、24足")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("跑鞋宽楦", "跑鞋宽楦！"), ("Wide Shoes", "Wide shoes?"), ("幅広の靴", "幅広の靴、24足")]
+)
 def test_shape_tells_texts_apart_that_say_the_same(one: str, other: str, tmp_path: Path) -> None:
     blind = LetterEncoder()
     encoder = ShapedEncoder.fit(blind, [*TEXTS, one, other])

@@ -49,8 +49,11 @@ class BreaksAt(Vowels):
 def test_a_run_that_was_stopped_goes_on_to_the_bit(policy, tmp_path, changes):
     config = a_run_config(**changes)
     whole = trained(policy, tmp_path / "whole", config)
-    with pytest.raises(RewardError, match=r"reward length failed .*the embedding server is gone.*goes on from its last checkpoint"):
-        trained(policy, tmp_path / "stopped", config, BreaksAt(4))  # after three steps, of which a checkpoint holds two
+    with pytest.raises(
+        RewardError, match=r"reward length failed .*the embedding server is gone.*goes on from its last checkpoint"
+    ):
+        # after three steps, of which a checkpoint holds two
+        trained(policy, tmp_path / "stopped", config, BreaksAt(4))
     assert len(curves(tmp_path / "stopped")) == 3
     resumed = trained(policy, tmp_path / "stopped", config)
 
@@ -63,7 +66,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(policy, tmp_path, changes):
 
 
 class Recorded:
-    """A sampler that cannot write the same texts twice, as vLLM under load, with its texts kept: what was written once is read back."""
+    """A sampler that cannot write the same texts twice, as vLLM under load, with its texts kept: what was written once
+    is read back.
+    """
 
     name = "vllm"
 
@@ -91,7 +96,8 @@ def test_a_run_with_another_sampler_goes_on_to_the_bit_over_recorded_completions
     with pytest.raises(RewardError):
         run(tmp_path / "stopped", BreaksAt(4))
     resumed, sampler = run(tmp_path / "stopped")
-    assert len(kept) == config.steps and sampler.pushes == 1 + config.steps - 2  # what it resumes with, then after every step
+    # what it resumes with, then after every step
+    assert len(kept) == config.steps and sampler.pushes == 1 + config.steps - 2
     assert curves(tmp_path / "stopped") == curves(tmp_path / "whole")
     expected, found = weights(whole.policy, config), weights(resumed.policy, config)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
@@ -127,7 +133,11 @@ def test_a_run_folder_takes_no_other_run(policy, tmp_path):
 
 def test_a_broken_limit_stops_the_run_and_goes_back_to_a_good_checkpoint(policy, tmp_path):
     limits = replace(a_run_config().limits, window=2, kl=0.05)
-    outcome = trained(policy, tmp_path / "run", a_run_config(steps=60, learning_rate=3e-2, beta=0.001, checkpoint_every=1, limits=limits))
+    outcome = trained(
+        policy,
+        tmp_path / "run",
+        a_run_config(steps=60, learning_rate=3e-2, beta=0.001, checkpoint_every=1, limits=limits),
+    )
     assert outcome.stopped is not None and "above limits.kl 0.05" in outcome.stopped
     assert outcome.chosen <= outcome.steps - 2 < 58 and (outcome.policy / "model.safetensors").exists()
     assert json.loads((tmp_path / "run" / "outcome.json").read_text())["stopped"] == outcome.stopped
@@ -179,7 +189,9 @@ def test_only_the_rank_that_writes_has_trackers(tmp_path):
     assert not (tmp_path / "another rank").exists()
 
 
-@pytest.mark.parametrize(("name", "why"), [("crayon", "is unknown to Accelerate; there are .*tensorboard"), ("aim", "pip install it")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("crayon", "is unknown to Accelerate; there are .*tensorboard"), ("aim", "pip install it")]
+)
 def test_a_tracker_that_cannot_be_had_stops_a_run_before_a_model_is_loaded(name, why, tmp_path):
     with pytest.raises(ConfigError, match=why):
         train_grpo(a_run_config(trackers=(name,)), Inputs(policy="no such model"), small_prompts(), tmp_path)
@@ -193,7 +205,14 @@ def test_every_epoch_sees_every_prompt_once_and_seeds_never_repeat():
     assert places == [number for step in range(6) for number in prompts_at(step, 8, config)]
     seeds = [sampling_seed(step, rank, config) for step in range(100) for rank in range(8)]
     assert len(set(seeds)) == 800
-    assert [round(learning_rate(step, GrpoConfig(learning_rate=1.0, warmup=4)), 2) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert [round(learning_rate(step, GrpoConfig(learning_rate=1.0, warmup=4)), 2) for step in range(6)] == [
+        0.25,
+        0.5,
+        0.75,
+        1,
+        1,
+        1,
+    ]
 
 
 # ---- the whole of it: a policy from nothing that writes ads, half of them with claims that no ad may make
@@ -204,7 +223,10 @@ def careless(prompt) -> tuple[AdText, ...]:
     goods = prompt.brief.query
     return (
         *prompt.references,
-        AdText(title=f"Best {goods.title()} Ever", description=f"The best {goods} you will ever find. 100% guaranteed results."),
+        AdText(
+            title=f"Best {goods.title()} Ever",
+            description=f"The best {goods} you will ever find. 100% guaranteed results.",
+        ),
         AdText(title=f"{goods.title()} Sale", description=f"Buy {goods} now. 50% off today only."),
     )
 
@@ -215,10 +237,18 @@ def test_grpo_teaches_a_careless_writer_to_comply(tmp_path):
     writer = save_small_policy(tmp_path / "base", prompts, width=64)
     teach(writer, {prompt: careless(prompt) for prompt in prompts}, steps=160, learning_rate=5e-3)
     config = GrpoConfig(
-        steps=16, batch_size=60, max_completion=48, micro_groups=6, learning_rate=4e-4, warmup=2, checkpoint_every=4,
-        relevance_encoder=None, sentence_terms={"length": 1.0, "format": 1.0}, token_terms={"risk": 2.0, "correctness": 2.0},
+        steps=16,
+        batch_size=60,
+        max_completion=48,
+        micro_groups=6,
+        learning_rate=4e-4,
+        warmup=2,
+        checkpoint_every=4,
+        relevance_encoder=None,
+        sentence_terms={"length": 1.0, "format": 1.0},
+        token_terms={"risk": 2.0, "correctness": 2.0},
         limits=Limits(window=4, kl=5.0, shortest=0.2, distinct=0.0),
-    )  # fmt: skip
+    )
     outcome = train_grpo(config, Inputs(policy=str(writer)), prompts, tmp_path / "run")
     steps = curves(tmp_path / "run")
     before, after = steps[:2], steps[-5:]

@@ -36,7 +36,9 @@ def some_weights(groups: list[Ids]) -> list[Tensor]:
 def with_gradients(model: Any, texts: list[Tensor], groups: list[Ids]) -> tuple[list[Tensor], dict[str, Tensor]]:
     """The log-probabilities, and the gradient of a random linear function of them."""
     model.zero_grad()
-    torch.stack([(logp * weight).sum() for logp, weight in zip(texts, some_weights(groups), strict=True)]).sum().backward()
+    torch.stack(
+        [(logp * weight).sum() for logp, weight in zip(texts, some_weights(groups), strict=True)]
+    ).sum().backward()
     return [logp.detach() for logp in texts], gradients(model)
 
 
@@ -67,7 +69,13 @@ def test_shared_prompts_and_separate_ones_have_the_same_gradient(kind, training,
 
 
 @settings(max_examples=15)
-@given(shape=st.lists(st.tuples(st.integers(1, 6), st.lists(st.integers(0, 5), min_size=1, max_size=4).map(tuple)), min_size=1, max_size=3))
+@given(
+    shape=st.lists(
+        st.tuples(st.integers(1, 6), st.lists(st.integers(0, 5), min_size=1, max_size=4).map(tuple)),
+        min_size=1,
+        max_size=3,
+    )
+)
 def test_any_groups_fit_a_row_even_with_empty_texts(shape):
     groups, model = some_groups(tuple(shape)), a_policy()
     use_shared_prompt_attention(model)
@@ -101,7 +109,9 @@ def test_the_entropy_is_that_of_the_whole_distribution():
     groups, model = some_groups(((5, (4,)),)), a_policy()
     scored = completion_logprobs(model, pack(groups))
     logits = model(torch.tensor([[*groups[0].prompt, *groups[0].completions[0]]])).logits[0, 4:-1]
-    torch.testing.assert_close(scored.entropy[0], torch.distributions.Categorical(logits=logits).entropy(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        scored.entropy[0], torch.distributions.Categorical(logits=logits).entropy(), rtol=1e-4, atol=1e-5
+    )
     assert not scored.entropy.requires_grad
 
 
@@ -133,7 +143,11 @@ def test_a_policy_with_shared_prompt_attention_still_generates_the_same():
     assert torch.equal(model.generate(prompt, **arguments), before)
 
 
-@given(seed=st.integers(0, 99), temperature=st.sampled_from([1.0, 0.7, 2.0]), rows=st.lists(st.integers(0, 3), min_size=1, max_size=6))
+@given(
+    seed=st.integers(0, 99),
+    temperature=st.sampled_from([1.0, 0.7, 2.0]),
+    rows=st.lists(st.integers(0, 3), min_size=1, max_size=6),
+)
 def test_chosen_log_probabilities_are_log_softmax_with_its_gradient(seed, temperature, rows):
     chance = torch.Generator().manual_seed(seed)
     logits = (3 * torch.randn(4, VOCABULARY, generator=chance)).requires_grad_()

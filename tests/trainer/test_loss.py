@@ -1,4 +1,6 @@
-"""The loss is minus RELATE's eq. 6 with the advantages of eq. 5, 7, 8 and 9, written here once more, one token at a time."""
+"""The loss is minus RELATE's eq. 6 with the advantages of eq. 5, 7, 8 and 9, written here once more, one token at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ PLAIN = {"clip_low": 0.2, "clip_high": 0.2, "beta": 0.02, "aggregation": "sum", 
 
 
 def literal_loss(logp, old_logp, ref_logp, rewards, risky, frequent, *, alpha, lambda1, lambda2, beta, low, high):
-    """One group of G texts. logp, old_logp, ref_logp, risky, frequent: G lists of a value per token; rewards: G numbers."""
+    """One group of G texts. logp, old_logp, ref_logp, risky, frequent: G lists of a value per token; rewards: G
+    numbers.
+    """
     size = len(rewards)
     mean = sum(rewards) / size
     std = math.sqrt(sum((reward - mean) ** 2 for reward in rewards) / (size - 1))
@@ -81,7 +85,8 @@ def test_one_charged_token_changes_exactly_its_own_loss_term(seed, text, data):
     ratio = float(torch.exp(logp.detach() - old)[text, token])
     changed = (plain != charged).nonzero().tolist()
     assert changed == [[text, token]]
-    assert charged[text, token] - plain[text, token] == pytest.approx(2.0 * ratio / (5 * LONGEST), rel=1e-3)  # less likely by descent
+    # less likely by descent
+    assert charged[text, token] - plain[text, token] == pytest.approx(2.0 * ratio / (5 * LONGEST), rel=1e-3)
     assert after - before == pytest.approx(2.0 * ratio / (5 * LONGEST), rel=1e-2, abs=1e-6)
 
 
@@ -108,13 +113,17 @@ def test_a_group_of_equal_rewards_still_moves_its_charged_tokens():
 def test_the_clip_takes_the_gradient_of_what_has_moved_far_enough(ratio, advantage, moves, low, high):
     logp = torch.tensor([[math.log(ratio)]], requires_grad=True)
     mask = torch.ones(1, 1, dtype=torch.bool)
-    loss, watched = grpo_loss(logp, torch.zeros(1, 1), None, torch.full((1, 1), advantage), mask, **(PLAIN | {"beta": 0.0}))
+    loss, watched = grpo_loss(
+        logp, torch.zeros(1, 1), None, torch.full((1, 1), advantage), mask, **(PLAIN | {"beta": 0.0})
+    )
     loss.backward()
     assert bool(logp.grad.any()) is moves
     assert (int(watched.clipped_low), int(watched.clipped_high), int(watched.tokens)) == (low, high, 1)
 
 
-@pytest.mark.parametrize(("aggregation", "weights"), [("sum", [1 / 12, 1 / 12]), ("sequence", [1 / 6, 1 / 2]), ("token", [1 / 4, 1 / 4])])
+@pytest.mark.parametrize(
+    ("aggregation", "weights"), [("sum", [1 / 12, 1 / 12]), ("sequence", [1 / 6, 1 / 2]), ("token", [1 / 4, 1 / 4])]
+)
 def test_what_a_token_weighs_in_a_long_and_in_a_short_text(aggregation, weights):
     logp = torch.zeros(2, 3, requires_grad=True)
     mask = torch.tensor([[True, True, True], [True, False, False]])
@@ -129,7 +138,9 @@ def test_what_a_token_weighs_in_a_long_and_in_a_short_text(aggregation, weights)
 def test_an_empty_text_adds_nothing(aggregation):
     logp = torch.zeros(2, 3, requires_grad=True)
     mask = torch.tensor([[True, True, True], [False, False, False]])
-    loss, watched = grpo_loss(logp, torch.zeros(2, 3), None, torch.ones(2, 3), mask, **(PLAIN | {"beta": 0.0, "aggregation": aggregation}))
+    loss, watched = grpo_loss(
+        logp, torch.zeros(2, 3), None, torch.ones(2, 3), mask, **(PLAIN | {"beta": 0.0, "aggregation": aggregation})
+    )
     loss.backward()
     assert torch.isfinite(loss) and not logp.grad[1].any() and int(watched.tokens) == 3
 
@@ -145,4 +156,6 @@ def test_the_kl_estimate_is_never_negative_and_zero_at_the_reference(seed):
 
 def test_a_kl_term_without_a_reference_is_refused():
     with pytest.raises(ValueError, match=r"beta 0\.02 needs the reference"):
-        grpo_loss(torch.zeros(1, 1), torch.zeros(1, 1), None, torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), **PLAIN)
+        grpo_loss(
+            torch.zeros(1, 1), torch.zeros(1, 1), None, torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), **PLAIN
+        )

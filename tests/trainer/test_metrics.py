@@ -23,7 +23,9 @@ from trainer.reward_model.metrics import (
     within_brief_correlation,
 )
 
-cells = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=12)
+cells = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=12
+)
 
 
 def columns(rows):
@@ -63,7 +65,8 @@ def test_log_loss_is_least_at_the_observed_rate() -> None:
     trials, successes = np.full(2, 100.0), np.array([3.0, 40.0])
     best = log_loss(successes / trials, successes, trials)
     assert all(log_loss(successes / trials + shift, successes, trials) > best for shift in (-0.01, 0.01))
-    assert log_loss(np.array([0.0, 0.4]), np.array([0.0, 40.0]), trials) < best  # a certain and right zero costs nothing
+    # a certain and right zero costs nothing
+    assert log_loss(np.array([0.0, 0.4]), np.array([0.0, 40.0]), trials) < best
 
 
 def test_calibration_error_of_right_rates_is_nothing_and_of_doubled_ones_the_base_rate() -> None:

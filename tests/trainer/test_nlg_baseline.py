@@ -1,4 +1,6 @@
-"""The NLG baseline: the advertiser's best logged texts first, then templates, which say nothing that the advertiser did not."""
+"""The NLG baseline: the advertiser's best logged texts first, then templates, which say nothing that the advertiser did
+not.
+"""
 
 import numpy as np
 import pytest

@@ -29,7 +29,9 @@ LORA = LoraSettings(rank=4, alpha=8)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return save_small_policy(tmp_path_factory.mktemp("policy") / "base", small_prompts() + small_prompts("zh"), kind="qwen3")
+    return save_small_policy(
+        tmp_path_factory.mktemp("policy") / "base", small_prompts() + small_prompts("zh"), kind="qwen3"
+    )
 
 
 def logits(model, ids):
@@ -96,7 +98,10 @@ def test_a_packed_adapter_is_small_loads_as_any_other_and_adds_up_without_peft(f
     unsettle(model)
     save_policy(model, tokenizer, tmp_path / "adapter")
     packaged_policy.pack(tmp_path / "adapter", tmp_path / "packed")
-    assert {path.name for path in (tmp_path / "packed").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    assert {path.name for path in (tmp_path / "packed").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
     weights = load_file(tmp_path / "packed" / "adapter_model.safetensors")
     assert weights.keys() == load_file(tmp_path / "adapter" / "adapter_model.safetensors").keys()
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
@@ -104,7 +109,9 @@ def test_a_packed_adapter_is_small_loads_as_any_other_and_adds_up_without_peft(f
     plain, _ = load_policy(folder)
     packaged_policy.add(plain, tmp_path / "packed")
     by_peft, _ = load_policy(tmp_path / "packed", base=folder)  # merged by PEFT
-    assert all(torch.allclose(weight, by_peft.state_dict()[name], atol=1e-6) for name, weight in plain.state_dict().items())
+    assert all(
+        torch.allclose(weight, by_peft.state_dict()[name], atol=1e-6) for name, weight in plain.state_dict().items()
+    )
     ids = prompt_ids(tokenizer, small_prompts()[0])
     assert torch.allclose(logits(plain, ids), logits(model, ids), atol=0.02)  # bfloat16
 
@@ -114,7 +121,9 @@ def test_a_packed_adapter_of_another_model_is_refused_by_its_layer(folder, tmp_p
     save_policy(model, tokenizer, tmp_path / "adapter")
     packaged_policy.pack(tmp_path / "adapter", tmp_path / "packed")
     wider, _ = load_policy(save_small_policy(tmp_path / "wider", small_prompts(), kind="qwen3", width=64))
-    with pytest.raises(ValueError, match=r"adapter of another model: model\.layers\.0\.\S+ of \d+ × \d+ is not in this one"):
+    with pytest.raises(
+        ValueError, match=r"adapter of another model: model\.layers\.0\.\S+ of \d+ × \d+ is not in this one"
+    ):
         packaged_policy.add(wider, tmp_path / "packed")
 
 

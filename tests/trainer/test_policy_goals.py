@@ -8,16 +8,31 @@ from benchmarks.policy import relate_over_sft, sft_over_base
 from trainer.evaluation.compare import Comparison
 from trainer.reward_model.metrics import Interval
 
-SFT = {"compliance": 0.40, "diversity": 0.85, "judge": 0.0018, "relevance": 0.62, "format": 0.96, "distinct": 4.8, "copy": 0.01,
-       "words": 10.0, "points": 0.05}  # fmt: skip
+SFT = {
+    "compliance": 0.40,
+    "diversity": 0.85,
+    "judge": 0.0018,
+    "relevance": 0.62,
+    "format": 0.96,
+    "distinct": 4.8,
+    "copy": 0.01,
+    "words": 10.0,
+    "points": 0.05,
+}
 RELATE = SFT | {"compliance": 0.70, "diversity": 0.90, "judge": 0.0023, "relevance": 0.90, "words": 9.5}
 
 
 def comparison(relate: dict[str, float], noise: float = 0.001) -> Comparison:
     """SFT and another policy whose differences are known to ± noise of SFT's value."""
-    exact = {name: (Interval(SFT[name], SFT[name], SFT[name]), Interval(value, value, value)) for name, value in relate.items()}
+    exact = {
+        name: (Interval(SFT[name], SFT[name], SFT[name]), Interval(value, value, value))
+        for name, value in relate.items()
+    }
     differences = {
-        name: (Interval(0, 0, 0), Interval(value - SFT[name], value - (1 + noise) * SFT[name], value - (1 - noise) * SFT[name]))
+        name: (
+            Interval(0, 0, 0),
+            Interval(value - SFT[name], value - (1 + noise) * SFT[name], value - (1 - noise) * SFT[name]),
+        )
         for name, value in relate.items()
     }
     return Comparison(("sft", "relate"), exact, differences, 26, (520, 520))
@@ -49,7 +64,9 @@ def test_a_cheap_way_to_comply_is_named(change, said):
 
 
 def test_compliance_of_nearly_all_texts_needs_no_further_rise():
-    assert "rise of the Compliance Rate" not in {goal.figure for goal in relate_over_sft(comparison(RELATE | {"compliance": 0.985}), 5)}
+    assert "rise of the Compliance Rate" not in {
+        goal.figure for goal in relate_over_sft(comparison(RELATE | {"compliance": 0.985}), 5)
+    }
 
 
 def test_a_rise_inside_the_noise_is_no_rise():
@@ -57,7 +74,9 @@ def test_a_rise_inside_the_noise_is_no_rise():
 
 
 def test_sft_itself_under_another_name_is_above_nothing():
-    assert {"RELATE over SFT: Compliance Rate (eq. 11)", "RELATE over SFT: Diversity (eq. 12)"} <= set(short(SFT, noise=0.0))
+    assert {"RELATE over SFT: Compliance Rate (eq. 11)", "RELATE over SFT: Diversity (eq. 12)"} <= set(
+        short(SFT, noise=0.0)
+    )
 
 
 def test_without_the_names_nothing_is_claimed():

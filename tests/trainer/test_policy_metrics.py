@@ -1,4 +1,6 @@
-"""What raw samples are worth: every measure on texts whose worth is plain, and paired intervals that know who was resampled."""
+"""What raw samples are worth: every measure on texts whose worth is plain, and paired intervals that know who was
+resampled.
+"""
 
 import numpy as np
 import pytest
@@ -24,7 +26,10 @@ class Letters:
     name, dim = "letters", 26
 
     def encode(self, strings):
-        return np.array([[string.lower().count(chr(97 + letter)) + 0.1 for letter in range(26)] for string in strings], dtype=np.float32)
+        return np.array(
+            [[string.lower().count(chr(97 + letter)) + 0.1 for letter in range(26)] for string in strings],
+            dtype=np.float32,
+        )
 
 
 RELEVANCE = Relevance(Letters(), slope=5.0, middle=0.5)
@@ -54,7 +59,9 @@ def test_a_text_that_does_not_parse_has_no_predicted_rate_and_no_habits():
 
 
 def test_diversity_is_measured_against_the_policys_own_texts():
-    one_phrase = AdText(title="Step Into Comfort", description="Find the pair that fits your stride and step into comfort.")
+    one_phrase = AdText(
+        title="Step Into Comfort", description="Find the pair that fits your stride and step into comfort."
+    )
     drilled = [sample for number in range(12) for sample in samples(one_phrase, query=f"running shoes {number}")]
     varied = samples(an_ad(locale="en-US"), query="trail shoes") + samples(
         AdText(title="Trainers Sized 2E to 4E", description="Roomy toe boxes, light soles."), query="wide trainers"
@@ -103,8 +110,14 @@ def test_the_truth_is_a_column_where_users_are_simulated():
 
 def measured(policy, by_advertiser):
     """Compliance of each advertiser's texts, given plainly."""
-    texts = [one for ad, values in by_advertiser.items() for one in samples(*[an_ad(locale="en-US")] * len(values), id=ad)]
-    return Measured(policy, texts, {"compliance": np.array([value for values in by_advertiser.values() for value in values], dtype=float)})
+    texts = [
+        one for ad, values in by_advertiser.items() for one in samples(*[an_ad(locale="en-US")] * len(values), id=ad)
+    ]
+    return Measured(
+        policy,
+        texts,
+        {"compliance": np.array([value for values in by_advertiser.values() for value in values], dtype=float)},
+    )
 
 
 def test_means_weigh_texts_and_differences_are_paired():
@@ -114,7 +127,8 @@ def test_means_weigh_texts_and_differences_are_paired():
     found = compare([measured("sft", base), measured("relate", better)])
     assert found.means["compliance"][0].value == pytest.approx(noise.mean())
     difference = found.differences["compliance"][1]
-    assert difference.low == pytest.approx(0.1) and difference.high == pytest.approx(0.1)  # every advertiser gained as much
+    # every advertiser gained as much
+    assert difference.low == pytest.approx(0.1) and difference.high == pytest.approx(0.1)
     assert found.means["compliance"][1].low < noise.mean() + 0.1 - 0.05  # while each mean alone is uncertain
     assert found.differences["compliance"][0] == Interval(0.0, 0.0, 0.0)
 
@@ -126,7 +140,8 @@ def test_an_interval_widens_with_what_differs_between_advertisers_not_with_texts
     many = measured("many", {f"ad-{at}": [level] * 20 for at, level in enumerate(levels)})
     width = [one.high - one.low for one in (compare([each]).means["compliance"][0] for each in (few, many))]
     assert width[0] == pytest.approx(width[1])
-    assert width[0] == pytest.approx(2 * 1.96 * levels.std() / 5, rel=0.1)  # the textbook's, for the mean of 25 advertisers
+    # the textbook's, for the mean of 25 advertisers
+    assert width[0] == pytest.approx(2 * 1.96 * levels.std() / 5, rel=0.1)
 
 
 def test_policies_are_compared_on_the_same_advertisers_only():

@@ -1,4 +1,6 @@
-"""From entrants to page and blind pairs: samples are drawn once, numbers are repeated to the digit, and nobody can tell who wrote what."""
+"""From entrants to page and blind pairs: samples are drawn once, numbers are repeated to the digit, and nobody can tell
+who wrote what.
+"""
 
 import csv
 import json
@@ -30,11 +32,17 @@ class Letters:
     name, dim = "letters", 26
 
     def encode(self, strings):
-        return np.array([[string.lower().count(chr(97 + letter)) + 0.1 for letter in range(26)] for string in strings], dtype=np.float32)
+        return np.array(
+            [[string.lower().count(chr(97 + letter)) + 0.1 for letter in range(26)] for string in strings],
+            dtype=np.float32,
+        )
 
 
 RELEVANCE = Relevance(Letters(), slope=5.0, middle=0.5)
-PROMPTS = [Prompt(a_brief(locale="en-US", id=f"ad-{at}", query=f"running shoes {at}"), A_SPEC, (), "held_out") for at in range(6)]
+PROMPTS = [
+    Prompt(a_brief(locale="en-US", id=f"ad-{at}", query=f"running shoes {at}"), A_SPEC, (), "held_out")
+    for at in range(6)
+]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,10 @@ def test_samples_of_something_else_are_not_mixed_in(tmp_path, change, said):
 
 
 def two_policies():
-    texts = {"plain": an_ad(locale="en-US"), "loud": AdText(title="BEST Shoes Ever", description="Number one <b>anywhere</b>, 90% off!")}
+    texts = {
+        "plain": an_ad(locale="en-US"),
+        "loud": AdText(title="BEST Shoes Ever", description="Number one <b>anywhere</b>, 90% off!"),
+    }
     return [
         measure(name, [read(prompt, write(text, "en"), RULES) for prompt in PROMPTS for _ in range(2)], RELEVANCE, {})
         for name, text in texts.items()
@@ -103,7 +114,9 @@ def two_policies():
 
 def test_the_page_shows_measures_differences_and_texts_without_a_network(tmp_path):
     measured = two_policies()
-    page = write_report(tmp_path / "report.html", {"held_out": (compare(measured), measured)}).read_text(encoding="utf-8")
+    page = write_report(tmp_path / "report.html", {"held_out": (compare(measured), measured)}).read_text(
+        encoding="utf-8"
+    )
     body = page[page.index("</script>") :]
     assert "Compliance Rate (eq. 11)" in body and "-1.000 [-1.000, -1.000]" in body
     assert "<mark title='absolute_claim'>" in body or "<mark title='shouting'>" in body
@@ -113,7 +126,9 @@ def test_the_page_shows_measures_differences_and_texts_without_a_network(tmp_pat
 def test_findings_are_marked_in_place_and_markup_is_escaped():
     loud = read(PROMPTS[0], "Title: Shoes & More\nDescription: Now 90% wool for all.", RULES)
     assert str(marked(loud)) == "Shoes &amp; More\nNow <mark title='ungrounded_percentage'>90%</mark> wool for all."
-    assert "leaves the template" in marked(read(PROMPTS[0], "<Buy>", RULES)) and "&lt;Buy&gt;" in marked(read(PROMPTS[0], "<Buy>", RULES))
+    assert "leaves the template" in marked(read(PROMPTS[0], "<Buy>", RULES)) and "&lt;Buy&gt;" in marked(
+        read(PROMPTS[0], "<Buy>", RULES)
+    )
 
 
 # ---- blind pairs

@@ -13,7 +13,11 @@ LINE = {
     "platform": "google_rsa",
     "split": "train",
     "queries": [
-        {"query": "stunt kite", "bidwords": ["kites"], "references": [{"title": "Kites From Whitby", "description": "Sewn here."}]}
+        {
+            "query": "stunt kite",
+            "bidwords": ["kites"],
+            "references": [{"title": "Kites From Whitby", "description": "Sewn here."}],
+        }
     ],
 }
 
@@ -23,7 +27,8 @@ def written(tmp_path):
     def write(*lines, name="kites.jsonl"):
         path = tmp_path / name
         path.write_text(
-            "\n".join(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8"
+            "\n".join(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines),
+            encoding="utf-8",
         )
         return path
 
@@ -32,17 +37,27 @@ def written(tmp_path):
 
 def test_a_prompt_is_one_query_of_one_advertiser(written):
     (prompt,) = load_prompts(written(LINE))
-    assert (prompt.brief.query, prompt.brief.ad.id, prompt.spec.name, prompt.split) == ("stunt kite", "kite-shop", "google_rsa", "train")
+    assert (prompt.brief.query, prompt.brief.ad.id, prompt.spec.name, prompt.split) == (
+        "stunt kite",
+        "kite-shop",
+        "google_rsa",
+        "train",
+    )
     assert prompt.references == (AdText(title="Kites From Whitby", description="Sewn here."),)
 
 
 @pytest.mark.parametrize(
-    ("language", "locale", "query"), [("en", "en-GB", "stunt kite"), ("zh", "zh-CN", "特技风筝"), ("ja", "ja-JP", "スポーツカイト")]
+    ("language", "locale", "query"),
+    [("en", "en-GB", "stunt kite"), ("zh", "zh-CN", "特技风筝"), ("ja", "ja-JP", "スポーツカイト")],
 )
 def test_prompts_are_asked_for_by_language(written, language, locale, query):
-    lines = [LINE | {"locale": other, "queries": [LINE["queries"][0] | {"query": words}]}
-             for other, words in (("en-GB", "stunt kite"), ("zh-CN", "特技风筝"), ("ja-JP", "スポーツカイト"))]  # fmt: skip
-    assert [(one.brief.locale, one.brief.query) for one in load_prompts(written(*lines), language=language)] == [(locale, query)]
+    lines = [
+        LINE | {"locale": other, "queries": [LINE["queries"][0] | {"query": words}]}
+        for other, words in (("en-GB", "stunt kite"), ("zh-CN", "特技风筝"), ("ja-JP", "スポーツカイト"))
+    ]
+    assert [(one.brief.locale, one.brief.query) for one in load_prompts(written(*lines), language=language)] == [
+        (locale, query)
+    ]
 
 
 def test_a_folder_is_read_file_by_file_and_split_by_split(written):

@@ -20,25 +20,50 @@ def files(tmp_path_factory) -> dict[str, Path]:
     prompts = small_prompts()
     lines = [
         {
-            "ad": prompt.brief.ad.model_dump(mode="json"), "locale": prompt.brief.locale, "platform": prompt.spec.name, "split": "train",
-            "queries": [{"query": prompt.brief.query, "bidwords": list(prompt.brief.bidwords),
-                         "references": [text.model_dump(exclude_none=True) for text in prompt.references]}],
+            "ad": prompt.brief.ad.model_dump(mode="json"),
+            "locale": prompt.brief.locale,
+            "platform": prompt.spec.name,
+            "split": "train",
+            "queries": [
+                {
+                    "query": prompt.brief.query,
+                    "bidwords": list(prompt.brief.bidwords),
+                    "references": [text.model_dump(exclude_none=True) for text in prompt.references],
+                }
+            ],
         }
         for prompt in prompts
-    ]  # fmt: skip
+    ]
     (folder / "advertisers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return {"policy": save_small_policy(folder / "base", prompts, width=16), "prompts": folder / "advertisers.jsonl", "folder": folder}
+    return {
+        "policy": save_small_policy(folder / "base", prompts, width=16),
+        "prompts": folder / "advertisers.jsonl",
+        "folder": folder,
+    }
 
 
 def arguments(files: dict[str, Path], out: str, **changes: str) -> list[str]:
     """A command line of two steps on two ranks."""
     settings = {
-        "launcher": "ray", "engine": "deepspeed", "ranks": "2", "steps": "2", "batch_size": "20", "max_completion": "8",
-        "relevance_encoder": "null", "sentence_terms": "{length: 1.0}", "checkpoint_every": "2",
+        "launcher": "ray",
+        "engine": "deepspeed",
+        "ranks": "2",
+        "steps": "2",
+        "batch_size": "20",
+        "max_completion": "8",
+        "relevance_encoder": "null",
+        "sentence_terms": "{length: 1.0}",
+        "checkpoint_every": "2",
         "limits": "{window: 9, kl: 1000, shortest: 0, longest: 1000, distinct: 0, gap: 1}",
-    }  # fmt: skip
+    }
     given = [f"--set={name}={value}" for name, value in (settings | changes).items()]
-    return ["grpo", f"--policy={files['policy']}", f"--prompts={files['prompts']}", f"--out={files['folder'] / out}", *given]
+    return [
+        "grpo",
+        f"--policy={files['policy']}",
+        f"--prompts={files['prompts']}",
+        f"--out={files['folder'] / out}",
+        *given,
+    ]
 
 
 @pytest.fixture(scope="module")

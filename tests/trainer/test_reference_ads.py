@@ -1,4 +1,6 @@
-"""The laws of the packaged advertisers: what SFT learns from is compliant, varied, and says nothing about those held out."""
+"""The laws of the packaged advertisers: what SFT learns from is compliant, varied, and says nothing about those held
+out.
+"""
 
 from collections import Counter, defaultdict
 
@@ -73,7 +75,8 @@ def test_no_reference_and_no_8_gram_of_one_is_shared_between_advertisers():
             owners[(text.title.casefold(), text.description.casefold())].add(prompt.brief.ad.id)
             for _, value in text.fields():
                 units = words(value) if prompt.brief.language == "en" else list(fold(value).text)
-                size = COPY_N if prompt.brief.language == "en" else 2 * COPY_N  # eight words, or the characters they take
+                # eight words, or the characters they take
+                size = COPY_N if prompt.brief.language == "en" else 2 * COPY_N
                 for start in range(len(units) - size + 1):
                     owners[tuple(units[start : start + size])].add(prompt.brief.ad.id)
     assert [(gram, ids) for gram, ids in owners.items() if len(ids) > 1] == []

@@ -1,4 +1,6 @@
-"""The reward model learns which texts win, from all impressions; the same seed gives the same model, stopped and resumed or not."""
+"""The reward model learns which texts win, from all impressions; the same seed gives the same model, stopped and
+resumed or not.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from trainer.reward_model.model import Batch, SharedBottom, entire_space_loss, r
 from trainer.reward_model.score import member_logits
 from trainer.reward_model.train import DivergedError, as_batch, batches, predict, resampled, train_ensemble
 
-CONFIG = RewardConfig(surface=False, members=2, bottom=(16,), tower=(8,), epochs=6, batch_cells=32, learning_rate=1e-2, dropout=0.1)
+CONFIG = RewardConfig(
+    surface=False, members=2, bottom=(16,), tower=(8,), epochs=6, batch_cells=32, learning_rate=1e-2, dropout=0.1
+)
 
 
 def trained(cells: Cells, config: RewardConfig = CONFIG, **more):
@@ -43,12 +47,15 @@ def same(one, other) -> bool:
 def test_ctcvr_is_ranked_inside_a_brief_where_clicks_and_conversions_disagree() -> None:
     members, vectors, tested = trained(a_market(groups=80), replace(CONFIG, epochs=30))
     click, both = (
-        logits.mean(axis=0) for logits in member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, tested.position)
+        logits.mean(axis=0)
+        for logits in member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, tested.position)
     )
     ctr, ctcvr = tested.clicks / tested.impressions, tested.conversions / tested.impressions
     assert within_brief_correlation(click, ctr, tested.brief) > 0.8
     assert within_brief_correlation(both, ctcvr, tested.brief) > 0.7
-    assert within_brief_correlation(both, ctcvr, tested.brief) > within_brief_correlation(click, ctcvr, tested.brief) + 0.1
+    assert (
+        within_brief_correlation(both, ctcvr, tested.brief) > within_brief_correlation(click, ctcvr, tested.brief) + 0.1
+    )
 
 
 def test_counted_cells_have_the_loss_and_gradient_of_their_rows() -> None:
@@ -60,7 +67,9 @@ def test_counted_cells_have_the_loss_and_gradient_of_their_rows() -> None:
         clicks += [1.0] * int(c) + [0.0] * int(n - c)
         conversions += [1.0] * int(v) + [0.0] * int(n - v)
     expanded = cells.where(np.array(numbers))
-    rows = replace(expanded, impressions=np.ones(len(numbers)), clicks=np.array(clicks), conversions=np.array(conversions))
+    rows = replace(
+        expanded, impressions=np.ones(len(numbers)), clicks=np.array(clicks), conversions=np.array(conversions)
+    )
     torch.manual_seed(0)
     model = SharedBottom(8, CONFIG).eval()
     gradients = []
@@ -93,7 +102,9 @@ def test_the_place_of_display_is_not_credited_to_the_text() -> None:
     halved = replace(cells, clicks=clicks, conversions=np.minimum(cells.conversions, clicks))
     members, vectors, tested = trained(halved, replace(CONFIG, epochs=30))
     logits = [
-        member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, np.full(len(tested), place))[0].mean()
+        member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, np.full(len(tested), place))[
+            0
+        ].mean()
         for place in (0, 1)
     ]
     assert logits[0] - logits[1] == pytest.approx(np.log(2), abs=0.35)
@@ -136,7 +147,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, member: int, epoc
     with pytest.raises(Killed):
         trained(cells, checkpoints=tmp_path, watch=kill)
     epochs: list[tuple[int, int]] = []
-    resumed, *_ = trained(cells, checkpoints=tmp_path, watch=lambda at_member, at_epoch, *_: epochs.append((at_member, at_epoch)))
+    resumed, *_ = trained(
+        cells, checkpoints=tmp_path, watch=lambda at_member, at_epoch, *_: epochs.append((at_member, at_epoch))
+    )
     assert same(straight, resumed)
     assert all(at > (member, epoch) for at in epochs)
 

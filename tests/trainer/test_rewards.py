@@ -43,7 +43,9 @@ def test_every_rule_belongs_to_exactly_one_term():
 @pytest.mark.parametrize("term", [Length(), Format(), risk(), correctness(), Diversity()], ids=lambda term: term.name)
 def test_a_text_that_does_not_parse_scores_nothing_and_a_good_one_everything(term):
     broken = a_sample("Wide shoes, come in!")
-    assert term.scores([broken, a_sample(GOOD), a_sample(GOOD_ZH, "zh", "baidu_search"), a_sample(GOOD_JA, "ja", "generic")]).tolist() == [
+    assert term.scores(
+        [broken, a_sample(GOOD), a_sample(GOOD_ZH, "zh", "baidu_search"), a_sample(GOOD_JA, "ja", "generic")]
+    ).tolist() == [
         0,
         1,
         1,
@@ -66,7 +68,8 @@ def test_length_falls_softly_outside_its_interval(title, expected):
 
 
 @pytest.mark.parametrize(
-    ("title", "expected"), [("x" * 21, 1.0), ("x" * 20, 0.5 * 20 / 21), ("x" * 7, 0.5 * 7 / 21), ("x" * 31, 0.5 * (2 - 31 / 30))]
+    ("title", "expected"),
+    [("x" * 21, 1.0), ("x" * 20, 0.5 * 20 / 21), ("x" * 7, 0.5 * 7 / 21), ("x" * 31, 0.5 * (2 - 31 / 30))],
 )
 def test_a_target_interval_also_ends_below(title, expected):
     filled = a_sample(AdText(title=title, description="宽" * 32))  # 64 of 90
@@ -92,12 +95,18 @@ def test_a_longer_title_beyond_the_limit_never_scores_more(extra):
 def test_each_fault_of_form_halves_the_score(description, score):
     sample = a_sample(GOOD.model_copy(update={"description": description}))
     blocking = {(one.rule, one.span) for one in sample.of("format") if one.severity == "block"}
-    assert Format().scores([sample])[0] == pytest.approx(0.5 ** len(blocking)) and Format().scores([sample])[0] <= max(score, 0.25)
+    assert Format().scores([sample])[0] == pytest.approx(0.5 ** len(blocking)) and Format().scores([sample])[0] <= max(
+        score, 0.25
+    )
 
 
 @pytest.mark.parametrize(
     ("language", "title", "quote"),
-    [("zh", "青禾跑鞋全网最低价", "最低价"), ("en", "Guaranteed Results", "Guaranteed"), ("ja", "業界最安値の靴です", "最安値")],
+    [
+        ("zh", "青禾跑鞋全网最低价", "最低价"),
+        ("en", "Guaranteed Results", "Guaranteed"),
+        ("ja", "業界最安値の靴です", "最安値"),
+    ],
 )
 def test_risk_charges_the_words_that_wrote_it(language, title, quote):
     good = {"zh": GOOD_ZH, "en": GOOD, "ja": GOOD_JA}[language]
@@ -109,7 +118,9 @@ def test_risk_charges_the_words_that_wrote_it(language, title, quote):
 
 
 def test_an_invented_number_is_charged_to_its_digits_and_a_given_one_is_not():
-    invented = a_sample(GOOD.model_copy(update={"description": "Greenfield Running: 70% off wide shoes, from 2E to 4E."}))
+    invented = a_sample(
+        GOOD.model_copy(update={"description": "Greenfield Running: 70% off wide shoes, from 2E to 4E."})
+    )
     assert correctness().scores([invented]).tolist() == [0.0]
     assert {text for text, _ in charged(invented, correctness())} == {"70%", "% off"}
     given_ = a_sample(GOOD.model_copy(update={"description": "Trainers weigh 238 g and start at $89."}))
@@ -119,7 +130,10 @@ def test_an_invented_number_is_charged_to_its_digits_and_a_given_one_is_not():
 def test_what_a_person_must_see_is_charged_half():
     sample = a_sample(GOOD)
     found = Sample(
-        sample.prompt, sample.completion, sample.text, (_finding("review", 0, 4), _finding("block", 5, 12), _finding("warn", 13, 18))
+        sample.prompt,
+        sample.completion,
+        sample.text,
+        (_finding("review", 0, 4), _finding("block", 5, 12), _finding("warn", 13, 18)),
     )
     shares: dict[int, float] = {}
     for charge in risk().charges(found):
@@ -132,7 +146,9 @@ def _finding(severity, start, end):
     return Finding("absolute_claim", "title", Span(start, end), GOOD.title[start:end], severity, "", "")
 
 
-@pytest.mark.parametrize(("language", "phrase"), [("en", "come and see us today"), ("zh", "快来看看吧"), ("ja", "ぜひご覧ください")])
+@pytest.mark.parametrize(
+    ("language", "phrase"), [("en", "come and see us today"), ("zh", "快来看看吧"), ("ja", "ぜひご覧ください")]
+)
 def test_a_phrase_that_every_brief_gets_is_charged_and_one_of_its_own_is_not(language, phrase):
     briefs = [a_brief(locale=LOCALES[language], query=f"{number} shoes") for number in range(4)]
     term = Diversity()
@@ -162,10 +178,14 @@ class WordsInCommon:
 
 def test_relevance_tells_a_text_of_its_own_brief_from_one_of_another():
     shop = a_brief(locale="en-US", query="tea cups")
-    tea = shop.model_copy(update={"ad": shop.ad.model_copy(update={"id": "tea", "advertiser": "Clay Row", "business": "Tea cups"})})
+    tea = shop.model_copy(
+        update={"ad": shop.ad.model_copy(update={"id": "tea", "advertiser": "Clay Row", "business": "Tea cups"})}
+    )
     prompts = [
         a_prompt(references=(GOOD,)),
-        Prompt(tea, load_spec("google_rsa"), (AdText(title="Tea Cups", description="Clay Row makes tea cups."),), "train"),
+        Prompt(
+            tea, load_spec("google_rsa"), (AdText(title="Tea Cups", description="Clay Row makes tea cups."),), "train"
+        ),
     ]
     term = Relevance.fit(WordsInCommon(), prompts)
     own, other = term.of([prompts[0].brief, prompts[0].brief], [GOOD, prompts[1].references[0]])

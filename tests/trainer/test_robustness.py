@@ -23,7 +23,9 @@ from trainer.rollout.base import Completion, Group
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
-    return save_small_policy(tmp_path_factory.mktemp("policy") / "base", small_prompts() + small_prompts("zh"), width=16)
+    return save_small_policy(
+        tmp_path_factory.mktemp("policy") / "base", small_prompts() + small_prompts("zh"), width=16
+    )
 
 
 class Brief(Vowels):
@@ -43,7 +45,8 @@ class Scripted:
 
     def sample(self, prompts, prompt_ids, group_size, *, seed):
         texts = [
-            Completion(ids, decode(self._tokenizer, ids), ids[-1:] == (end_of_text(self._tokenizer),), None) for ids in self._completions
+            Completion(ids, decode(self._tokenizer, ids), ids[-1:] == (end_of_text(self._tokenizer),), None)
+            for ids in self._completions
         ]
         return [Group(prompt, tuple(ids), tuple(texts)) for prompt, ids in zip(prompts, prompt_ids, strict=True)]
 
@@ -53,10 +56,14 @@ class Scripted:
 
 def scripted(policy, out, completions):
     """A run whose policy always writes these completions (ids, or texts)."""
-    run, inputs = a_run(policy, out, a_run_config(steps=1, group_size=len(completions), batch_size=len(completions), checkpoint_every=1))
+    run, inputs = a_run(
+        policy, out, a_run_config(steps=1, group_size=len(completions), batch_size=len(completions), checkpoint_every=1)
+    )
     tokenizer = run.policy.tokenizer
     ids = [
-        tuple(one) if not isinstance(one, str) else (*tokenizer(one, add_special_tokens=False)["input_ids"], end_of_text(tokenizer))
+        tuple(one)
+        if not isinstance(one, str)
+        else (*tokenizer(one, add_special_tokens=False)["input_ids"], end_of_text(tokenizer))
         for one in completions
     ]
     run.rollout = Scripted(tokenizer, ids)
@@ -106,7 +113,8 @@ def test_a_full_disk_stops_with_one_line_and_the_run_goes_on_when_there_is_room(
 @pytest.mark.parametrize(
     "completions",
     [
-        [(), (1,), "Title: Wool Socks\nDescription: Wool socks by Tarn Mill, made by hand."],  # nothing at all; end-of-text alone
+        # nothing at all; end-of-text alone
+        [(), (1,), "Title: Wool Socks\nDescription: Wool socks by Tarn Mill, made by hand."],
         ["wool socks"] * 3,  # all identical: no advantage, nothing to learn, no step backwards
     ],
     ids=["empty", "identical"],
@@ -141,6 +149,8 @@ def test_a_text_cut_inside_a_chinese_character_is_scored_and_not_charged_beyond_
 def test_limits_that_break_before_the_first_checkpoint_say_so(policy, tmp_path):
     config = a_run_config()
     strict = replace(config, limits=replace(config.limits, distinct=0.99, window=1), checkpoint_every=6)
-    with pytest.raises(ValueError, match=r"stopped at step 1, before a checkpoint .*0.00 of a brief's texts are distinct") as raised:
+    with pytest.raises(
+        ValueError, match=r"stopped at step 1, before a checkpoint .*0.00 of a brief's texts are distinct"
+    ) as raised:
         trained(policy, tmp_path / "run", strict)
     assert "\n" not in str(raised.value)

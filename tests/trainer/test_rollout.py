@@ -1,4 +1,6 @@
-"""What rollouts must hold, whichever engine writes: they are draws from π_θ, and the same seed writes the same texts."""
+"""What rollouts must hold, whichever engine writes: they are draws from π_θ, and the same seed writes the same
+texts.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def policy(request, tmp_path_factory):
 def written(policy, seed=1, group_size=4):
     model, tokenizer = policy
     prompts = small_prompts()[:3]
-    ids = [prompt_ids(tokenizer, prompt)[cut:] for cut, prompt in zip((0, 17, 5), prompts, strict=True)]  # unequal, so there is padding
+    # unequal, so there is padding
+    ids = [prompt_ids(tokenizer, prompt)[cut:] for cut, prompt in zip((0, 17, 5), prompts, strict=True)]
     return HfRollout(model, tokenizer, max_completion=LONGEST).sample(prompts, ids, group_size, seed=seed)
 
 
@@ -36,7 +39,9 @@ def test_the_sampler_reports_the_log_probabilities_of_the_policy(policy):
         for one in group.completions:
             row = torch.tensor([[*group.prompt_ids, *one.ids]])
             log_p = model(row).logits[0, len(group.prompt_ids) - 1 : -1].log_softmax(dim=-1)
-            assert one.logprobs == pytest.approx(log_p.gather(1, torch.tensor(one.ids)[:, None])[:, 0].tolist(), abs=1e-4)
+            assert one.logprobs == pytest.approx(
+                log_p.gather(1, torch.tensor(one.ids)[:, None])[:, 0].tolist(), abs=1e-4
+            )
 
 
 def test_the_same_seed_writes_the_same_texts_and_another_seed_others(policy):
@@ -69,7 +74,9 @@ def test_texts_are_drawn_as_often_as_the_policy_says(policy):
 def test_vllm_writes_with_the_weights_that_were_pushed_last(tmp_path):
     """Tied weights and an adapter: what the engine packed at its start must not outlive a push."""
     policy = save_small_policy(tmp_path / "base", small_prompts(), kind="qwen3", width=64, head=32)
-    subprocess.run([sys.executable, "-m", "tests.trainer.vllm_run", str(policy), str(tmp_path / "run")], check=True, timeout=280)
+    subprocess.run(
+        [sys.executable, "-m", "tests.trainer.vllm_run", str(policy), str(tmp_path / "run")], check=True, timeout=280
+    )
     steps = curves(tmp_path / "run")
     assert [step["drift"] < 1e-4 for step in steps] == [True] * 3  # nats a token, against the trainer's own forward
     assert steps[-1]["kl"] > 1e-4  # the weights did move

@@ -1,4 +1,6 @@
-"""The paper arithmetic of scaling: weights as published, ceilings as derived by hand, and time that moves the way it must."""
+"""The paper arithmetic of scaling: weights as published, ceilings as derived by hand, and time that moves the way it
+must.
+"""
 
 import pytest
 

@@ -33,7 +33,9 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(len(cells)):
         text_id = f"t-{number}"
         strings = {"ad": cells.strings[cells.ad[number]], "text": cells.strings[cells.text[number]]}
-        texts.append(A_TEXT | strings | {"text_id": text_id, "group": cells.groups[cells.group[number]], "created_at": SHOWN})
+        texts.append(
+            A_TEXT | strings | {"text_id": text_id, "group": cells.groups[cells.group[number]], "created_at": SHOWN}
+        )
         counts = {name: float(getattr(cells, name)[number]) for name in ("impressions", "clicks", "conversions")}
         place = {"query": cells.strings[cells.query[number]], "position": int(cells.position[number])}
         rows.append(COUNTED | {"id": f"c-{number}", "text_id": text_id} | place | counts)
@@ -53,7 +55,11 @@ def triples(count: int) -> list[Triple]:
 
 def test_a_version_says_what_it_was_made_from_and_how_good_it_is(model: RewardModel, snapshot: Path) -> None:
     version = model.version
-    assert version.version.startswith("reward-20261122-") and version.encoder.startswith("hashed@") and version.target == "ctcvr"
+    assert (
+        version.version.startswith("reward-20261122-")
+        and version.encoder.startswith("hashed@")
+        and version.target == "ctcvr"
+    )
     assert version.metrics == evaluate(model, unseen_cells(model, snapshot))
     assert version.metrics["ctr_auc_low"] > 0.5 and version.metrics["ctr_within_brief"] > 0.55
 
@@ -110,7 +116,9 @@ def test_a_source_without_conversions_trains_a_ctr_model() -> None:
     assert scores.ctcvr == pytest.approx(scores.ctr, rel=0.05)
 
 
-def test_the_report_orders_sure_pairs_best_and_needs_no_network(model: RewardModel, snapshot: Path, tmp_path: Path) -> None:
+def test_the_report_orders_sure_pairs_best_and_needs_no_network(
+    model: RewardModel, snapshot: Path, tmp_path: Path
+) -> None:
     cells = unseen_cells(model, snapshot)
     page = write_report(model, cells, evaluate(model, cells), tmp_path / "report.html").read_text(encoding="utf-8")
     assert model.version.version in page and 'src="http' not in page
@@ -119,11 +127,16 @@ def test_the_report_orders_sure_pairs_best_and_needs_no_network(model: RewardMod
 
 
 def trainer(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "trainer", *map(str, arguments)], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "trainer", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
 
 
 def test_the_program_trains_and_evaluates_and_refuses_in_one_line(snapshot: Path, tmp_path: Path) -> None:
-    quick = [f"--set={setting}" for setting in ("encoder=hashed", "members=1", "epochs=6", "learning_rate=0.01", "batch_cells=64")]
+    quick = [
+        f"--set={setting}"
+        for setting in ("encoder=hashed", "members=1", "epochs=6", "learning_rate=0.01", "batch_cells=64")
+    ]
     done = trainer("train-reward", "--snapshot", snapshot, "--out", tmp_path, *quick)
     assert done.returncode == 0, done.stderr
     model = Path(done.stdout.splitlines()[-1])

@@ -1,4 +1,6 @@
-"""Supervised fine-tuning: references share their prompt's row and lose nothing by it; a killed run goes on; what is saved writes ads."""
+"""Supervised fine-tuning: references share their prompt's row and lose nothing by it; a killed run goes on; what is
+saved writes ads.
+"""
 
 import pytest
 import torch
@@ -28,11 +30,15 @@ def separate_loss(model):
 def shared_loss(model, batch):
     labels = batch["labels"]
     logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits
-    return cross_entropy(logits[:, :-1].reshape(-1, VOCABULARY), labels[:, 1:].reshape(-1), ignore_index=IGNORED, reduction="sum")
+    return cross_entropy(
+        logits[:, :-1].reshape(-1, VOCABULARY), labels[:, 1:].reshape(-1), ignore_index=IGNORED, reduction="sum"
+    )
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
-@pytest.mark.parametrize("shorter", [[], [{"prompt_ids": [5, 9], "texts": [[3, 1]]}]], ids=["alone", "beside a shorter row"])
+@pytest.mark.parametrize(
+    "shorter", [[], [{"prompt_ids": [5, 9], "texts": [[3, 1]]}]], ids=["alone", "beside a shorter row"]
+)
 def test_texts_in_one_row_are_learned_as_in_rows_of_their_own(kind, shorter):
     model = a_policy(kind)
     separate_loss(model).backward()
@@ -61,8 +67,16 @@ def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("base")
     tokenizer = byte_level_tokenizer()
     torch.manual_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-    config = LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, tie_word_embeddings=True, **shape)
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, tie_word_embeddings=True, **shape
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -70,13 +84,19 @@ def base(tmp_path_factory):
 
 def prompts(number=4):
     briefs = [a_brief(locale="en-US", query=f"running shoes size {size}") for size in range(number)]
-    texts = (an_ad(locale="en-US"), AdText(title="Wide Fit Trainers", description="Shoes for wide feet with 30-day returns."))
+    texts = (
+        an_ad(locale="en-US"),
+        AdText(title="Wide Fit Trainers", description="Shoes for wide feet with 30-day returns."),
+    )
     return [Prompt(brief, A_SPEC, texts, "train") for brief in briefs]
 
 
 def loss_on(folder, prompt):
     model, tokenizer = load_policy(folder)
-    row = {"prompt_ids": prompt_ids(tokenizer, prompt), "texts": [completion_ids(tokenizer, text, "en") for text in prompt.references]}
+    row = {
+        "prompt_ids": prompt_ids(tokenizer, prompt),
+        "texts": [completion_ids(tokenizer, text, "en") for text in prompt.references],
+    }
     batch = shared_rows([row], tokenizer.eos_token_id)
     with torch.no_grad():
         return model(**batch).loss.item()

@@ -27,7 +27,11 @@ BAIT = "You Won't Believe What Happened Next... Watch This Amazing Secret!"
 
 @pytest.fixture(scope="module")
 def stories() -> Stories:
-    texts = [f"{opening} {number} {ending}" for number in range(30) for opening, ending in (("Here Is", "house"), ("Watch", "house now!"))]
+    texts = [
+        f"{opening} {number} {ending}"
+        for number in range(30)
+        for opening, ending in (("Here Is", "house"), ("Watch", "house now!"))
+    ]
     groups = [f"story {number // 4}" for number in range(len(texts))]
     queries = tuple(tuple(f"{group} query {one}" for one in range(QUERIES)) for group in groups)
     return Stories(tuple(texts), tuple(f"ad of {group}" for group in groups), tuple(groups), queries)
@@ -39,7 +43,9 @@ def test_bait_wins_clicks_that_do_not_convert() -> None:
 
 
 def test_rates_are_those_of_search_ads() -> None:
-    ctr, ctcvr = USERS.expected(["a query"] * 3, [PLAIN, "A Quiet Morning By The Sea, And Then The Phone Rang", "Ten Ways To Fix A Bike"])
+    ctr, ctcvr = USERS.expected(
+        ["a query"] * 3, [PLAIN, "A Quiet Morning By The Sea, And Then The Phone Rang", "Ten Ways To Fix A Bike"]
+    )
     assert ((ctr > 0.01) & (ctr < 0.12)).all() and ((ctcvr / ctr > 0.01) & (ctcvr / ctr < 0.15)).all()
 
 
@@ -102,9 +108,14 @@ def prompts() -> list[Prompt]:
     spec = load_spec("google_rsa")
     found = []
     for advertiser, wares in (("Fernhill Running", "wide running shoes"), ("Harrow Honey", "heather honey")):
-        ad = a_brief(locale="en-US").ad.model_copy(update={"id": advertiser.replace(" ", "-"), "advertiser": advertiser})
+        ad = a_brief(locale="en-US").ad.model_copy(
+            update={"id": advertiser.replace(" ", "-"), "advertiser": advertiser}
+        )
         for query in (wares, f"{wares} near me"):
-            references = tuple(AdText(title=f"{wares.title()} {number}", description=f"We sell {wares} {number}.") for number in range(4))
+            references = tuple(
+                AdText(title=f"{wares.title()} {number}", description=f"We sell {wares} {number}.")
+                for number in range(4)
+            )
             brief = AdBrief(query=query, bidwords=(wares,), ad=ad, locale="en-US")
             found.append(Prompt(brief, spec, references, "train"))
     return found
@@ -130,12 +141,23 @@ HONEY = AdText(title="Heather Honey From Angus", description="Heather honey pres
 @pytest.mark.parametrize(
     ("worse", "why"),
     [
-        (AdText(title="Two Line Kites From Whitby", description="Ripstop kites sewn panel by panel and packed by hand."), "off the query"),
         (
-            AdText(title="Heather Heather Heather", description="Honey honey honey honey honey heather honey heather honey."),
+            AdText(
+                title="Two Line Kites From Whitby", description="Ripstop kites sewn panel by panel and packed by hand."
+            ),
+            "off the query",
+        ),
+        (
+            AdText(
+                title="Heather Heather Heather",
+                description="Honey honey honey honey honey heather honey heather honey.",
+            ),
             "repeated words",
         ),
-        (AdText(title="Heather Honey From Angus", description="honey pressed comb by comb and filled"), "a ragged description"),
+        (
+            AdText(title="Heather Honey From Angus", description="honey pressed comb by comb and filled"),
+            "a ragged description",
+        ),
     ],
 )
 def test_users_prefer_an_ad_that_answers_and_reads_well(worse: AdText, why: str) -> None:
@@ -145,7 +167,10 @@ def test_users_prefer_an_ad_that_answers_and_reads_well(worse: AdText, why: str)
 
 def test_the_program_writes_a_snapshot_of_ads(tmp_path: Path) -> None:
     few = tmp_path / "advertisers.jsonl"
-    few.write_text("".join((ADVERTISERS / "en_life.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:4]), encoding="utf-8")
+    few.write_text(
+        "".join((ADVERTISERS / "en_life.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:4]),
+        encoding="utf-8",
+    )
     command = [sys.executable, "-m", "benchmarks.market", "--impressions", "2000", "--advertisers", str(few), "--out"]
     done = subprocess.run([*command, str(tmp_path / "ads")], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and read_snapshot(tmp_path / "ads").manifest.rows == 2000, done.stderr

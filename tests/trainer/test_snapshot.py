@@ -35,8 +35,12 @@ def test_equal_content_has_an_equal_digest_and_other_content_another(tmp_path: P
         ([AN_EXPOSURE | {"text_id": "t-ja"}], "row 0: unknown text_id"),
         ([AN_EXPOSURE | {"position": -1}], "row 0: negative position"),
         ([AN_EXPOSURE | {"window_hours": 0}], "row 0: attribution window"),
-        ([AN_EXPOSURE | {"impression_at": AS_OF - timedelta(days=7)}], "row 0: immature"),  # its late reports may still come
-        ([AN_EXPOSURE | {"click_at": AS_OF + timedelta(seconds=1)}], "row 0: click_at is later than the snapshot's as_of"),
+        # its late reports may still come
+        ([AN_EXPOSURE | {"impression_at": AS_OF - timedelta(days=7)}], "row 0: immature"),
+        (
+            [AN_EXPOSURE | {"click_at": AS_OF + timedelta(seconds=1)}],
+            "row 0: click_at is later than the snapshot's as_of",
+        ),
         ([AN_EXPOSURE | {"impression_at": SHOWN - timedelta(days=2)}], "row 0: future feature"),
     ],
 )
@@ -94,7 +98,9 @@ def test_a_snapshot_is_never_written_over(tmp_path: Path) -> None:
 def test_an_encoder_reads_every_field_of_a_text_and_what_the_ad_sells(locale: str) -> None:
     brief, text = a_brief(locale=locale), an_ad(locale=locale, description_2="ABC")
     assert describe_text(text) == f"{text.title}\n{text.description}\nABC"
-    assert all(part in describe_ad(brief.ad) for part in (brief.ad.advertiser, brief.ad.business, *brief.ad.selling_points))
+    assert all(
+        part in describe_ad(brief.ad) for part in (brief.ad.advertiser, brief.ad.business, *brief.ad.selling_points)
+    )
 
 
 def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:

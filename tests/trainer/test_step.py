@@ -1,4 +1,6 @@
-"""A step is the same step however it is cut into micro-batches and rows, and one that would spoil the weights is not taken."""
+"""A step is the same step however it is cut into micro-batches and rows, and one that would spoil the weights is not
+taken.
+"""
 
 from __future__ import annotations
 
@@ -50,14 +52,19 @@ def test_a_step_with_shared_prompts_is_the_step_with_separate_ones(training):
 
 @pytest.mark.parametrize("aggregation", ["sum", "sequence", "token"])
 def test_micro_batches_change_no_step(aggregation):
-    found = [moved(a_policy(), some_advantages(), aggregation=aggregation, micro_groups=groups, beta=0.02) for groups in (1, 2, 3)]
+    found = [
+        moved(a_policy(), some_advantages(), aggregation=aggregation, micro_groups=groups, beta=0.02)
+        for groups in (1, 2, 3)
+    ]
     for cut in found[:2]:
         assert max(distance(cut[name], found[2][name]) for name in cut) <= 1e-4
 
 
 def test_one_update_has_ratio_one_and_a_second_is_clipped_against_the_first():
     first, second = (
-        optimise(model, torch.optim.SGD(model.parameters(), lr=30.0), GROUPS, some_advantages(), a_config(updates=updates))
+        optimise(
+            model, torch.optim.SGD(model.parameters(), lr=30.0), GROUPS, some_advantages(), a_config(updates=updates)
+        )
         for updates, model in ((1, a_policy()), (2, a_policy()))
     )
     assert first.ratio == pytest.approx(1.0) and first.clipped_low == first.clipped_high == 0.0
@@ -77,7 +84,8 @@ def test_a_sampler_that_is_off_counts_each_token_by_what_the_policy_would_have_g
     exact = completion_logprobs(model, pack(GROUPS)).logp.detach()
     plain = moved(model, some_advantages())
     same = moved(a_policy(), some_advantages(), sampler=exact, sampler_cap=2.0)
-    halved = moved(a_policy(), some_advantages(), sampler=exact + log(2), sampler_cap=2.0)  # drew everything twice as often
+    # drew everything twice as often
+    halved = moved(a_policy(), some_advantages(), sampler=exact + log(2), sampler_cap=2.0)
     capped = moved(a_policy(), some_advantages(), sampler=exact - log(8), sampler_cap=2.0)
     for name, step in plain.items():
         for found, share in ((same, 1.0), (halved, 0.5), (capped, 2.0)):
@@ -94,16 +102,22 @@ def test_without_a_kl_term_the_reference_is_never_run():
             yield
 
     model = a_policy()
-    report = optimise(model, torch.optim.SGD(model.parameters()), GROUPS, some_advantages(), a_config(), reference=Forbidden())
+    report = optimise(
+        model, torch.optim.SGD(model.parameters()), GROUPS, some_advantages(), a_config(), reference=Forbidden()
+    )
     assert report.kl == 0.0
 
 
 def test_the_kl_to_the_start_is_zero_before_the_first_step_and_grows_after_it():
     for lora in (False, True):
         model = a_policy(lora=lora)
-        reference, optimizer = Reference(model), torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=1e-2)
+        reference, optimizer = (
+            Reference(model),
+            torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=1e-2),
+        )
         before, after = (
-            optimise(model, optimizer, GROUPS, some_advantages(), a_config(beta=0.02), reference=reference).kl for _ in range(2)
+            optimise(model, optimizer, GROUPS, some_advantages(), a_config(beta=0.02), reference=reference).kl
+            for _ in range(2)
         )
         assert before == pytest.approx(0.0, abs=1e-6) and after > 1e-4
 
@@ -129,7 +143,11 @@ def test_a_loss_that_is_no_number_stops_with_one_line_and_takes_no_step(culprit)
 
 
 def test_empty_texts_are_counted_and_move_nothing():
-    groups = [GROUPS[0]._replace(completions=[*GROUPS[0].completions[:3], [], []]), GROUPS[1]._replace(completions=[[]] * 5), GROUPS[2]]
+    groups = [
+        GROUPS[0]._replace(completions=[*GROUPS[0].completions[:3], [], []]),
+        GROUPS[1]._replace(completions=[[]] * 5),
+        GROUPS[2],
+    ]
     report = optimise(model := a_policy(), torch.optim.SGD(model.parameters()), groups, some_advantages(), a_config())
     assert (report.empty, report.tokens) == (7, 3 + 5 + 1 + 25)
 

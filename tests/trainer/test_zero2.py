@@ -53,7 +53,9 @@ def test_a_run_whose_rank_was_killed_ends_soon_and_goes_on_where_it_was(policy, 
     resumed, whole = curves(tmp_path / "killed"), curves(tmp_path / "whole")
     assert [step["step"] for step in resumed] == list(range(5))
     for name in ("reward", "loss", "kl", "grad_norm", "length"):
-        assert [step[name] for step in resumed] == pytest.approx([step[name] for step in whole], rel=1e-5, abs=1e-5), name
+        assert [step[name] for step in resumed] == pytest.approx([step[name] for step in whole], rel=1e-5, abs=1e-5), (
+            name
+        )
 
 
 ENDS = "import os, signal, sys; rank = os.environ['RANK']; {}; signal.pause()"
@@ -63,7 +65,10 @@ ENDS = "import os, signal, sys; rank = os.environ['RANK']; {}; signal.pause()"
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
-        ("rank == '1' and os.kill(os.getpid(), signal.SIGKILL)", "rank 1 of 3 was killed by signal 9: all were stopped"),
+        (
+            "rank == '1' and os.kill(os.getpid(), signal.SIGKILL)",
+            "rank 1 of 3 was killed by signal 9: all were stopped",
+        ),
         ("rank == '2' and sys.exit(3)", "rank 2 of 3 ended with status 3: all were stopped"),
     ],
     ids=["killed", "failed"],
@@ -82,7 +87,9 @@ def test_a_rank_that_ignores_being_asked_is_ended_all_the_same():
 
 
 def test_ranks_that_end_well_are_waited_for(tmp_path):
-    write = "import os, pathlib; pathlib.Path(os.environ['OUT'], os.environ['RANK']).write_text(os.environ['WORLD_SIZE'])"
+    write = (
+        "import os, pathlib; pathlib.Path(os.environ['OUT'], os.environ['RANK']).write_text(os.environ['WORLD_SIZE'])"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OUT", str(tmp_path))
         launch([sys.executable, "-c", write], ranks=3)

@@ -1,4 +1,5 @@
-"""A run with vLLM rollouts, in a process of its own: the engine binds threads and joins a process group that other tests must not share.
+"""A run with vLLM rollouts, in a process of its own: the engine binds threads and joins a process group that other
+tests must not share.
 
 python -m tests.trainer.vllm_run POLICY OUT
 """

@@ -1,4 +1,6 @@
-"""Two-stage alignment, the way RELATE replaces (§1): preference pairs of a fine-tuned policy's own texts, then DPO with TRL's trainer."""
+"""Two-stage alignment, the way RELATE replaces (§1): preference pairs of a fine-tuned policy's own texts, then DPO with
+TRL's trainer.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,8 @@ class Preference:
 
 
 def preferences(samples: Sequence[Sample], model: RewardModel) -> list[Preference]:
-    """Of every prompt's compliant samples, the one of highest and the one of lowest predicted CTCVR; a prompt with fewer than two of
-    different prediction has no pair.
+    """Of every prompt's compliant samples, the one of highest and the one of lowest predicted CTCVR; a prompt with
+    fewer than two of different prediction has no pair.
 
     Compliance is required of both sides: a pair must not teach that a broken text loses by its click rate.
     """
@@ -48,13 +50,17 @@ def preferences(samples: Sequence[Sample], model: RewardModel) -> list[Preferenc
     return pairs
 
 
-def train_dpo(policy: str, pairs: Sequence[Preference], config: DpoConfig, out: Path, *, base: str | None = None) -> Path:
+def train_dpo(
+    policy: str, pairs: Sequence[Preference], config: DpoConfig, out: Path, *, base: str | None = None
+) -> Path:
     """Train `policy` on the pairs and save it in `out`; the reference is the policy as it was given.
 
     L = -log σ(β·[log π/π_ref(chosen) - log π/π_ref(rejected)])      Rafailov et al. 2023.  ValueError without a pair.
     """
     if not pairs:
-        raise ValueError("0 preference pairs: too few compliant samples to learn from; fine-tune the policy first (relate train sft)")
+        raise ValueError(
+            "0 preference pairs: too few compliant samples to learn from; fine-tune the policy first (relate train sft)"
+        )
     model, tokenizer = load_policy(policy, dtype=getattr(torch, config.dtype), lora=config.lora, base=base)
     rows = [
         {"prompt_ids": prompt_ids(tokenizer, pair.prompt),
@@ -63,7 +69,10 @@ def train_dpo(policy: str, pairs: Sequence[Preference], config: DpoConfig, out: 
         for pair in pairs
     ]  # fmt: skip
     trainer = _IdsTrainer(
-        model=model, args=_arguments(config, out / "checkpoints"), train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+        model=model,
+        args=_arguments(config, out / "checkpoints"),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
     )
     trainer.train()
     save_policy(trainer.model, tokenizer, out)

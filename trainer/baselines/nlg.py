@@ -1,4 +1,6 @@
-"""The NLG baseline: the advertiser's best logged texts first, then templates (RELATE §4.1.3, the historical production model)."""
+"""The NLG baseline: the advertiser's best logged texts first, then templates (RELATE §4.1.3, the historical production
+model).
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,18 @@ class Nlg:
     logged: Mapping[str, Sequence[AdText]] = field(default_factory=dict)
 
     def write(self, prompt: Prompt, n: int, *, seed: int) -> list[str]:
-        """Up to n completions: half of them logged texts where there are as many, the rest templates, which the seed varies."""
+        """Up to n completions: half of them logged texts where there are as many, the rest templates, which the seed
+        varies.
+        """
         known = self.logged.get(prompt.brief.ad.advertiser, ())[: n // 2]
         texts = dict.fromkeys([*known, *islice(compose(prompt.brief, prompt.spec, seed), n)])
         return [write(text, prompt.brief.language) for text in list(texts)[:n]]
 
 
 def best_logged(cells: Cells) -> dict[str, list[AdText]]:
-    """Every group's logged texts of two fields by click rate, smoothed toward the rate of all: (clicks + 200·p) / (impressions + 200)."""
+    """Every group's logged texts of two fields by click rate, smoothed toward the rate of all: (clicks + 200·p) /
+    (impressions + 200).
+    """
     overall = cells.clicks.sum() / cells.impressions.sum()
     best: dict[str, list[AdText]] = {}
     for group, name in enumerate(cells.groups):

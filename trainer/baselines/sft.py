@@ -1,7 +1,8 @@
-"""Supervised fine-tuning on reference texts with TRL's trainer: the baseline, and the policy that GRPO starts from (RELATE §4.1.3).
+"""Supervised fine-tuning on reference texts with TRL's trainer: the baseline, and the policy that GRPO starts from
+(RELATE §4.1.3).
 
-The references of a query share its prompt, so a query is one row: the prompt once, then every text, each blind to the others. That is
-P + K·R tokens instead of K·(P + R), with the same loss.
+The references of a query share its prompt, so a query is one row: the prompt once, then every text, each blind to the
+others. That is P + K·R tokens instead of K·(P + R), with the same loss.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ IGNORED = -100  # the label that a loss leaves out
 
 
 def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Path) -> Path:
-    """Train `policy` on every reference of every prompt and save it in `out`; a killed run goes on from its last checkpoint.
+    """Train `policy` on every reference of every prompt and save it in `out`; a killed run goes on from its last
+    checkpoint.
 
-    The loss is -log π(text, end-of-text | prompt), mean over the tokens of a step; the prompt's own tokens are not learned.
+    The loss is -log π(text, end-of-text | prompt), mean over the tokens of a step; the prompt's own tokens are not
+    learned.
     """
     model, tokenizer = load_policy(policy, dtype=getattr(torch, config.dtype), lora=config.lora)
     rows = Dataset.from_list(
@@ -52,7 +55,9 @@ def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Pa
 
 
 class _TextTrainer(SFTTrainer):
-    """TRL's trainer, scoring only the texts: without a GPU its own head scores the whole prompt too, which doubles the cost."""
+    """TRL's trainer, scoring only the texts: without a GPU its own head scores the whole prompt too, which doubles the
+    cost.
+    """
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -66,9 +71,11 @@ class _TextTrainer(SFTTrainer):
 
 
 def shared_rows(batch: Sequence[Mapping[str, Any]], padding: int) -> dict[str, torch.Tensor]:
-    """Rows [p_1 … p_P-1, p_P, y_1, p_P, y_2, …]: the prompt's last token stands before every text, for its first token is learned there.
+    """Rows [p_1 … p_P-1, p_P, y_1, p_P, y_2, …]: the prompt's last token stands before every text, for its first token
+    is learned there.
 
-    Returns input_ids, position_ids and labels [B, L] and a boolean attention_mask [B, 1, L, L]: a token sees the prompt and its own text.
+    Returns input_ids, position_ids and labels [B, L] and a boolean attention_mask [B, 1, L, L]: a token sees the prompt
+    and its own text.
     """
     laid = [_lay_out(row["prompt_ids"], row["texts"]) for row in batch]
     longest = max(len(ids) for ids, *_ in laid)
@@ -81,7 +88,9 @@ def shared_rows(batch: Sequence[Mapping[str, Any]], padding: int) -> dict[str, t
     return {"input_ids": ids, "position_ids": positions, "labels": labels, "attention_mask": sees[:, None]}
 
 
-def _lay_out(prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> tuple[list[int], list[int], list[int], list[int]]:
+def _lay_out(
+    prompt: Sequence[int], texts: Sequence[Sequence[int]]
+) -> tuple[list[int], list[int], list[int], list[int]]:
     """Ids, positions, labels and, of each token, the number of its text; 0 is the prompt."""
     *shared, last = prompt
     ids, positions = list(shared), list(range(len(shared)))

@@ -1,4 +1,6 @@
-"""`python -m trainer evaluate-policy`: sample policies on advertisers they never saw, compare them, and set out blind pairs of two."""
+"""`python -m trainer evaluate-policy`: sample policies on advertisers they never saw, compare them, and set out blind
+pairs of two.
+"""
 
 from __future__ import annotations
 
@@ -57,13 +59,25 @@ def run(arguments: argparse.Namespace, truth: Scorer | None = None) -> Found:
     torch.set_num_threads(arguments.threads)
     console = Console(stderr=True)
     sticks = Yardsticks.load(
-        prompts=arguments.prompts, language=arguments.language, encoder=arguments.encoder, reward_model=arguments.reward_model,
-        judge=arguments.judge, logged=arguments.logged, cache=arguments.cache,
-    )  # fmt: skip
+        prompts=arguments.prompts,
+        language=arguments.language,
+        encoder=arguments.encoder,
+        reward_model=arguments.reward_model,
+        judge=arguments.judge,
+        logged=arguments.logged,
+        cache=arguments.cache,
+    )
     found = evaluate(
-        entrants, arguments.split or ["held_out"], sticks, Sampling(arguments.samples, arguments.seed, arguments.max_completion),
-        arguments.out, base=arguments.base, limit=arguments.limit, truth=truth, watch=console.print,
-    )  # fmt: skip
+        entrants,
+        arguments.split or ["held_out"],
+        sticks,
+        Sampling(arguments.samples, arguments.seed, arguments.max_completion),
+        arguments.out,
+        base=arguments.base,
+        limit=arguments.limit,
+        truth=truth,
+        watch=console.print,
+    )
     for split, (comparison, measured) in found.items():
         Console().print(summary(split, comparison))
         if arguments.pairs:

@@ -42,7 +42,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     torch.set_num_threads(arguments.threads)
     inputs = Inputs(
-        policy=arguments.policy, base=arguments.base, reward_model=arguments.reward_model, judge=arguments.judge, cache=arguments.cache
+        policy=arguments.policy,
+        base=arguments.base,
+        reward_model=arguments.reward_model,
+        judge=arguments.judge,
+        cache=arguments.cache,
     )
     console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
     console.print(memory_of(config, inputs, prompts))

@@ -56,14 +56,22 @@ CLAIMS = (
 
 
 def ablate(
-    config: AblateConfig, inputs: Inputs, sticks: Yardsticks, out: Path, *, watch: Callable[[str], object] = lambda said: None
-) -> Path:  # fmt: skip
-    """Train every configuration with every seed, sample their last weights on held-out advertisers, write out/ablation.html and .json.
+    config: AblateConfig,
+    inputs: Inputs,
+    sticks: Yardsticks,
+    out: Path,
+    *,
+    watch: Callable[[str], object] = lambda said: None,
+) -> Path:
+    """Train every configuration with every seed, sample their last weights on held-out advertisers, write
+    out/ablation.html and .json.
 
-    A run, and samples, that are there already are kept: a killed ablation goes on. Training and evaluation share prompts, reward model and
-    start; only the reward's terms, weights and granularity differ.
+    A run, and samples, that are there already are kept: a killed ablation goes on. Training and evaluation share
+    prompts, reward model and start; only the reward's terms, weights and granularity differ.
     """
-    settings = {name: load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml", config.settings) for name in CONFIGURATIONS}
+    settings = {
+        name: load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml", config.settings) for name in CONFIGURATIONS
+    }
     training = evenly(load_prompts(sticks.prompts, language=sticks.language, split="train"), config.queries)
     held_out = evenly(load_prompts(sticks.prompts, language=sticks.language, split="held_out"), config.held_out)
     for name, seed in product(CONFIGURATIONS, config.seeds):
@@ -92,7 +100,13 @@ class Judged:
         for number, policy in enumerate(policies):
             file = self.out / "samples" / f"{name}_{number}.jsonl"
             samples = sample(
-                Entrant(name, str(policy)), self.prompts, self.sampling, file, self.sticks.rules, nlg=self.sticks.nlg, base=self.base
+                Entrant(name, str(policy)),
+                self.prompts,
+                self.sampling,
+                file,
+                self.sticks.rules,
+                nlg=self.sticks.nlg,
+                base=self.base,
             )
             each.append(measure(name, samples, self.sticks.relevance, self.sticks.models))
         values = {column: np.concatenate([one.values[column] for one in each]) for column in each[0].values}
@@ -115,13 +129,19 @@ def _last(run: Path) -> Path:
 def write_ablation(measured: Mapping[str, Measured], runs: Sequence[Path], seeds: Sequence[int], path: Path) -> Path:
     """Table 3 with intervals, what of §4.4.2 holds, and figure 3; the numbers beside the page, as JSON."""
     comparison, judged = compare(list(measured.values())), judged_claims(measured)
-    claims = [{"claim": claim.words, "difference": asdict(found), "verdict": claim.verdict(found)} for claim, found in judged]
-    path.with_suffix(".json").write_text(json.dumps({"claims": claims, **asdict(comparison)}, indent=1) + "\n", encoding="utf-8")
+    claims = [
+        {"claim": claim.words, "difference": asdict(found), "verdict": claim.verdict(found)} for claim, found in judged
+    ]
+    path.with_suffix(".json").write_text(
+        json.dumps({"claims": claims, **asdict(comparison)}, indent=1) + "\n", encoding="utf-8"
+    )
     curves = {run.name: [read_lines(run / f"seed{seed}" / "curves.jsonl") for seed in seeds] for run in runs}
     steps = len(next(iter(curves.values()))[0])
     about = (
-        f"Five configurations from one start, {steps} steps, seeds {', '.join(map(str, seeds))}; raw samples of the last step for "
-        f"{comparison.advertisers} held-out advertisers. Intervals are of a bootstrap over advertisers; the seeds of a configuration are "
+        f"Five configurations from one start, {steps} steps, seeds {', '.join(map(str, seeds))}; raw samples of the "
+        "last step for "
+        f"{comparison.advertisers} held-out advertisers. Intervals are of a bootstrap over advertisers; the seeds of "
+        "a configuration are "
         "pooled, so that they say nothing about other seeds."
     )
     return write_page(
@@ -129,12 +149,16 @@ def write_ablation(measured: Mapping[str, Measured], runs: Sequence[Path], seeds
         "Ablation of rewards and granularity",
         [
             paragraph(about),
-            heading("Table 3"), means_table(comparison),
-            heading("What holds"), claims_table(judged),
-            heading("Figure 3"), plot(figure_3(curves)),
-            heading("Seeds"), _seeds_table(comparison, measured, len(seeds)),
+            heading("Table 3"),
+            means_table(comparison),
+            heading("What holds"),
+            claims_table(judged),
+            heading("Figure 3"),
+            plot(figure_3(curves)),
+            heading("Seeds"),
+            _seeds_table(comparison, measured, len(seeds)),
         ],
-    )  # fmt: skip
+    )
 
 
 def judged_claims(measured: Mapping[str, Measured]) -> list[tuple[Claim, Interval]]:
@@ -160,6 +184,12 @@ def _seeds_table(comparison: Comparison, measured: Mapping[str, Measured], seeds
         parts = 1 if name == START else seeds
         means = [[float(np.nanmean(part)) for part in np.split(one.values[column], parts)] for column in columns]
         rows.append(
-            [name, *(", ".join(said(MEASURES[column], value) for value in values) for column, values in zip(columns, means, strict=True))]
+            [
+                name,
+                *(
+                    ", ".join(said(MEASURES[column], value) for value in values)
+                    for column, values in zip(columns, means, strict=True)
+                ),
+            ]
         )
     return table(["configuration", *(MEASURES[name].label for name in columns)], rows)

@@ -1,4 +1,6 @@
-"""Policies beside each other: means and paired differences with bootstrap intervals over advertisers, who are what differs in use."""
+"""Policies beside each other: means and paired differences with bootstrap intervals over advertisers, who are what
+differs in use.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,19 @@ class Comparison:
 
 
 def compare(measured: Sequence[Measured]) -> Comparison:
-    """Percentile intervals of 4,000 resamples of advertisers, the same resamples for every policy: that is what pairs them.
+    """Percentile intervals of 4,000 resamples of advertisers, the same resamples for every policy: that is what pairs
+    them.
 
-    A mean is over samples, so an advertiser counts by its texts. ValueError when the policies wrote for different advertisers.
+    A mean is over samples, so an advertiser counts by its texts. ValueError when the policies wrote for different
+    advertisers.
     """
     names = sorted(set(measured[0].advertisers))
     for other in measured[1:]:
         if sorted(set(other.advertisers)) != names:
-            raise ValueError(f"{other.policy} and {measured[0].policy} wrote for different advertisers: sample them on the same prompts")
+            raise ValueError(
+                f"{other.policy} and {measured[0].policy} wrote for different advertisers: sample them on the same "
+                "prompts"
+            )
     drawn = np.random.default_rng(_SEED).multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES)
     weights = np.vstack([np.ones(len(names)), drawn])  # the first row is the data themselves
     means: dict[str, tuple[Interval, ...]] = {}
@@ -46,7 +53,13 @@ def compare(measured: Sequence[Measured]) -> Comparison:
         rows = [_means(one, measure, names, weights) for one in measured]
         means[measure] = tuple(_interval(row) for row in rows)
         differences[measure] = tuple(_interval(row - rows[0]) for row in rows)
-    return Comparison(tuple(one.policy for one in measured), means, differences, len(names), tuple(len(one.samples) for one in measured))
+    return Comparison(
+        tuple(one.policy for one in measured),
+        means,
+        differences,
+        len(names),
+        tuple(len(one.samples) for one in measured),
+    )
 
 
 def verdict(difference: Interval) -> str:
@@ -59,7 +72,9 @@ def _means(measured: Measured, measure: str, names: Sequence[str], weights: npt.
     values = measured.values[measure]
     has = ~np.isnan(values)
     number = np.searchsorted(names, measured.advertisers)[has]
-    sums, counts = (np.bincount(number, weights=what, minlength=len(names)) for what in (values[has], np.ones(int(has.sum()))))
+    sums, counts = (
+        np.bincount(number, weights=what, minlength=len(names)) for what in (values[has], np.ones(int(has.sum())))
+    )
     total = weights @ counts
     return np.asarray(np.divide(weights @ sums, total, out=np.full(len(weights), np.nan), where=total > 0))
 

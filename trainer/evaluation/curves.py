@@ -13,8 +13,11 @@ from plotly.subplots import make_subplots
 
 Curve = Mapping[str, Any]  # one line of curves.jsonl
 QUALITIES = {
-    "structure": "structural quality", "ctcvr": "CTCVR reward", "diversity": "diversity", "semantics": "semantic quality",
-}  # fmt: skip
+    "structure": "structural quality",
+    "ctcvr": "CTCVR reward",
+    "diversity": "diversity",
+    "semantics": "semantic quality",
+}
 _PARTS = {"structure": ("length", "format"), "semantics": ("relevance", "correctness", "risk")}  # RELATE §4.4.1
 
 
@@ -24,7 +27,9 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
         lines = file.read_text(encoding="utf-8").splitlines()
         found = [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file} cannot be read ({error}): name the folder of a run, as relate train grpo --out made it") from error
+        raise ValueError(
+            f"{file} cannot be read ({error}): name the folder of a run, as relate train grpo --out made it"
+        ) from error
     if not found:
         raise ValueError(f"{file} holds no step yet: wait for the run's first")
     return found
@@ -38,22 +43,46 @@ def quality(curve: Curve, name: str) -> float | None:
 
 
 def figure_3(runs: Mapping[str, Sequence[Sequence[Curve]]]) -> go.Figure:
-    """Four panels, a line a configuration: the mean over its seeds, inside a band from the lowest to the highest of them."""
-    figure = make_subplots(rows=2, cols=2, subplot_titles=list(QUALITIES.values()), shared_xaxes=True, vertical_spacing=0.1)
+    """Four panels, a line a configuration: the mean over its seeds, inside a band from the lowest to the highest of
+    them.
+    """
+    figure = make_subplots(
+        rows=2, cols=2, subplot_titles=list(QUALITIES.values()), shared_xaxes=True, vertical_spacing=0.1
+    )
     colours = dict(zip(runs, ("#1f77b4", "#e3a008", "#2ca02c", "#d62728", "#7e3ff2", "#555555"), strict=False))
     for panel, name in enumerate(QUALITIES):
         place = {"row": panel // 2 + 1, "col": panel % 2 + 1}
         for run, seeds in runs.items():
             steps = [curve["step"] for curve in min(seeds, key=len)]
-            by_step = [[value for seed in seeds if (value := quality(seed[at], name)) is not None] for at in range(len(steps))]
+            by_step = [
+                [value for seed in seeds if (value := quality(seed[at], name)) is not None] for at in range(len(steps))
+            ]
             if not all(by_step):
                 continue
             if len(seeds) > 1:
                 band = [*map(max, by_step), *reversed([*map(min, by_step)])]
-                figure.add_scatter(x=[*steps, *reversed(steps)], y=band, fill="toself", line={"width": 0}, mode="lines", hoverinfo="skip",
-                                   fillcolor=f"rgba({_rgb(colours[run])},0.12)", showlegend=False, legendgroup=run, **place)  # fmt: skip
-            figure.add_scatter(x=steps, y=[fmean(values) for values in by_step], mode="lines", name=run, legendgroup=run,
-                               showlegend=panel == 0, line={"color": colours[run], "width": 2}, **place)  # fmt: skip
+                figure.add_scatter(
+                    x=[*steps, *reversed(steps)],
+                    y=band,
+                    fill="toself",
+                    line={"width": 0},
+                    mode="lines",
+                    hoverinfo="skip",
+                    fillcolor=f"rgba({_rgb(colours[run])},0.12)",
+                    showlegend=False,
+                    legendgroup=run,
+                    **place,
+                )
+            figure.add_scatter(
+                x=steps,
+                y=[fmean(values) for values in by_step],
+                mode="lines",
+                name=run,
+                legendgroup=run,
+                showlegend=panel == 0,
+                line={"color": colours[run], "width": 2},
+                **place,
+            )
     figure.update_xaxes(title_text="step", row=2)
     figure.update_layout(height=640, margin={"t": 40}, legend={"orientation": "h", "y": -0.12})
     return figure
@@ -64,13 +93,22 @@ def _rgb(colour: str) -> str:
 
 
 def lines(curves: Sequence[Curve], names: Mapping[str, str], columns: int = 3) -> go.Figure:
-    """One small panel for each value of a run that changes with the steps; values that the run does not have are left out."""
+    """One small panel for each value of a run that changes with the steps; values that the run does not have are left
+    out.
+    """
     shown = {name: label for name, label in names.items() if any(_value(curve, name) is not None for curve in curves)}
     rows = -(-len(shown) // columns)
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=list(shown.values()), vertical_spacing=0.25 / rows)
     for at, name in enumerate(shown):
-        figure.add_scatter(x=[curve["step"] for curve in curves], y=[_value(curve, name) for curve in curves], mode="lines",
-                           row=at // columns + 1, col=at % columns + 1, showlegend=False, line={"color": "#1f77b4"})  # fmt: skip
+        figure.add_scatter(
+            x=[curve["step"] for curve in curves],
+            y=[_value(curve, name) for curve in curves],
+            mode="lines",
+            row=at // columns + 1,
+            col=at % columns + 1,
+            showlegend=False,
+            line={"color": "#1f77b4"},
+        )
     figure.update_layout(height=190 * rows + 40, margin={"t": 40})
     return figure
 

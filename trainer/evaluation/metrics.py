@@ -64,25 +64,35 @@ class Measured:
         return [sample.prompt.brief.ad.id for sample in self.samples]
 
 
-def measure(policy: str, samples: Sequence[Sample], relevance: Relevance, models: Mapping[str, RewardModel]) -> Measured:
-    """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as `judge`, where there are such.
+def measure(
+    policy: str, samples: Sequence[Sample], relevance: Relevance, models: Mapping[str, RewardModel]
+) -> Measured:
+    """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as `judge`, where there
+    are such.
 
-    A text that does not parse is neither compliant nor diverse, and scores 0 as in the rewards; predicted rates and habits of writing are
-    of texts that parse. Structural quality is the mean of length and format; semantic quality of relevance, correctness and risk.
+    A text that does not parse is neither compliant nor diverse, and scores 0 as in the rewards; predicted rates and
+    habits of writing are of texts that parse. Structural quality is the mean of length and format; semantic quality of
+    relevance, correctness and risk.
     """
     length, form = Length().scores(samples), Format().scores(samples)
     close, right, safe = relevance.scores(samples), correctness().scores(samples), risk().scores(samples)
     values = {
-        "compliance": np.array([float(sample.text is not None and is_compliant(sample.findings)) for sample in samples]),
+        "compliance": np.array(
+            [float(sample.text is not None and is_compliant(sample.findings)) for sample in samples]
+        ),
         "diversity": _diversity(samples),
         "relevance": close,
         "format": form,
         "structure": (length + form) / 2,
         "semantics": (close + right + safe) / 3,
         "distinct": _distinct(samples),
-        "copy": _of_texts(samples, lambda briefs, texts: np.array([copy_rate(*pair) for pair in zip(texts, briefs, strict=True)])),
+        "copy": _of_texts(
+            samples, lambda briefs, texts: np.array([copy_rate(*pair) for pair in zip(texts, briefs, strict=True)])
+        ),
         "words": _of_texts(samples, lambda briefs, texts: np.array([_words_per_field(text) for text in texts])),
-        "points": _of_texts(samples, lambda briefs, texts: np.array([mentioned(*pair) for pair in zip(texts, briefs, strict=True)])),
+        "points": _of_texts(
+            samples, lambda briefs, texts: np.array([mentioned(*pair) for pair in zip(texts, briefs, strict=True)])
+        ),
     }
     for name, model in models.items():
         values[name] = _of_texts(samples, _predicted(model))
@@ -91,18 +101,21 @@ def measure(policy: str, samples: Sequence[Sample], relevance: Relevance, models
 
 def with_truth(measured: Measured, true_ctcvr: Scorer) -> Measured:
     """The same with the true CTCVR beside, where the users are simulated and it is known."""
-    return Measured(measured.policy, measured.samples, {**measured.values, "truth": _of_texts(measured.samples, true_ctcvr)})
+    return Measured(
+        measured.policy, measured.samples, {**measured.values, "truth": _of_texts(measured.samples, true_ctcvr)}
+    )
 
 
 def mentioned(text: AdText, brief: AdBrief) -> float:
     """Share of the brief's selling points that the text mentions; NaN where it has none.
 
-    A point is mentioned when at least half of its telling units stand in the text: numbers, and words of four letters or more; in Chinese
-    and Japanese every character.
+    A point is mentioned when at least half of its telling units stand in the text: numbers, and words of four letters
+    or more; in Chinese and Japanese every character.
     """
     written = {unit for _, value in text.fields() for unit in units(value)}
     points = [
-        {unit for unit in units(point) if len(unit) > 3 or not unit.isascii() or unit[0].isdigit()} for point in brief.ad.selling_points
+        {unit for unit in units(point) if len(unit) > 3 or not unit.isascii() or unit[0].isdigit()}
+        for point in brief.ad.selling_points
     ]
     told = [len(point & written) / len(point) >= 0.5 for point in points if point]
     return float(np.mean(told)) if told else float("nan")
@@ -113,7 +126,9 @@ def _words_per_field(text: AdText) -> float:
 
 
 def _predicted(model: RewardModel) -> Scorer:
-    return lambda briefs, texts: model.score([Triple.of(brief, text) for brief, text in zip(briefs, texts, strict=True)]).ctcvr
+    return lambda briefs, texts: (
+        model.score([Triple.of(brief, text) for brief, text in zip(briefs, texts, strict=True)]).ctcvr
+    )
 
 
 def _of_texts(samples: Sequence[Sample], score: Scorer) -> FloatArray:
@@ -131,7 +146,9 @@ def _diversity(samples: Sequence[Sample]) -> FloatArray:
     frequent = FrequentNgrams(window=len(groups))
     for mine in groups:
         frequent.observe(mine[0].prompt.brief, [sample.text for sample in mine if sample.text])
-    return np.array([1 - frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples])
+    return np.array(
+        [1 - frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples]
+    )
 
 
 def _distinct(samples: Sequence[Sample]) -> FloatArray:

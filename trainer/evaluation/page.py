@@ -41,7 +41,9 @@ def heading(words: str) -> Html:
 
 
 def plot(figure: go.Figure) -> Html:
-    return Html(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}))
+    return Html(
+        figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+    )
 
 
 def write_page(path: Path, title: str, parts: Iterable[Html]) -> Path:

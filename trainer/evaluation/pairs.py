@@ -1,4 +1,6 @@
-"""Blind pairs of two policies' texts for human Good/Same/Bad judgements; which policy wrote which side is kept apart (RELATE §4.3)."""
+"""Blind pairs of two policies' texts for human Good/Same/Bad judgements; which policy wrote which side is kept apart
+(RELATE §4.3).
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,9 @@ def write_pairs(
 ) -> int:  # fmt: skip
     """Write `count` pairs, or as many as there are, to two CSV files; returns how many.
 
-    Prompts take turns, so that none is judged much more often than another; a pair is two texts that parse, for one prompt. `pairs` goes to
-    the judges, who write left, same or right under verdict; `key` says which policy is on the left and stays behind until they are done.
-    ValueError unless there are two policies, or where both files are one.
+    Prompts take turns, so that none is judged much more often than another; a pair is two texts that parse, for one
+    prompt. `pairs` goes to the judges, who write left, same or right under verdict; `key` says which policy is on the
+    left and stays behind until they are done. ValueError unless there are two policies, or where both files are one.
     """
     if len(policies) != 2:
         raise ValueError(f"{len(policies)} policies: a pair is of two, name exactly two")
@@ -39,7 +41,13 @@ def write_pairs(
         for number, sides in enumerate(chosen, start=1):
             left, right = random.sample(sides, 2)
             brief = left[1].prompt.brief
-            about = (brief.query, "; ".join(brief.bidwords), brief.ad.advertiser, brief.ad.business, "; ".join(brief.ad.selling_points))
+            about = (
+                brief.query,
+                "; ".join(brief.bidwords),
+                brief.ad.advertiser,
+                brief.ad.business,
+                "; ".join(brief.ad.selling_points),
+            )
             shown.writerow((number, *about, *_fields(left[1]), *_fields(right[1]), ""))
             kept.writerow((number, left[0], right[0]))
     return len(chosen)
@@ -59,7 +67,9 @@ def _turns(policies: Mapping[str, Sequence[Sample]], random: Random) -> list[_Si
     rounds: list[tuple[int, _Sides]] = []
     for written in by_prompt.values():
         sides = [random.sample(written.get(name, []), len(written.get(name, []))) for name in policies]
-        rounds += [(turn, list(zip(policies, pair, strict=True))) for turn, pair in enumerate(zip(*sides, strict=False))]
+        rounds += [
+            (turn, list(zip(policies, pair, strict=True))) for turn, pair in enumerate(zip(*sides, strict=False))
+        ]
     random.shuffle(rounds)
     return [pair for _, pair in sorted(rounds, key=lambda one: one[0])]
 

@@ -27,7 +27,8 @@ def write_report(path: Path, found: Mapping[str, tuple[Comparison, Sequence[Meas
         parts += [
             heading(_SPLITS.get(split, split)),
             paragraph(
-                f"{comparison.advertisers} advertisers, raw samples at temperature 1, before any filter. Brackets are 95 % intervals of a "
+                f"{comparison.advertisers} advertisers, raw samples at temperature 1, before any filter. Brackets are "
+                "95 % intervals of a "
                 f"bootstrap over advertisers; differences are paired with {comparison.policies[0]}."
             ),
             means_table(comparison),
@@ -41,29 +42,51 @@ def write_report(path: Path, found: Mapping[str, tuple[Comparison, Sequence[Meas
 
 def means_table(comparison: Comparison) -> Html:
     """Measures by policies, and beside each mean what its paired difference from the first policy says."""
-    heads = ["measure", *(f"{name} ({count:,} texts)" for name, count in zip(comparison.policies, comparison.samples, strict=True))]
+    heads = [
+        "measure",
+        *(f"{name} ({count:,} texts)" for name, count in zip(comparison.policies, comparison.samples, strict=True)),
+    ]
     rows: list[list[str | Html]] = []
     for name, means in comparison.means.items():
         measure, differences = MEASURES[name], comparison.differences[name]
-        cells = [_mean(measure, means[0]), *(_change(measure, *pair) for pair in zip(means[1:], differences[1:], strict=True))]
+        cells = [
+            _mean(measure, means[0]),
+            *(_change(measure, *pair) for pair in zip(means[1:], differences[1:], strict=True)),
+        ]
         rows.append([measure.label, *cells])
     return table(heads, rows)
 
 
 def differences_plot(comparison: Comparison) -> go.Figure:
-    """A forest plot: difference divided by the first policy's mean, so that measures of different units stand on one axis."""
+    """A forest plot: difference divided by the first policy's mean, so that measures of different units stand on one
+    axis.
+    """
     labels = [MEASURES[name].label for name in comparison.means]
     figure = go.Figure()
     for at, policy in enumerate(comparison.policies[1:], start=1):
-        ratios = [_relative(comparison.differences[name][at], comparison.means[name][0].value) for name in comparison.means]
+        ratios = [
+            _relative(comparison.differences[name][at], comparison.means[name][0].value) for name in comparison.means
+        ]
         figure.add_scatter(
-            x=[one.value for one in ratios], y=labels, mode="markers", name=policy,
-            error_x={"type": "data", "symmetric": False, "array": [one.high - one.value for one in ratios],
-                     "arrayminus": [one.value - one.low for one in ratios]},
-        )  # fmt: skip
+            x=[one.value for one in ratios],
+            y=labels,
+            mode="markers",
+            name=policy,
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [one.high - one.value for one in ratios],
+                "arrayminus": [one.value - one.low for one in ratios],
+            },
+        )
     figure.add_vline(x=0, line_dash="dot", line_color="gray")
-    figure.update_layout(xaxis={"title": "relative difference", "tickformat": "+.0%"}, yaxis={"autorange": "reversed"},
-                         scattermode="group", height=120 + 32 * len(labels), margin={"l": 10, "t": 20})  # fmt: skip
+    figure.update_layout(
+        xaxis={"title": "relative difference", "tickformat": "+.0%"},
+        yaxis={"autorange": "reversed"},
+        scattermode="group",
+        height=120 + 32 * len(labels),
+        margin={"l": 10, "t": 20},
+    )
     return figure
 
 
@@ -72,7 +95,10 @@ def texts_table(measured: Sequence[Measured]) -> Html:
     briefs = [[next(mine) for _, mine in groupby(one.samples, key=lambda sample: sample.prompt)] for one in measured]
     step = max(1, len(briefs[0]) // _SHOWN)
     rows = [
-        [Html(f"<b>{escape(samples[0].prompt.brief.query)}</b>\n{escape(samples[0].prompt.brief.ad.advertiser)}"), *map(marked, samples)]
+        [
+            Html(f"<b>{escape(samples[0].prompt.brief.query)}</b>\n{escape(samples[0].prompt.brief.ad.advertiser)}"),
+            *map(marked, samples),
+        ]
         for samples in list(zip(*briefs, strict=True))[::step][:_SHOWN]
     ]
     return table(["query", *(one.policy for one in measured)], rows, kind="text")
@@ -82,7 +108,12 @@ def marked(sample: Sample) -> Html:
     """The text with its findings underlined; a completion that does not parse as it is."""
     if sample.text is None:
         return Html(f"<mark title='leaves the template'>{escape(sample.completion)}</mark>")
-    return Html("\n".join(_marked(value, [one for one in sample.findings if one.field == name]) for name, value in sample.text.fields()))
+    return Html(
+        "\n".join(
+            _marked(value, [one for one in sample.findings if one.field == name])
+            for name, value in sample.text.fields()
+        )
+    )
 
 
 def _marked(value: str, findings: Sequence[Finding]) -> str:
@@ -90,7 +121,9 @@ def _marked(value: str, findings: Sequence[Finding]) -> str:
     for finding in sorted(findings, key=lambda one: one.span):
         start, end = max(at, finding.span.start), max(at, finding.span.end)
         kind = "" if finding.severity == "block" else " class=n"
-        written += escape(value[at:start]) + f"<mark{kind} title='{escape(finding.rule)}'>{escape(value[start:end])}</mark>"
+        written += (
+            escape(value[at:start]) + f"<mark{kind} title='{escape(finding.rule)}'>{escape(value[start:end])}</mark>"
+        )
         at = end
     return written + escape(value[at:])
 
@@ -114,4 +147,8 @@ def said(measure: Measure, value: float, sign: bool = False) -> str:
 
 
 def _relative(difference: Interval, base: float) -> Interval:
-    return Interval(difference.value / base, difference.low / base, difference.high / base) if base else Interval(0.0, 0.0, 0.0)
+    return (
+        Interval(difference.value / base, difference.low / base, difference.high / base)
+        if base
+        else Interval(0.0, 0.0, 0.0)
+    )

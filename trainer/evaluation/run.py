@@ -36,10 +36,18 @@ class Yardsticks:
 
     @staticmethod
     def load(
-        *, prompts: Path | None = None, language: str = "en", encoder: str = "minilm", reward_model: Path | None = None,
-        judge: Path | None = None, logged: Path | None = None, cache: Path | None = None,
-    ) -> Yardsticks:  # fmt: skip
-        """Relevance is calibrated on training advertisers; without a reward model there are no predicted rates, without logs templates."""
+        *,
+        prompts: Path | None = None,
+        language: str = "en",
+        encoder: str = "minilm",
+        reward_model: Path | None = None,
+        judge: Path | None = None,
+        logged: Path | None = None,
+        cache: Path | None = None,
+    ) -> Yardsticks:
+        """Relevance is calibrated on training advertisers; without a reward model there are no predicted rates,
+        without logs templates.
+        """
         training = load_prompts(prompts, language=language, split="train")
         relevance = Relevance.fit(make_encoder(encoder, lambda: [], cache), training)
         folders = {"ctcvr": reward_model, "judge": judge}
@@ -52,10 +60,19 @@ Found = dict[str, tuple[Comparison, list[Measured]]]
 
 
 def evaluate(
-    entrants: Sequence[Entrant], splits: Sequence[DataSplit], sticks: Yardsticks, sampling: Sampling, out: Path, *,
-    base: str | None = None, limit: int | None = None, truth: Scorer | None = None, watch: Callable[[str], object] = lambda said: None,
-) -> Found:  # fmt: skip
-    """By split, the comparison and the measured samples; out/<split>/<policy>.jsonl keeps the samples, out/results.json the numbers.
+    entrants: Sequence[Entrant],
+    splits: Sequence[DataSplit],
+    sticks: Yardsticks,
+    sampling: Sampling,
+    out: Path,
+    *,
+    base: str | None = None,
+    limit: int | None = None,
+    truth: Scorer | None = None,
+    watch: Callable[[str], object] = lambda said: None,
+) -> Found:
+    """By split, the comparison and the measured samples; out/<split>/<policy>.jsonl keeps the samples,
+    out/results.json the numbers.
 
     limit: of prompts, evenly spread over the split. truth: the true CTCVR where users are simulated.
     """
@@ -65,7 +82,14 @@ def evaluate(
         measured = []
         for entrant in entrants:
             samples = sample(
-                entrant, prompts, sampling, out / split / f"{entrant.name}.jsonl", sticks.rules, nlg=sticks.nlg, base=base, watch=watch
+                entrant,
+                prompts,
+                sampling,
+                out / split / f"{entrant.name}.jsonl",
+                sticks.rules,
+                nlg=sticks.nlg,
+                base=base,
+                watch=watch,
             )
             one = measure(entrant.name, samples, sticks.relevance, sticks.models)
             measured.append(with_truth(one, truth) if truth else one)
@@ -77,7 +101,9 @@ def evaluate(
 
 def summary(split: str, comparison: Comparison) -> Table:
     """The comparison as a terminal shows it."""
-    table = Table("measure", *comparison.policies, box=None, title=f"{split}: {comparison.advertisers} advertisers, raw samples")
+    table = Table(
+        "measure", *comparison.policies, box=None, title=f"{split}: {comparison.advertisers} advertisers, raw samples"
+    )
     for name, means in comparison.means.items():
         measure = MEASURES[name]
         cells = [f"{said(measure, one.value)} [{said(measure, one.low)}, {said(measure, one.high)}]" for one in means]

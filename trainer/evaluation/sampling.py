@@ -1,4 +1,6 @@
-"""Raw samples of a policy, kept in a file: sampling takes minutes, measuring seconds. A killed run goes on where it stopped."""
+"""Raw samples of a policy, kept in a file: sampling takes minutes, measuring seconds. A killed run goes on where it
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,8 @@ def sample(
 ) -> list[Sample]:  # fmt: skip
     """The raw samples of all prompts, prompt by prompt, from `file` as far as it holds them.
 
-    ValueError where the file belongs to another policy, other weights or other settings. base: overrides the base that an adapter names.
+    ValueError where the file belongs to another policy, other weights or other settings. base: overrides the base that
+    an adapter names.
     """
     header = json.dumps(asdict(entrant) | asdict(sampling) | {"weights": _digest(Path(entrant.source))})
     if not file.exists():
@@ -59,7 +62,9 @@ def sample(
         file.write_text(header + "\n", encoding="utf-8")
     kept = file.read_text(encoding="utf-8").splitlines()
     if kept[0] != header:
-        raise ValueError(f"{file} holds samples of another policy or sampling ({kept[0]}): name another folder, or remove the file")
+        raise ValueError(
+            f"{file} holds samples of another policy or sampling ({kept[0]}): name another folder, or remove the file"
+        )
     written = [json.loads(line) for line in kept[1:]]
     if any(row["query"] != prompt.brief.query for row, prompt in zip(written, prompts, strict=False)):
         raise ValueError(f"{file} holds samples of other prompts: name another folder, or remove the file")
@@ -76,7 +81,9 @@ def sample(
             out.flush()
             written += rows
             watch(f"{file.parent.name}, {entrant.name}: {len(written)} of {len(prompts)} prompts")
-    return [read(prompt, text, rules) for prompt, row in zip(prompts, written, strict=True) for text in row["completions"]]
+    return [
+        read(prompt, text, rules) for prompt, row in zip(prompts, written, strict=True) for text in row["completions"]
+    ]
 
 
 _Write = Callable[[Sequence[Prompt], int], list[list[str]]]

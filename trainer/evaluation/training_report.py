@@ -1,4 +1,6 @@
-"""What happened in a GRPO run, as a page: Figure 3's curves, the vital signs, and sampled texts with the tokens that were charged."""
+"""What happened in a GRPO run, as a page: Figure 3's curves, the vital signs, and sampled texts with the tokens that
+were charged.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,19 @@ from trainer.evaluation.page import Html, heading, paragraph, plot, table, write
 
 _REWARDS = ("length", "format", "relevance", "correctness", "risk", "diversity", "ctcvr")
 _VITALS = {
-    "kl": "KL to the start, nats a token", "entropy": "entropy, nats a token", "clip_share": "clipped tokens",
-    "zero_signal_share": "groups without any signal", "length": "tokens a text", "distinct": "distinct texts a group",
-    "finished": "finished texts", "compliance": "raw compliance", "gap": "training minus held-out reward model",
-    "grad_norm": "gradient norm", "multipliers.quality": "multiplier of quality", "multipliers.diversity": "multiplier of diversity",
-}  # fmt: skip
+    "kl": "KL to the start, nats a token",
+    "entropy": "entropy, nats a token",
+    "clip_share": "clipped tokens",
+    "zero_signal_share": "groups without any signal",
+    "length": "tokens a text",
+    "distinct": "distinct texts a group",
+    "finished": "finished texts",
+    "compliance": "raw compliance",
+    "gap": "training minus held-out reward model",
+    "grad_norm": "gradient norm",
+    "multipliers.quality": "multiplier of quality",
+    "multipliers.diversity": "multiplier of diversity",
+}
 _SHOWN = 6  # texts of each shown step
 _DEAREST = 2.0  # a charge that is shaded fully
 
@@ -35,15 +45,19 @@ def write_training_report(run: Path, path: Path) -> Path:
         f"GRPO run {run.name}",
         [
             paragraph(about + _ending(run)),
-            heading("Rewards (Figure 3)"), plot(figure_3({"this run": [curves]})),
-            heading("Each reward on its own"), plot(lines(curves, rewards, columns=4)),
-            heading("What steers: weighted terms, standard deviation inside a group"), plot(lines(curves, spreads, columns=4)),
-            heading("Vital signs"), plot(lines(curves, _VITALS)),
+            heading("Rewards (Figure 3)"),
+            plot(figure_3({"this run": [curves]})),
+            heading("Each reward on its own"),
+            plot(lines(curves, rewards, columns=4)),
+            heading("What steers: weighted terms, standard deviation inside a group"),
+            plot(lines(curves, spreads, columns=4)),
+            heading("Vital signs"),
+            plot(lines(curves, _VITALS)),
             heading("Sampled texts"),
             paragraph("Shaded tokens were charged; the darker, the dearer. The first, a middle and the last step."),
             *(_texts(step, samples) for step in _shown_steps(samples)),
         ],
-    )  # fmt: skip
+    )
 
 
 def shaded(tokens: Sequence[str], charges: Sequence[float]) -> Html:
@@ -55,7 +69,9 @@ def _token(token: str, charge: float) -> str:
     if charge >= 0:
         return escape(token)
     depth = min(1.0, -charge / _DEAREST)
-    return f'<span style="background:rgba(214,39,40,{0.15 + 0.55 * depth:.2f})" title="{charge:g}">{escape(token)}</span>'
+    return (
+        f'<span style="background:rgba(214,39,40,{0.15 + 0.55 * depth:.2f})" title="{charge:g}">{escape(token)}</span>'
+    )
 
 
 def _shown_steps(samples: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -66,11 +82,18 @@ def _shown_steps(samples: Sequence[Mapping[str, Any]]) -> list[int]:
 def _texts(step: int, samples: Sequence[Mapping[str, Any]]) -> Html:
     mine = [sample for sample in samples if sample["step"] == step][:_SHOWN]
     rows = [
-        [Html(f"<b>{escape(one['query'])}</b>\n{escape(one['advertiser'])}"), shaded(one["tokens"], one["charges"]),
-         f"{one['advantage']:+.2f}", "  ".join(f"{name} {score:.2f}" for name, score in one["scores"].items()), ", ".join(one["findings"])]
+        [
+            Html(f"<b>{escape(one['query'])}</b>\n{escape(one['advertiser'])}"),
+            shaded(one["tokens"], one["charges"]),
+            f"{one['advantage']:+.2f}",
+            "  ".join(f"{name} {score:.2f}" for name, score in one["scores"].items()),
+            ", ".join(one["findings"]),
+        ]
         for one in mine
-    ]  # fmt: skip
-    return Html(heading(f"Step {step}") + table(["query", "text", "advantage", "scores", "findings"], rows, kind="text"))
+    ]
+    return Html(
+        heading(f"Step {step}") + table(["query", "text", "advantage", "scores", "findings"], rows, kind="text")
+    )
 
 
 def _ending(run: Path) -> str:

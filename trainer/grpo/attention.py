@@ -1,7 +1,8 @@
 """Attention over rows that share prompts, block by block instead of under a dense mask.
 
-In a row `[prompt, y_1 … y_G]` a dense mask spends (P + G·R)² products on what needs P² + G·R·(P + R). Here prompts attend to themselves in
-one call, and completions to their prompt and themselves in another, each as a batch. The result is the dense mask's, to rounding.
+In a row `[prompt, y_1 … y_G]` a dense mask spends (P + G·R)² products on what needs P² + G·R·(P + R). Here prompts
+attend to themselves in one call, and completions to their prompt and themselves in another, each as a batch. The result
+is the dense mask's, to rounding.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ NAME = "shared_prompt"  # of the attention implementation, and of the argument t
 
 
 class Blocks(NamedTuple):
-    """Where B prompts (P tokens at most) and their N completions (R at most) stand in a row of L tokens; padding points anywhere."""
+    """Where B prompts (P tokens at most) and their N completions (R at most) stand in a row of L tokens; padding points
+    anywhere.
+    """
 
     prompt_at: Tensor  # [B, P] places in the row
     completion_at: Tensor  # [N, R]
@@ -29,7 +32,9 @@ class Blocks(NamedTuple):
 
 
 def use_shared_prompt_attention(model: Any) -> None:
-    """Let the model take `shared_prompt=Blocks`. A call without it attends as with "sdpa": the same model also generates."""
+    """Let the model take `shared_prompt=Blocks`. A call without it attends as with "sdpa": the same model also
+    generates.
+    """
     if model.config._attn_implementation != NAME:
         model.set_attn_implementation(NAME)
 
@@ -49,7 +54,10 @@ def _attend(
     queries, keys, values = (_blocks(states, prompt_at) for states in (query, key, value))
     of_prompts = scaled_dot_product_attention(queries, keys, values, is_causal=True, scale=scaling)
     own_queries, own_keys, own_values = (_blocks(states, completion_at) for states in (query, key, value))
-    all_keys, all_values = torch.cat((keys[prompt_of], own_keys), dim=2), torch.cat((values[prompt_of], own_values), dim=2)
+    all_keys, all_values = (
+        torch.cat((keys[prompt_of], own_keys), dim=2),
+        torch.cat((values[prompt_of], own_values), dim=2),
+    )
     of_completions = scaled_dot_product_attention(own_queries, all_keys, all_values, attn_mask=visible, scale=scaling)
 
     heads, width = query.shape[1], value.shape[-1]

@@ -1,4 +1,6 @@
-"""Eq. 1 itself: multipliers that rise while quality or diversity is below its threshold, and the checkpoint that is best within them."""
+"""Eq. 1 itself: multipliers that rise while quality or diversity is below its threshold, and the checkpoint that is
+best within them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ HIGHEST = 10.0  # of a multiplier
 
 @dataclass
 class Duals:
-    """μ ← clip(μ + η(τ − EMA(batch mean)), 0, 10) for quality (raw compliance) and diversity. Both start at 1: λ as configured."""
+    """μ ← clip(μ + η(τ − EMA(batch mean)), 0, 10) for quality (raw compliance) and diversity. Both start at 1: λ as
+    configured.
+    """
 
     settings: DualSettings
     quality: float = 1.0  # μ_q, multiplies λ1: risk and correctness
@@ -49,7 +53,9 @@ class Duals:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint and the means of the steps that led to it: raw samples of training prompts, scored by the training reward model."""
+    """A checkpoint and the means of the steps that led to it: raw samples of training prompts, scored by the training
+    reward model.
+    """
 
     step: int
     ctcvr: float  # the conversion reward; the sentence reward where the run has none
@@ -58,7 +64,8 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate:
-    """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1); where none satisfies both, the one that lacks least.
+    """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1); where none satisfies both, the one that lacks
+        least.
 
     The held-out judge is not asked. ValueError without a candidate.
     """

@@ -1,4 +1,6 @@
-"""What one step leaves to look at: a line of curves.jsonl (RELATE figure 3, and what goes wrong), some texts for samples.jsonl."""
+"""What one step leaves to look at: a line of curves.jsonl (RELATE figure 3, and what goes wrong), some texts for
+samples.jsonl.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,11 @@ def curve_of(
     spread: dict[str, float],
     judged: FloatArray | None,
 ) -> Curve:
-    """The means of this rank's N texts: each reward on its own, raw compliance (eq. 11 over the batch), lengths in tokens.
+    """The means of this rank's N texts: each reward on its own, raw compliance (eq. 11 over the batch), lengths in
+    tokens.
 
-    distinct: different texts of a group. zero_signal_share: groups that no token of learns anything. gap: training reward model − judge.
+    distinct: different texts of a group. zero_signal_share: groups that no token of learns anything. gap: training
+    reward model − judge.
     """
     size = len(groups[0].completions)
     starts = range(0, len(samples), size)
@@ -66,20 +70,36 @@ def _mean(values: list[Any]) -> Any:
 def diagnostics(report: StepReport) -> Curve:
     """What the optimisation phase reports, over all ranks."""
     return {
-        "loss": report.loss, "grad_norm": report.grad_norm, "kl": report.kl, "entropy": report.entropy, "ratio": report.ratio,
-        "clip_share": report.clipped_low + report.clipped_high, "tokens": report.tokens, "empty": report.empty,
-    }  # fmt: skip
+        "loss": report.loss,
+        "grad_norm": report.grad_norm,
+        "kl": report.kl,
+        "entropy": report.entropy,
+        "ratio": report.ratio,
+        "clip_share": report.clipped_low + report.clipped_high,
+        "tokens": report.tokens,
+        "empty": report.empty,
+    }
 
 
 def records(
-    step: int, tokenizer: Any, groups: Sequence[Group], samples: Sequence[Sample], scored: Scored, charges: Tensor, advantages: Tensor
+    step: int,
+    tokenizer: Any,
+    groups: Sequence[Group],
+    samples: Sequence[Sample],
+    scored: Scored,
+    charges: Tensor,
+    advantages: Tensor,
 ) -> list[dict[str, Any]]:
     """The texts of the step's first groups, token by token."""
     texts = [one for group in groups[:_LOGGED_GROUPS] for one in group.completions]
     return [
         sample_record(
-            step, samples[at], [tokenizer.decode([token]) for token in text.ids], charges[at, : len(text.ids)].tolist(),
-            {name: float(scores[at]) for name, scores in scored.terms.items()}, float(advantages[at]),
+            step,
+            samples[at],
+            [tokenizer.decode([token]) for token in text.ids],
+            charges[at, : len(text.ids)].tolist(),
+            {name: float(scores[at]) for name, scores in scored.terms.items()},
+            float(advantages[at]),
         )
         for at, text in enumerate(texts)
-    ]  # fmt: skip
+    ]

@@ -1,7 +1,8 @@
 """The shared-prompt row: `[prompt, y_1 … y_G]` laid out once per group, and log π of every sampled token read from it.
 
-P + G·R tokens go through the model instead of G·(P + R), with the same gradient: each completion sees the prompt and itself, and takes the
-positions it would have alone behind the prompt. Several groups stand one behind the other in the same row and do not see each other.
+P + G·R tokens go through the model instead of G·(P + R), with the same gradient: each completion sees the prompt and
+itself, and takes the positions it would have alone behind the prompt. Several groups stand one behind the other in the
+same row and do not see each other.
 """
 
 from __future__ import annotations
@@ -59,11 +60,13 @@ class TokenLogprobs(NamedTuple):
 def pack(groups: Sequence[Ids], *, device: torch.device | str = "cpu", shared: bool = True) -> Layout:
     """The row of these groups, texts in the groups' order. Not shared: the prompt stands before every completion again.
 
-    An empty completion keeps its row of the mask and nothing else. ValueError for an empty prompt: nothing would predict a first token.
+    An empty completion keeps its row of the mask and nothing else. ValueError for an empty prompt: nothing would
+    predict a first token.
     """
     if empty := [number for number, group in enumerate(groups) if not group.prompt]:
         raise ValueError(
-            f"group {empty[0]} has an empty prompt: its first tokens have no predictor; render the prompt with its chat template"
+            f"group {empty[0]} has an empty prompt: its first tokens have no predictor; render the prompt with its "
+            "chat template"
         )
     if not shared:
         groups = [Ids(prompt, [completion]) for prompt, completions in groups for completion in completions]
@@ -91,10 +94,11 @@ def pack(groups: Sequence[Ids], *, device: torch.device | str = "cpu", shared: b
 
 
 def completion_logprobs(model: Any, layout: Layout, *, temperature: float = 1.0) -> TokenLogprobs:
-    """log π of every sampled token, with its gradient. Logits are made at predicting positions only, never inside prompts.
+    """log π of every sampled token, with its gradient. Logits are made at predicting positions only, never inside
+    prompts.
 
-    ValueError for an attention that cannot read a boolean mask of any shape (FlashAttention, eager), and for a sliding window shorter than
-    the longest text.
+    ValueError for an attention that cannot read a boolean mask of any shape (FlashAttention, eager), and for a sliding
+    window shorter than the longest text.
     """
     _refuse_unmasked_attention(model, int(layout.positions.max()) + 1)
     logits = model(
@@ -107,7 +111,9 @@ def completion_logprobs(model: Any, layout: Layout, *, temperature: float = 1.0)
     ).logits[0]
     logp, entropy = selected_logprobs(logits, layout.predicted_by, layout.sampled, temperature)
     padded = torch.zeros(layout.mask.shape, dtype=logp.dtype, device=logp.device)
-    return TokenLogprobs(padded.masked_scatter(layout.mask, logp), layout.mask, padded.masked_scatter(layout.mask, entropy))
+    return TokenLogprobs(
+        padded.masked_scatter(layout.mask, logp), layout.mask, padded.masked_scatter(layout.mask, entropy)
+    )
 
 
 class _Row:
@@ -157,7 +163,8 @@ def _blocks(row: _Row) -> Blocks:
     prompt_of = torch.tensor(row.prompt_of)
     longest = completion_at.shape[1]
     own = torch.ones(longest, longest, dtype=torch.bool).tril()
-    prompts_seen = in_prompt[:1] if in_prompt.all() else in_prompt[prompt_of]  # prompts of one length: one mask for all texts
+    # prompts of one length: one mask for all texts
+    prompts_seen = in_prompt[:1] if in_prompt.all() else in_prompt[prompt_of]
     texts = len(prompts_seen)
     visible = torch.cat((prompts_seen[:, None].expand(texts, longest, -1), own.expand(texts, -1, -1)), dim=2)
     back = torch.empty(len(row.ids), dtype=torch.long)
@@ -186,10 +193,12 @@ def _refuse_unmasked_attention(model: Any, longest: int) -> None:
     attention = config._attn_implementation
     if attention not in (NAME, "sdpa"):
         raise ValueError(
-            f"attention {attention!r} cannot read the mask that keeps a prompt's completions apart: load the model with 'sdpa'"
+            f"attention {attention!r} cannot read the mask that keeps a prompt's completions apart: load the model "
+            "with 'sdpa'"
         )
     window = getattr(config, "sliding_window", None)
     if window and window < longest and getattr(config, "use_sliding_window", True):
         raise ValueError(
-            f"a sliding window of {window} is shorter than a text of {longest} tokens: shorten the prompt, or use another model"
+            f"a sliding window of {window} is shorter than a text of {longest} tokens: shorten the prompt, or use "
+            "another model"
         )

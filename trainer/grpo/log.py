@@ -1,4 +1,6 @@
-"""The run folder: config.json, curves.jsonl (one object a step), samples.jsonl (texts with what each token was charged), checkpoints/."""
+"""The run folder: config.json, curves.jsonl (one object a step), samples.jsonl (texts with what each token was
+charged), checkpoints/.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class RunLog:
         self.curves, self.samples = folder / "curves.jsonl", folder / "samples.jsonl"
 
     def begin(self, config: GrpoConfig, inputs: Mapping[str, str], *, step: int) -> None:
-        """Start or take up a run at `step`. ConfigError where the folder holds a run of another config or other inputs."""
+        """Start or take up a run at `step`. ConfigError where the folder holds a run of another config or other
+        inputs.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         mine = {"config": asdict(config), "inputs": dict(inputs)}
         mine = json.loads(json.dumps(mine))  # tuples become lists, as the file has them
@@ -28,7 +32,9 @@ class RunLog:
         if path.exists() and step > 0:
             theirs = json.loads(path.read_text(encoding="utf-8"))
             if changed := sorted(_differences(theirs, mine)):
-                raise ConfigError(f"{self.folder} holds a run with other {', '.join(changed)}: give these again, or name a new folder")
+                raise ConfigError(
+                    f"{self.folder} holds a run with other {', '.join(changed)}: give these again, or name a new folder"
+                )
         path.write_text(json.dumps(mine, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         for file in (self.curves, self.samples):
             kept = [line for line in _lines(file) if json.loads(line)["step"] < step]
@@ -47,15 +53,28 @@ class RunLog:
 
 
 def sample_record(
-    step: int, sample: Sample, tokens: Sequence[str], charges: Sequence[float], scores: Mapping[str, float], advantage: float
+    step: int,
+    sample: Sample,
+    tokens: Sequence[str],
+    charges: Sequence[float],
+    scores: Mapping[str, float],
+    advantage: float,
 ) -> dict[str, Any]:
-    """One text as samples.jsonl keeps it. tokens: the strings of the sampled ids; charges: r_t of each, ≤ 0 (RELATE eq. 5)."""
+    """One text as samples.jsonl keeps it. tokens: the strings of the sampled ids; charges: r_t of each, ≤ 0 (RELATE
+    eq. 5).
+    """
     brief = sample.prompt.brief
     return {
-        "step": step, "advertiser": brief.ad.advertiser, "query": brief.query, "text": sample.completion, "tokens": list(tokens),
-        "charges": [round(charge, 4) for charge in charges], "scores": {name: round(score, 4) for name, score in scores.items()},
-        "advantage": round(advantage, 4), "findings": [finding.rule for finding in sample.findings],
-    }  # fmt: skip
+        "step": step,
+        "advertiser": brief.ad.advertiser,
+        "query": brief.query,
+        "text": sample.completion,
+        "tokens": list(tokens),
+        "charges": [round(charge, 4) for charge in charges],
+        "scores": {name: round(score, 4) for name, score in scores.items()},
+        "advantage": round(advantage, 4),
+        "findings": [finding.rule for finding in sample.findings],
+    }
 
 
 def _lines(file: Path) -> list[str]:

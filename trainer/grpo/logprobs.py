@@ -1,4 +1,6 @@
-"""log π of chosen tokens from logits, in rows small enough to stay in cache, and no second matrix of the vocabulary's width."""
+"""log π of chosen tokens from logits, in rows small enough to stay in cache, and no second matrix of the vocabulary's
+width.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_CACHE, _DEVICE = 1 << 20, 1 << 26  # logits worked on at a time: 4 MiB in float32 stay in a CPU's cache; a GPU wants few large calls
+# logits worked on at a time: 4 MiB in float32 stay in a CPU's cache; a GPU wants few large calls
+_CACHE, _DEVICE = 1 << 20, 1 << 26
 
 
 def selected_logprobs(logits: Tensor, rows: Tensor, ids: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
-    """(log softmax(logits / temperature)[rows, ids], entropy of those rows in nats, without gradient), both [M] in float32.
+    """(log softmax(logits / temperature)[rows, ids], entropy of those rows in nats, without gradient), both [M] in
+    float32.
 
-    logits [K, V]; rows, ids [M]. A row may be chosen more than once: a prompt's completions share the one that predicts their first tokens.
+    logits [K, V]; rows, ids [M]. A row may be chosen more than once: a prompt's completions share the one that predicts
+    their first tokens.
     """
     chosen: tuple[Tensor, Tensor] = _SelectedLogprobs.apply(logits, rows, ids, temperature)  # type: ignore[no-untyped-call]
     return chosen
 
 
 class _SelectedLogprobs(torch.autograd.Function):
-    """∂ log p_id / ∂ logit_v = (1[v = id] - p_v) / temperature. Only the logits and one normaliser a row are kept for it, no softmax."""
+    """∂ log p_id / ∂ logit_v = (1[v = id] - p_v) / temperature. Only the logits and one normaliser a row are kept for
+    it, no softmax.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, rows: Tensor, ids: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

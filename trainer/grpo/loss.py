@@ -35,18 +35,23 @@ def grpo_loss(
     aggregation: Aggregation,
     max_completion: int,
 ) -> tuple[Tensor, Diagnostics]:
-    """Minus RELATE's eq. 6, per token -[min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) - β · KL], aggregated over N texts of at most T tokens.
+    """Minus RELATE's eq. 6, per token -[min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) - β · KL], aggregated over N texts
+    of at most T tokens.
 
-    ρ = exp(logp - old_logp);  KL = exp(ref_logp - logp) - (ref_logp - logp) - 1 ≥ 0        k3, Schulman 2020: http://joschu.net/blog/kl-approx.html
+    ρ = exp(logp - old_logp);  KL = exp(ref_logp - logp) - (ref_logp - logp) - 1 ≥ 0        k3, Schulman 2020:
+        http://joschu.net/blog/kl-approx.html
 
-    weights [N, T]: what each token's gain counts, min(π_old/π_sampler, C), where the sampler is not quite π_old (truncated importance
-    sampling, Yao et al. 2025: https://fengyao.notion.site/off-policy-rl; TRL's token_truncate). None: 1.
+    weights [N, T]: what each token's gain counts, min(π_old/π_sampler, C), where the sampler is not quite π_old
+    (truncated importance sampling, Yao et al. 2025: https://fengyao.notion.site/off-policy-rl; TRL's token_truncate).
+    None: 1.
 
-    weighted_kl: ρ · KL instead. Texts were drawn from π_old, and only under that weight is the gradient that of D_KL(π_θ ‖ π_ref), even at
-    ρ = 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
+    weighted_kl: ρ · KL instead. Texts were drawn from π_old, and only under that weight is the gradient that of
+    D_KL(π_θ ‖ π_ref), even at ρ = 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
 
-    logp, old_logp, ref_logp, advantages [N, T]; mask [N, T] is 1 on sampled tokens, 0 on padding. ref_logp may be None where beta = 0.
-    aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant; a token weighs the same in every text
+    logp, old_logp, ref_logp, advantages [N, T]; mask [N, T] is 1 on sampled tokens, 0 on padding. ref_logp may be None
+    where beta = 0.
+    aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant; a token weighs the same
+        in every text
                   sequence  1/N · Σ_i mean_t                   each text weighs the same (DeepSeekMath's GRPO)
                   token     Σ_i Σ_t / Σ_i |y_i|                mean over all tokens (DAPO)
     """

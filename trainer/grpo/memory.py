@@ -30,15 +30,17 @@ class Memory:
 
     def __str__(self) -> str:
         parts = ("weights", "optimiser", "reference", "activations", "rollout")
-        return f"about {self.total / _GIB:.1f} GiB a rank: " + ", ".join(f"{name} {getattr(self, name) / _GIB:.2f}" for name in parts)
+        return f"about {self.total / _GIB:.1f} GiB a rank: " + ", ".join(
+            f"{name} {getattr(self, name) / _GIB:.2f}" for name in parts
+        )
 
 
 def estimate(config: GrpoConfig, model: Any, prompt_tokens: int) -> Memory:
     """Of a run with prompts of P tokens. model: a transformers config, or its text part.
 
-    With L = micro_groups · (P + G·R) tokens a row, h hidden, i intermediate: a layer keeps about 10·h + 4·i values a token for its backward
-    pass (Korthikanti et al. 2022, for gated MLPs), checkpointing h and one whole layer; logits twice in float32 at the sampled tokens.
-    ZeRO-2 shares optimiser and gradients among ranks.
+    With L = micro_groups · (P + G·R) tokens a row, h hidden, i intermediate: a layer keeps about 10·h + 4·i values a
+    token for its backward pass (Korthikanti et al. 2022, for gated MLPs), checkpointing h and one whole layer; logits
+    twice in float32 at the sampled tokens. ZeRO-2 shares optimiser and gradients among ranks.
     """
     full, adapter = _parameters(config, model)
     half = config.precision == "bfloat16"
@@ -59,7 +61,9 @@ def estimate(config: GrpoConfig, model: Any, prompt_tokens: int) -> Memory:
         optimiser=trained * (masters + 8 + 4) // config.ranks,
         reference=0 if config.beta == 0 else adapter * 4 or full * frozen_width,
         activations=row * kept + 2 * 4 * texts * model.vocab_size,
-        rollout=mine * (prompt_tokens + config.group_size * config.max_completion) * entry if config.rollout == "hf" else 0,
+        rollout=mine * (prompt_tokens + config.group_size * config.max_completion) * entry
+        if config.rollout == "hf"
+        else 0,
     )
 
 
@@ -74,7 +78,9 @@ def said(memory: Memory) -> str:
     """One line for the terminal; a warning where it will not fit."""
     free = available()
     short = (
-        " (this will not fit: lower micro_groups or max_completion, set checkpointing: true, or use lora)" if memory.total > free else ""
+        " (this will not fit: lower micro_groups or max_completion, set checkpointing: true, or use lora)"
+        if memory.total > free
+        else ""
     )
     return f"memory: {memory}; {free / _GIB:.1f} GiB are free{short}"
 

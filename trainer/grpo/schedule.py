@@ -1,4 +1,6 @@
-"""What happens at which step: prompts, seed and learning rate follow from the config alone, so a resumed run needs only its step."""
+"""What happens at which step: prompts, seed and learning rate follow from the config alone, so a resumed run needs only
+its step.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from trainer.config import GrpoConfig
 def prompts_at(step: int, prompts: int, config: GrpoConfig) -> list[int]:
     """Numbers of the step's prompts, for all ranks: every epoch goes through all prompts in an order of its own."""
     first = step * config.prompts_per_step
-    return [_epoch(place // prompts, prompts, config.seed)[place % prompts] for place in range(first, first + config.prompts_per_step)]
+    return [
+        _epoch(place // prompts, prompts, config.seed)[place % prompts]
+        for place in range(first, first + config.prompts_per_step)
+    ]
 
 
 def sampling_seed(step: int, rank: int, config: GrpoConfig) -> int:

@@ -67,7 +67,9 @@ def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> 
 def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:
     """Load the policy and freeze its start as π_ref."""
     half = config.precision == "bfloat16" and (config.lora is not None or ranks.accelerator is not None)
-    device = ranks.accelerator.device if ranks.accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = (
+        ranks.accelerator.device if ranks.accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    )
     torch.manual_seed(config.seed)  # of a fresh adapter
     model, tokenizer = load_policy(
         inputs.policy, dtype=torch.bfloat16 if half else torch.float32,  # DeepSpeed keeps its own float32 masters
@@ -96,13 +98,19 @@ def make_rollout(config: GrpoConfig, inputs: Inputs, policy: Policy, prompts: Se
 
 def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> tuple[Rewards, Conversion | None]:
     """Every term that can be computed here, also those that only the curves show; and the judge."""
-    conversion = Conversion(RewardModel.load(inputs.reward_model, cache=inputs.cache), kappa=config.kappa) if inputs.reward_model else None
+    conversion = (
+        Conversion(RewardModel.load(inputs.reward_model, cache=inputs.cache), kappa=config.kappa)
+        if inputs.reward_model
+        else None
+    )
     judge = Conversion(RewardModel.load(inputs.judge, cache=inputs.cache), kappa=0.0) if inputs.judge else None
     if conversion and judge and conversion.model.version.version == judge.model.version.version:
         raise ConfigError(f"{inputs.judge} is the reward model itself: the judge has to be one that no reward reads")
     terms: list[Reward] = [Length(config.length_fill), Format(), correctness(), risk(), Diversity()]
     if config.relevance_encoder:
-        encoder = make_encoder(config.relevance_encoder, lambda: [fact for one in prompts for fact in one.brief.facts()], inputs.cache)
+        encoder = make_encoder(
+            config.relevance_encoder, lambda: [fact for one in prompts for fact in one.brief.facts()], inputs.cache
+        )
         terms.append(Relevance.fit(encoder, prompts))
     if conversion:
         terms.append(conversion)

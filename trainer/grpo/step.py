@@ -68,20 +68,24 @@ def optimise(
 ) -> StepReport:
     """config.updates optimiser steps on one rollout; reports the last.
 
-    groups: this rank's; advantages [N, ≥ T]: a row for each of their texts, in order; sampler likewise: the log-probabilities at which they
-    were drawn, for config.sampler_cap. π_old is π_θ before the first step: the first pass is its own old policy (ratio 1), and later ones
-    are held against it. With an accelerator the model and optimiser are those it prepared, its gradient_accumulation_steps is 1, and every
-    rank brings as many groups. ValueError where beta > 0 comes without a reference, or a cap without a sampler; NotFiniteError before a
-    step that would spoil the weights.
+    groups: this rank's; advantages [N, ≥ T]: a row for each of their texts, in order; sampler likewise: the
+    log-probabilities at which they were drawn, for config.sampler_cap. π_old is π_θ before the first step: the first
+    pass is its own old policy (ratio 1), and later ones are held against it. With an accelerator the model and
+    optimiser are those it prepared, its gradient_accumulation_steps is 1, and every rank brings as many groups.
+    ValueError where beta > 0 comes without a reference, or a cap without a sampler; NotFiniteError before a step that
+    would spoil the weights.
     """
     if config.beta > 0 and reference is None:
         raise ValueError(f"beta {config.beta} needs the reference policy: pass reference, or set beta to 0")
     if config.sampler_cap and sampler is None:
         raise ValueError(
-            f"sampler_cap {config.sampler_cap} needs the sampler's log-probabilities: pass sampler, or set sampler_cap to null"
+            f"sampler_cap {config.sampler_cap} needs the sampler's log-probabilities: pass sampler, or set "
+            "sampler_cap to null"
         )
     device = next(model.parameters()).device
-    batches = _micro_batches(groups, advantages.to(device), None if sampler is None else sampler.to(device), config, accelerator)
+    batches = _micro_batches(
+        groups, advantages.to(device), None if sampler is None else sampler.to(device), config, accelerator
+    )
     use_shared_prompt_attention(extract_model_from_parallel(model))
     of_reference: list[Tensor | None] = [None] * len(batches)
     if reference is not None and config.beta > 0:
@@ -118,11 +122,19 @@ def _update(
             if old is None:
                 old = of_old[number] = scored.logp.detach()
             loss, watched = grpo_loss(
-                scored.logp, old, of_reference[number], batch.advantages, scored.mask,
+                scored.logp,
+                old,
+                of_reference[number],
+                batch.advantages,
+                scored.mask,
                 weights=_correction(old, batch.sampler, config.sampler_cap),
-                clip_low=config.clip_low, clip_high=config.clip_high, beta=config.beta, weighted_kl=config.weighted_kl,
-                aggregation=config.aggregation, max_completion=config.max_completion,
-            )  # fmt: skip
+                clip_low=config.clip_low,
+                clip_high=config.clip_high,
+                beta=config.beta,
+                weighted_kl=config.weighted_kl,
+                aggregation=config.aggregation,
+                max_completion=config.max_completion,
+            )
             loss = loss * batch.share
             if not torch.isfinite(loss):
                 raise NotFiniteError(_why(number, len(batches), scored.logp, of_reference[number], batch.advantages))
@@ -130,24 +142,36 @@ def _update(
         sums.append(_sums(loss, scored, watched))
     norm = _clip(model, config.max_grad_norm, accelerator)
     if not torch.isfinite(torch.as_tensor(norm)):
-        raise NotFiniteError(f"the gradient's norm is {float(norm)} although the loss is finite: lower learning_rate, or use float32")
+        raise NotFiniteError(
+            f"the gradient's norm is {float(norm)} although the loss is finite: lower learning_rate, or use float32"
+        )
     optimizer.step()
     return _report(torch.stack(sums).sum(dim=0), float(norm), accelerator)
 
 
 def _micro_batches(
-    groups: Sequence[Ids], advantages: Tensor, sampler: Tensor | None, config: GrpoConfig, accelerator: Accelerator | None
-) -> list[_MicroBatch]:  # fmt: skip
-    """Whole groups, config.micro_groups at a time, each with its share of the step's loss; shares average to 1 over ranks."""
+    groups: Sequence[Ids],
+    advantages: Tensor,
+    sampler: Tensor | None,
+    config: GrpoConfig,
+    accelerator: Accelerator | None,
+) -> list[_MicroBatch]:
+    """Whole groups, config.micro_groups at a time, each with its share of the step's loss; shares average to 1 over
+    ranks.
+    """
     texts = sum(len(group.completions) for group in groups)
     if len(advantages) != texts:
-        raise ValueError(f"{len(advantages)} rows of advantages for {texts} texts: pass one row per completion, group by group")
+        raise ValueError(
+            f"{len(advantages)} rows of advantages for {texts} texts: pass one row per completion, group by group"
+        )
     layouts = [
         pack(groups[start : start + config.micro_groups], device=advantages.device, shared=config.shared_prompt)
         for start in range(0, len(groups), config.micro_groups)
     ]
     # What a loss is a mean over decides what its micro-batches weigh: texts or, over all ranks, tokens.
-    weights = torch.stack([layout.mask.sum() if config.aggregation == "token" else torch.tensor(len(layout.mask)) for layout in layouts])
+    weights = torch.stack(
+        [layout.mask.sum() if config.aggregation == "token" else torch.tensor(len(layout.mask)) for layout in layouts]
+    )
     total = weights.sum().float().to(advantages.device)
     if accelerator is not None:
         total = accelerator.reduce(total, reduction="mean")
@@ -156,7 +180,9 @@ def _micro_batches(
         rows, width = layout.mask.shape
         own = slice(first, first + rows)
         written = None if sampler is None else _as_wide(sampler[own], width)
-        batches.append(_MicroBatch(layout, _as_wide(advantages[own], width), written, float(weight / total.clamp(min=1))))
+        batches.append(
+            _MicroBatch(layout, _as_wide(advantages[own], width), written, float(weight / total.clamp(min=1)))
+        )
         first += rows
     return batches
 
@@ -196,7 +222,16 @@ def _clip(model: Any, max_norm: float, accelerator: Accelerator | None) -> Tenso
 def _sums(loss: Tensor, scored: TokenLogprobs, watched: Diagnostics) -> Tensor:
     empty = (~scored.mask.any(dim=1)).sum()
     entropy = (scored.entropy * scored.mask).sum()
-    parts = (loss.detach(), watched.tokens, watched.kl, entropy, watched.clipped_low, watched.clipped_high, watched.ratio, empty)
+    parts = (
+        loss.detach(),
+        watched.tokens,
+        watched.kl,
+        entropy,
+        watched.clipped_low,
+        watched.clipped_high,
+        watched.ratio,
+        empty,
+    )
     return torch.stack([part.float() for part in parts])
 
 
@@ -210,9 +245,14 @@ def _report(sums: Tensor, norm: float, accelerator: Accelerator | None) -> StepR
 
 
 def _why(number: int, batches: int, logp: Tensor, ref_logp: Tensor | None, advantages: Tensor) -> str:
-    suspects = {"advantages": advantages, "log-probabilities of the policy": logp, "log-probabilities of the reference": ref_logp}
+    suspects = {
+        "advantages": advantages,
+        "log-probabilities of the policy": logp,
+        "log-probabilities of the reference": ref_logp,
+    }
     broken = [name for name, values in suspects.items() if values is not None and not torch.isfinite(values).all()]
     return (
-        f"the loss of micro-batch {number + 1} of {batches} is not finite (not finite: {', '.join(broken) or 'the ratio or KL itself'}): "
+        f"the loss of micro-batch {number + 1} of {batches} is not finite (not finite: "
+        f"{', '.join(broken) or 'the ratio or KL itself'}): "
         "no step was taken; lower learning_rate or raise beta, and go on from the last checkpoint"
     )

@@ -1,4 +1,6 @@
-"""A run's curves in Accelerate's trackers (tensorboard, wandb, mlflow, …), beside the files of the run folder, which need none of them."""
+"""A run's curves in Accelerate's trackers (tensorboard, wandb, mlflow, …), beside the files of the run folder, which
+need none of them.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,13 @@ class Trackers:
     """Every tracker that the config names; none by default. A resumed run tells the steps it takes again once more."""
 
     def __init__(self, config: GrpoConfig, run: Path, *, write: bool = True) -> None:
-        """write: whether this rank is the one that does. ConfigError for a tracker that is unknown to Accelerate or not installed."""
+        """write: whether this rank is the one that does. ConfigError for a tracker that is unknown to Accelerate or not
+        installed.
+        """
         kinds = [_kind(name) for name in config.trackers] if write else []
-        self._each = [kind(PROJECT, run / "trackers") if kind.requires_logging_directory else kind(PROJECT) for kind in kinds]
+        self._each = [
+            kind(PROJECT, run / "trackers") if kind.requires_logging_directory else kind(PROJECT) for kind in kinds
+        ]
         self._settings = dict(_flat(asdict(config)))
 
     def __enter__(self) -> Self:

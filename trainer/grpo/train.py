@@ -1,4 +1,6 @@
-"""The loop: rollout → rewards → credit → advantage → layout → loss → step → sync, watched, logged and resumable (DESIGN §6)."""
+"""The loop: rollout → rewards → credit → advantage → layout → loss → step → sync, watched, logged and resumable (DESIGN
+§6).
+"""
 
 from __future__ import annotations
 
@@ -51,11 +53,17 @@ class Outcome:
 
 
 def train_grpo(
-    config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt], out: Path, *, watch: Callable[[Curve], None] | None = None
+    config: GrpoConfig,
+    inputs: Inputs,
+    prompts: Sequence[Prompt],
+    out: Path,
+    *,
+    watch: Callable[[Curve], None] | None = None,
 ) -> Outcome:
     """Train a policy and leave the best checkpoint's in out/policy; a killed run goes on from its last checkpoint.
 
-    ConfigError before anything is loaded or trained; RewardError, NotFiniteError and CheckpointError stop between two steps.
+    ConfigError before anything is loaded or trained; RewardError, NotFiniteError and CheckpointError stop between two
+    steps.
     """
     ranks = Ranks(config)
     trackers = Trackers(config, out, write=ranks.main)
@@ -135,7 +143,9 @@ class Run:
         everyone = prompts_at(step, len(self.prompts), config)
         prompts = [self.prompts[number] for number in self.ranks.share(everyone)]
         ids = [prompt_ids(self.policy.tokenizer, prompt) for prompt in prompts]
-        groups = self.rollout.sample(prompts, ids, config.group_size, seed=sampling_seed(step, self.ranks.number, config))
+        groups = self.rollout.sample(
+            prompts, ids, config.group_size, seed=sampling_seed(step, self.ranks.number, config)
+        )
         drifted = check_drift(self.policy.plain, groups[0], config.drift) if self.rollout.name != "hf" else None
         sampled = perf_counter()
 
@@ -146,7 +156,9 @@ class Run:
         rewarded = perf_counter()
 
         charges = self._charges(groups, scored)
-        sentence = sentence_advantages(torch.as_tensor(scored.sentence, dtype=torch.float32).reshape(-1, config.group_size))
+        sentence = sentence_advantages(
+            torch.as_tensor(scored.sentence, dtype=torch.float32).reshape(-1, config.group_size)
+        )
         advantages = token_advantages(sentence.flatten(), charges, config.alpha)
         credited = perf_counter()
 
@@ -160,30 +172,61 @@ class Run:
         optimised = perf_counter()
         self._sync()
 
-        mine = curve_of(groups, samples, scored, advantages, self.rewards.spread_within(scored, config.group_size), judged)
-        curve = {"step": step, "learning_rate": learning_rate(step, config), **mean_curve(self.ranks.gather([mine])), **diagnostics(report)}
+        mine = curve_of(
+            groups, samples, scored, advantages, self.rewards.spread_within(scored, config.group_size), judged
+        )
+        curve = {
+            "step": step,
+            "learning_rate": learning_rate(step, config),
+            **mean_curve(self.ranks.gather([mine])),
+            **diagnostics(report),
+        }
         if config.constraints == "dual":
             self.duals.update(curve["compliance"], curve["rewards"]["diversity"])
             curve |= {"multipliers": self.duals.multipliers()}
         curve["drift"] = drifted
-        times = (sampled - began, rewarded - sampled, credited - rewarded, optimised - credited, perf_counter() - optimised)
-        curve["seconds"] = dict(zip(("rollout", "rewards", "credit", "optimise", "sync"), (round(one, 4) for one in times), strict=True))
+        times = (
+            sampled - began,
+            rewarded - sampled,
+            credited - rewarded,
+            optimised - credited,
+            perf_counter() - optimised,
+        )
+        curve["seconds"] = dict(
+            zip(("rollout", "rewards", "credit", "optimise", "sync"), (round(one, 4) for one in times), strict=True)
+        )
         if self.ranks.main:
-            self.log.step(curve, records(step, self.policy.tokenizer, groups, samples, scored, charges, sentence.flatten()))
+            self.log.step(
+                curve, records(step, self.policy.tokenizer, groups, samples, scored, charges, sentence.flatten())
+            )
         self.recent.append(
-            Candidate(step + 1, curve["rewards"].get("ctcvr", curve["reward"]), curve["compliance"], curve["rewards"]["diversity"])
+            Candidate(
+                step + 1,
+                curve["rewards"].get("ctcvr", curve["reward"]),
+                curve["compliance"],
+                curve["rewards"]["diversity"],
+            )
         )
         share = curve["distinct"] / config.group_size
         return curve, Vitals(curve["kl"], curve["length"], share, curve["gap"])
 
     def _observe(self, step: int, everyone: Sequence[int], groups: Sequence[Group]) -> None:
-        """Let diversity count the whole step's texts, and in the first step take the conversion reward's scale from them."""
+        """Let diversity count the whole step's texts, and in the first step take the conversion reward's scale from
+        them.
+        """
         written = self.ranks.gather([[one.text for one in group.completions] for group in groups])
         prompts = [self.prompts[number] for number in everyone]
-        parsed = [[parse(text, prompt.brief.language) for text in texts] for prompt, texts in zip(prompts, written, strict=True)]
-        self.diversity.observe([(prompt.brief, [text for text in texts if text]) for prompt, texts in zip(prompts, parsed, strict=True)])
+        parsed = [
+            [parse(text, prompt.brief.language) for text in texts]
+            for prompt, texts in zip(prompts, written, strict=True)
+        ]
+        self.diversity.observe(
+            [(prompt.brief, [text for text in texts if text]) for prompt, texts in zip(prompts, parsed, strict=True)]
+        )
         if step == 0:
-            started = [Sample(prompt, "", text, ()) for prompt, texts in zip(prompts, parsed, strict=True) for text in texts]
+            started = [
+                Sample(prompt, "", text, ()) for prompt, texts in zip(prompts, parsed, strict=True) for text in texts
+            ]
             for model in (self.conversion, self.judge):
                 if model:
                     model.fit(started)
@@ -225,7 +268,9 @@ class Run:
             "models": {name: model.model.version.version for name, model in self._scaled().items()},
         }
         policy, tokenizer = self.policy.plain, self.policy.tokenizer
-        write_checkpoint(self.checkpoints, step, state, lambda folder: save_policy(policy, tokenizer, folder), self.ranks)
+        write_checkpoint(
+            self.checkpoints, step, state, lambda folder: save_policy(policy, tokenizer, folder), self.ranks
+        )
         if self.ranks.main:
             forget(self.checkpoints, {one.step for one in self._worth_keeping(step)})
         self.ranks.wait()
@@ -245,7 +290,9 @@ class Run:
             return 0
         state = read_checkpoint(folder)
         if (models := {name: model.model.version.version for name, model in self._scaled().items()}) != state["models"]:
-            raise ConfigError(f"{folder} was trained with reward models {state['models']}, given are {models}: give the same ones")
+            raise ConfigError(
+                f"{folder} was trained with reward models {state['models']}, given are {models}: give the same ones"
+            )
         if self.ranks.accelerator is not None:
             self.ranks.load_engine(folder / ENGINE)
         else:

@@ -1,4 +1,6 @@
-"""What tells that a policy has left its language or learned to cheat: KL, length, distinct texts, and the gap between two reward models."""
+"""What tells that a policy has left its language or learned to cheat: KL, length, distinct texts, and the gap between
+two reward models.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Vitals:
 
 @dataclass
 class Watch:
-    """Holds the means of the latest `window` steps against the limits, length and gap relative to the first window's."""
+    """Holds the means of the latest `window` steps against the limits, length and gap relative to the first
+    window's.
+    """
 
     limits: Limits
     latest: deque[Vitals] = field(default_factory=deque)
@@ -35,7 +39,9 @@ class Watch:
             self.latest.popleft()
         if len(self.latest) < self.limits.window:
             return None
-        kl, length, distinct = (fmean(getattr(one, name) for one in self.latest) for name in ("kl", "length", "distinct"))
+        kl, length, distinct = (
+            fmean(getattr(one, name) for one in self.latest) for name in ("kl", "length", "distinct")
+        )
         gaps = [one.gap for one in self.latest if one.gap is not None]
         gap = fmean(gaps) if gaps else 0.0
         if self.first_length is None or self.first_gap is None:
@@ -55,11 +61,11 @@ class Watch:
         if kl > limits.kl:
             return f"KL to the starting policy is {kl:.3f} nats a token, above limits.kl {limits.kl}"
         if not limits.shortest <= length <= limits.longest:
-            return f"texts are {length:.2f} times as long as at the start, outside [{limits.shortest}, {limits.longest}]"
+            return (
+                f"texts are {length:.2f} times as long as at the start, outside [{limits.shortest}, {limits.longest}]"
+            )
         if distinct < limits.distinct:
             return f"{distinct:.2f} of a brief's texts are distinct, below limits.distinct {limits.distinct}"
         if gap > limits.gap:
-            return (
-                f"the training reward model is ahead of the held-out one by {gap:.3f} more than at the start, above limits.gap {limits.gap}"
-            )
+            return f"the training reward model is ahead of the held-out one by {gap:.3f} more than at the start, above limits.gap {limits.gap}"
         return None

@@ -25,7 +25,9 @@ def launch(command: Sequence[str], ranks: int) -> None:
     """
     port = free_port()
     children = [
-        subprocess.Popen(command, env=os.environ | rank_environment(rank, ranks, "127.0.0.1", port), start_new_session=True)
+        subprocess.Popen(
+            command, env=os.environ | rank_environment(rank, ranks, "127.0.0.1", port), start_new_session=True
+        )
         for rank in range(ranks)
     ]
     try:
@@ -61,7 +63,10 @@ def _watch(children: Sequence[subprocess.Popen[bytes]]) -> None:
         for rank, status in enumerate(states):
             if status:
                 how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-                raise RankError(f"rank {rank} of {len(children)} {how}: all were stopped; start again, it goes on from its last checkpoint")
+                raise RankError(
+                    f"rank {rank} of {len(children)} {how}: all were stopped; start again, it goes on from its last "
+                    "checkpoint"
+                )
         if all(status == 0 for status in states):
             return
         pause.wait(_LOOK_S)

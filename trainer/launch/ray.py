@@ -10,7 +10,8 @@ from trainer.launch.local import RankError, free_port, rank_environment
 
 
 def launch_on_ray(arguments: Sequence[str], ranks: int) -> None:
-    """Run `python -m trainer …` in `ranks` actors of the cluster at RAY_ADDRESS, or of one started here. RankError when one fails.
+    """Run `python -m trainer …` in `ranks` actors of the cluster at RAY_ADDRESS, or of one started here. RankError when
+    one fails.
 
     All actors are placed before any starts; they must see the same files.
     """
@@ -39,7 +40,9 @@ def _run(ray: Any, arguments: Sequence[str], ranks: int) -> None:
     actors = [rank_actor.remote() for _ in range(ranks)]
     try:
         address, port = ray.get(actors[0].meeting_point.remote())
-        waiting = {actor.train.remote(list(arguments), rank, ranks, address, port): rank for rank, actor in enumerate(actors)}
+        waiting = {
+            actor.train.remote(list(arguments), rank, ranks, address, port): rank for rank, actor in enumerate(actors)
+        }
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             rank = waiting.pop(done)
@@ -48,7 +51,8 @@ def _run(ray: Any, arguments: Sequence[str], ranks: int) -> None:
             except ray.exceptions.RayError as error:
                 first = str(error).strip().splitlines()[-1]
                 raise RankError(
-                    f"rank {rank} of {ranks} failed ({first}): all were stopped; start again, it goes on from its last checkpoint"
+                    f"rank {rank} of {ranks} failed ({first}): all were stopped; start again, it goes on from its "
+                    "last checkpoint"
                 ) from error
     finally:
         for actor in actors:
@@ -67,6 +71,7 @@ class _Rank:
     def train(self, arguments: list[str], rank: int, ranks: int, address: str, port: int) -> None:
         from trainer.__main__ import parser
 
-        os.environ.update({**rank_environment(rank, ranks, address, port), "LOCAL_RANK": "0"})  # Ray shows an actor its own GPU only
+        # Ray shows an actor its own GPU only
+        os.environ.update({**rank_environment(rank, ranks, address, port), "LOCAL_RANK": "0"})
         given = parser().parse_args(arguments)
         given.run(given)

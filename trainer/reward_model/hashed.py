@@ -1,4 +1,6 @@
-"""The held-out judge's encoder: hashed words and characters reduced by SVD; nothing learned is shared with a neural one."""
+"""The held-out judge's encoder: hashed words and characters reduced by SVD; nothing learned is shared with a neural
+one.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from sklearn.utils.extmath import randomized_svd  # type: ignore[import-untyped]
 from trainer.reward_model.embed import Vectors
 
 COMPONENTS = 96  # of the SVD, for words and for characters each
-_WORDS = HashingVectorizer(analyzer="word", token_pattern=r"[^\W_]+", ngram_range=(1, 2), n_features=2**14, alternate_sign=False)
+_WORDS = HashingVectorizer(
+    analyzer="word", token_pattern=r"[^\W_]+", ngram_range=(1, 2), n_features=2**14, alternate_sign=False
+)
 _CHARACTERS = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), n_features=2**14, alternate_sign=False)
 
 
@@ -42,7 +46,9 @@ class HashedEncoder:
 
     def encode(self, strings: Sequence[str]) -> Vectors:
         kinds = (_WORDS, self.words), (_CHARACTERS, self.characters)
-        return np.hstack([_unit(vectorise.transform(strings) @ components) for vectorise, components in kinds]).astype(np.float32)
+        return np.hstack([_unit(vectorise.transform(strings) @ components) for vectorise, components in kinds]).astype(
+            np.float32
+        )
 
     def save(self, path: Path) -> None:
         words, characters = (components.astype(np.float16) for components in (self.words, self.characters))
@@ -59,7 +65,8 @@ def _components(matrix: sparse.csr_matrix) -> npt.NDArray[np.float32]:
     rank = max(1, min(COMPONENTS, min(matrix.shape) - 1))
     _, values, rows = randomized_svd(matrix, n_components=rank, n_iter=2, random_state=0)
     del values
-    return np.asarray(rows.T, dtype=np.float16).astype(np.float32)  # what `save` keeps, so that a loaded encoder gives the same vectors
+    # what `save` keeps, so that a loaded encoder gives the same vectors
+    return np.asarray(rows.T, dtype=np.float16).astype(np.float32)
 
 
 def _unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,6 @@
-"""How good predicted rates are, on counted cells: AUC, log-loss, calibration error, and order inside a brief, which is what GRPO uses."""
+"""How good predicted rates are, on counted cells: AUC, log-loss, calibration error, and order inside a brief, which is
+what GRPO uses.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Interval:
 
 
 def auc(score: FloatArray, positives: FloatArray, negatives: FloatArray) -> float:
-    """P(score of a positive > score of a negative), ties half: the area under the ROC curve of counted outcomes. NaN without both kinds."""
+    """P(score of a positive > score of a negative), ties half: the area under the ROC curve of counted outcomes. NaN
+    without both kinds.
+    """
     values, place = np.unique(score, return_inverse=True)
     up, down = (np.bincount(place, weights=counts, minlength=len(values)) for counts in (positives, negatives))
     pairs = up.sum() * down.sum()
@@ -35,12 +39,16 @@ def auc(score: FloatArray, positives: FloatArray, negatives: FloatArray) -> floa
 
 
 def within_brief_auc(score: FloatArray, positives: FloatArray, negatives: FloatArray, brief: IntArray) -> float:
-    """The same over pairs of one brief only: how often the text that won was scored above the one that did not. NaN without pairs."""
+    """The same over pairs of one brief only: how often the text that won was scored above the one that did not. NaN
+    without pairs.
+    """
     won, pairs = _pairs_by_brief(score, positives, negatives, brief)
     return float(won.sum() / pairs.sum()) if pairs.sum() else float("nan")
 
 
-def _pairs_by_brief(score: FloatArray, positives: FloatArray, negatives: FloatArray, brief: IntArray) -> tuple[FloatArray, FloatArray]:
+def _pairs_by_brief(
+    score: FloatArray, positives: FloatArray, negatives: FloatArray, brief: IntArray
+) -> tuple[FloatArray, FloatArray]:
     """Per brief: pairs ordered rightly (ties half), and pairs."""
     order = np.lexsort((score, brief))
     score, up, down, brief = score[order], positives[order], negatives[order], brief[order]
@@ -67,19 +75,26 @@ def calibration_table(p: FloatArray, successes: FloatArray, trials: FloatArray, 
     p, successes, trials = p[order], successes[order], trials[order]
     reached = np.cumsum(trials)
     number = np.minimum(((reached - trials / 2) / reached[-1] * bins).astype(int), bins - 1)
-    n, predicted, observed = (np.bincount(number, weights=values, minlength=bins) for values in (trials, p * trials, successes))
+    n, predicted, observed = (
+        np.bincount(number, weights=values, minlength=bins) for values in (trials, p * trials, successes)
+    )
     kept = n > 0
     return np.stack([n[kept], predicted[kept] / n[kept], observed[kept] / n[kept]], axis=1)
 
 
 def calibration_error(p: FloatArray, successes: FloatArray, trials: FloatArray, bins: int = 10) -> float:
-    """Expected calibration error (Naeini et al. 2015): mean |prediction - rate| over bins of equal trials, weighted by trials."""
+    """Expected calibration error (Naeini et al. 2015): mean |prediction - rate| over bins of equal trials, weighted by
+    trials.
+    """
     n, predicted, observed = calibration_table(p, successes, trials, bins).T
     return float((n * np.abs(predicted - observed)).sum() / n.sum())
 
 
-def within_brief_correlation(score: FloatArray, truth: FloatArray, brief: IntArray, weights: FloatArray | None = None) -> float:
-    """Pearson correlation of score and truth after each brief's mean is taken off both. NaN when one never varies inside a brief.
+def within_brief_correlation(
+    score: FloatArray, truth: FloatArray, brief: IntArray, weights: FloatArray | None = None
+) -> float:
+    """Pearson correlation of score and truth after each brief's mean is taken off both. NaN when one never varies
+    inside a brief.
 
     weights [N], the same for a whole brief: how often it counts.
     """
@@ -92,7 +107,8 @@ def within_brief_correlation(score: FloatArray, truth: FloatArray, brief: IntArr
 
 
 def bootstrap(measure: Callable[[FloatArray], float], group: IntArray, *, rounds: int = 200, seed: int = 0) -> Interval:
-    """Interval of a measure of weights [N] when whole groups are drawn with replacement. `measure` must treat a weight as a count.
+    """Interval of a measure of weights [N] when whole groups are drawn with replacement. `measure` must treat a weight
+    as a count.
 
     NaN of nothing: a short log may hold no pair at a level.
     """
@@ -101,14 +117,18 @@ def bootstrap(measure: Callable[[FloatArray], float], group: IntArray, *, rounds
     numbers = np.unique(group, return_inverse=True)[1]
     groups = int(numbers.max()) + 1
     rng = np.random.default_rng(seed)
-    drawn = [measure(rng.multinomial(groups, np.full(groups, 1 / groups))[numbers].astype(np.float64)) for _ in range(rounds)]
+    drawn = [
+        measure(rng.multinomial(groups, np.full(groups, 1 / groups))[numbers].astype(np.float64)) for _ in range(rounds)
+    ]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return Interval(measure(np.ones(len(group))), float(low), float(high))
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of texts that competed in one test: better and worse index texts, p_value two-sided for equal rates, group for intervals."""
+    """Pairs of texts that competed in one test: better and worse index texts, p_value two-sided for equal rates, group
+    for intervals.
+    """
 
     better: IntArray
     worse: IntArray
@@ -134,7 +154,9 @@ def competing_pairs(test: IntArray, group: IntArray, successes: FloatArray, tria
 
 
 def pair_accuracy(score: FloatArray, pairs: Pairs, level: float, *, rounds: int = 1000) -> tuple[Interval, int]:
-    """Share of pairs significant at `level` whose better text has the higher score (ties half), by group bootstrap; and their number."""
+    """Share of pairs significant at `level` whose better text has the higher score (ties half), by group bootstrap; and
+    their number.
+    """
     chosen = pairs.p_value < level
     gap = score[pairs.better[chosen]] - score[pairs.worse[chosen]]
     right = (np.sign(gap) + 1) / 2

@@ -1,4 +1,6 @@
-"""How little the log says about a text: members of an ensemble that learned the same agree also where none of them learned anything."""
+"""How little the log says about a text: members of an ensemble that learned the same agree also where none of them
+learned anything.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Novelty:
 
     @staticmethod
     def fit(vectors: npt.NDArray[np.float32], information: FloatArray, spread: float) -> Novelty:
-        """vectors [texts, dim] of training texts; information [texts] = n·p(1-p) of each; spread: the prior's SD of such texts' logits."""
+        """vectors [texts, dim] of training texts; information [texts] = n·p(1-p) of each; spread: the prior's SD of
+        such texts' logits.
+        """
         centre = np.average(vectors, axis=0, weights=information).astype(np.float64)
         x = vectors - centre
         precision = np.mean((x**2).sum(axis=1)) / spread**2

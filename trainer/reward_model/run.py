@@ -1,4 +1,6 @@
-"""One run: snapshot → cells → split → embeddings → ensemble → calibration → a version with its metrics; and the metrics again, later."""
+"""One run: snapshot → cells → split → embeddings → ensemble → calibration → a version with its metrics; and the
+metrics again, later.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +28,26 @@ from trainer.snapshot import read_snapshot
 def train_reward_model(
     snapshot: Path, config: RewardConfig, artifacts: Path, *, watch: Watch | None = None, cache: Path | None = None
 ) -> RewardModel:
-    """Train on a snapshot and save the version under artifacts/<version>; a killed run goes on from artifacts/<version>.training.
+    """Train on a snapshot and save the version under artifacts/<version>; a killed run goes on from
+    artifacts/<version>.training.
 
-    Errors: SnapshotError for data that cannot be true, ConfigError for a checkpoint of another run, ValueError when nothing was learned.
+    Errors: SnapshotError for data that cannot be true, ConfigError for a checkpoint of another run, ValueError when
+    nothing was learned.
     """
     read = read_snapshot(snapshot)
     digest = read.manifest.digest
     name = new_version("reward", {"config": as_mapping(config), "data": digest}, read.manifest.as_of.date())
     cells = half(read_cells(read), config.half)
     folder = artifacts / name
-    model = fit(cells, config, name=name, data=digest, watch=watch, cache=cache, checkpoints=folder.with_name(f"{name}.training"))
+    model = fit(
+        cells,
+        config,
+        name=name,
+        data=digest,
+        watch=watch,
+        cache=cache,
+        checkpoints=folder.with_name(f"{name}.training"),
+    )
     model.save(folder)
     return model
 
@@ -58,12 +70,19 @@ def fit(
         encoder = ShapedEncoder.fit(encoder, [cells.strings[number] for number in np.unique(parts.training.text)])
     vectors = torch.from_numpy(encoder.encode(cells.strings))
     run = f"{data} {encoder.name}"
-    members = tuple(train_ensemble(parts.training, parts.tuning, vectors, config, watch=watch, checkpoints=checkpoints, run=run))
+    members = tuple(
+        train_ensemble(parts.training, parts.tuning, vectors, config, watch=watch, checkpoints=checkpoints, run=run)
+    )
     target = "ctr" if cells.conversions is None else "ctcvr"
     version = RewardModelVersion(
-        version=name, encoder=encoder.name, target=target, data=data, config=as_mapping(config), created_at=datetime.now(UTC),
+        version=name,
+        encoder=encoder.name,
+        target=target,
+        data=data,
+        config=as_mapping(config),
+        created_at=datetime.now(UTC),
         calibration=_calibrations(members, vectors, config, parts),
-    )  # fmt: skip
+    )
     model = RewardModel(version, encoder, members, _novelty(members, vectors, config, parts.training))
     return replace(model, version=replace(version, metrics=evaluate(model, parts.tested)))
 
@@ -84,7 +103,9 @@ def _calibrations(
     return {rate: (one.slope, one.shift) for rate, one in fitted.items()}
 
 
-def _novelty(members: tuple[SharedBottom, ...], vectors: torch.Tensor, config: RewardConfig, training: Cells) -> Novelty:
+def _novelty(
+    members: tuple[SharedBottom, ...], vectors: torch.Tensor, config: RewardConfig, training: Cells
+) -> Novelty:
     """Of the training texts; the prior's spread is that of the predicted logits at the first place."""
     successes = training.clicks if training.conversions is None else training.conversions
     rate = successes.sum() / training.impressions.sum()
@@ -97,28 +118,45 @@ def _novelty(members: tuple[SharedBottom, ...], vectors: torch.Tensor, config: R
 
 
 def unseen_cells(model: RewardModel, snapshot: Path) -> Cells:
-    """Of any snapshot, the groups that neither training nor tuning of this model could see: the split goes by a hash of their names."""
+    """Of any snapshot, the groups that neither training nor tuning of this model could see: the split goes by a hash
+    of their names.
+    """
     config = model.config
     return split(half(read_cells(read_snapshot(snapshot)), config.half), config).tested
 
 
 def evaluate(model: RewardModel, cells: Cells) -> dict[str, float]:
-    """AUC with its interval by group, log-loss, calibration error (also as a share of the base rate) and order inside a brief, per rate."""
+    """AUC with its interval by group, log-loss, calibration error (also as a share of the base rate) and order inside
+    a brief, per rate.
+    """
     scores = model.score_cells(cells)
     rates = {"ctr": (scores.ctr, cells.clicks)}
     if cells.conversions is not None:
         rates["ctcvr"] = (scores.ctcvr, cells.conversions)
-    found: dict[str, float] = {"groups": float(len(np.unique(cells.group))), "impressions": float(cells.impressions.sum())}
+    found: dict[str, float] = {
+        "groups": float(len(np.unique(cells.group))),
+        "impressions": float(cells.impressions.sum()),
+    }
     for rate, (p, successes) in rates.items():
         trials, rest = cells.impressions, cells.impressions - successes
         brief = cells.brief
         area = bootstrap(lambda w, p=p, s=successes, r=rest: auc(p, w * s, w * r), cells.group)  # type: ignore[misc]
-        inside = bootstrap(lambda w, p=p, s=successes, r=rest, b=brief: within_brief_auc(p, w * s, w * r, b), cells.group)  # type: ignore[misc]
+        inside = bootstrap(
+            lambda w, p=p, s=successes, r=rest, b=brief: within_brief_auc(p, w * s, w * r, b),  # type: ignore[misc]
+            cells.group,
+        )
         error, base = calibration_error(p, successes, trials), float(successes.sum() / trials.sum())
         values = {
-            "base_rate": base, "auc": area.value, "auc_low": area.low, "auc_high": area.high, "within_brief": inside.value,
-            "within_brief_low": inside.low, "within_brief_high": inside.high, "log_loss": log_loss(p, successes, trials),
-            "calibration_error": error, "calibration_error_of_base": error / base if base else float("nan"),
-        }  # fmt: skip
+            "base_rate": base,
+            "auc": area.value,
+            "auc_low": area.low,
+            "auc_high": area.high,
+            "within_brief": inside.value,
+            "within_brief_low": inside.low,
+            "within_brief_high": inside.high,
+            "log_loss": log_loss(p, successes, trials),
+            "calibration_error": error,
+            "calibration_error_of_base": error / base if base else float("nan"),
+        }
         found |= {f"{rate}_{key}": value for key, value in values.items()}
     return found

@@ -1,4 +1,6 @@
-"""The scoring API of rewards: (query, ad, text) in batches in, calibrated CTCVR with its uncertainty out, every string embedded once."""
+"""The scoring API of rewards: (query, ad, text) in batches in, calibrated CTCVR with its uncertainty out, every string
+embedded once.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +45,13 @@ class Triple(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """[N] each. Rewards use logit - κ·std (DESIGN §5); a model of data without conversions scores CTR in place of CTCVR."""
+    """[N] each. Rewards use logit - κ·std (DESIGN §5); a model of data without conversions scores CTR in place of
+    CTCVR.
+    """
 
     logit: FloatArray  # mean over members of the calibrated logit of pCTCVR
-    std: FloatArray  # of it: √(variance over members + what the log leaves open about the text), rises where the like was not logged
+    # of it: √(variance over members + what the log leaves open about the text), rises where the like was not logged
+    std: FloatArray
     ctr: FloatArray
     ctcvr: FloatArray
 

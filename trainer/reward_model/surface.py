@@ -1,6 +1,8 @@
-"""How a text is shaped, beside what it says: sentence encoders hardly tell a headline from the same one with a question mark.
+"""How a text is shaped, beside what it says: sentence encoders hardly tell a headline from the same one with a question
+mark.
 
-On real headline tests surface features beside MiniLM order significant pairs better than MiniLM alone (docs/reward_model.md).
+On real headline tests surface features beside MiniLM order significant pairs better than MiniLM alone
+(docs/reward_model.md).
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ _QUESTION = ("why", "how", "what", "who", "when", "where", "which")
 
 @dataclass(frozen=True)
 class ShapedEncoder:
-    """Another encoder's vectors, then surface features: z-scores over the texts it was fitted on; about a unit vector's length."""
+    """Another encoder's vectors, then surface features: z-scores over the texts it was fitted on; about a unit vector's
+    length.
+    """
 
     encoder: Encoder
     mean: npt.NDArray[np.float32]
@@ -55,7 +59,9 @@ class ShapedEncoder:
 
 
 def surface(strings: Sequence[str]) -> Vectors:
-    """[n, 14] how a text is shaped, whatever it says: length, words, digits, punctuation, case, script, questions, address."""
+    """[n, 14] how a text is shaped, whatever it says: length, words, digits, punctuation, case, script, questions,
+    address.
+    """
     return np.array([_surface(string) for string in strings], dtype=np.float32).reshape(len(strings), FEATURES)
 
 

@@ -1,4 +1,6 @@
-"""Train an ensemble's members, one after the other; each can be stopped after any epoch and goes on to the same bits."""
+"""Train an ensemble's members, one after the other; each can be stopped after any epoch and goes on to the same
+bits.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,8 @@ def train_ensemble(
 ) -> list[SharedBottom]:
     """The trained members. vectors [len(strings), dim].
 
-    checkpoints: a folder to keep each member's state in after every epoch, and to go on from. run: names data and encoder; a checkpoint of
-    another run or config is refused.
+    checkpoints: a folder to keep each member's state in after every epoch, and to go on from. run: names data and
+    encoder; a checkpoint of another run or config is refused.
     """
     refuse_shared_groups(training, held_out)
     check = as_batch(held_out, vectors, config)
@@ -72,7 +74,10 @@ def train_ensemble(
                 loss = _epoch(state, whole, vectors, config)
                 held_out_loss = _judge(state.model, check, vectors)
                 if not np.isfinite(loss + held_out_loss):
-                    raise DivergedError(f"member {number}, epoch {state.epoch}: loss is {loss}: lower learning_rate {config.learning_rate}")
+                    raise DivergedError(
+                        f"member {number}, epoch {state.epoch}: loss is {loss}: lower learning_rate "
+                        f"{config.learning_rate}"
+                    )
                 _keep_best(state, held_out_loss)
                 if path:
                     _save(state, path, config, run)
@@ -85,15 +90,25 @@ def train_ensemble(
 
 def resampled(cells: Cells, seed: int) -> Cells:
     """A bootstrap sample of groups: each drawn group's counts as often as it was drawn (Efron 1979)."""
-    draws = np.random.default_rng(seed).multinomial(len(cells.groups), np.full(len(cells.groups), 1 / len(cells.groups)))
+    draws = np.random.default_rng(seed).multinomial(
+        len(cells.groups), np.full(len(cells.groups), 1 / len(cells.groups))
+    )
     times = draws[cells.group].astype(np.float64)
     drawn = cells.where(times > 0)
     times = times[times > 0]
     conversions = None if drawn.conversions is None else drawn.conversions * times
     return Cells(
-        drawn.strings, drawn.groups, drawn.query, drawn.ad, drawn.text, drawn.group, drawn.position,
-        drawn.impressions * times, drawn.clicks * times, conversions,
-    )  # fmt: skip
+        drawn.strings,
+        drawn.groups,
+        drawn.query,
+        drawn.ad,
+        drawn.text,
+        drawn.group,
+        drawn.position,
+        drawn.impressions * times,
+        drawn.clicks * times,
+        conversions,
+    )
 
 
 def as_batch(cells: Cells, vectors: Tensor, config: RewardConfig) -> Batch:
@@ -114,8 +129,9 @@ def predict(model: SharedBottom, batch: Batch, vectors: Tensor) -> tuple[Tensor,
 
 
 def batches(whole: Batch, size: int, order: torch.Generator, *, by_brief: bool) -> Iterator[Batch]:
-    """Batches of `size` cells: blocks of cells in random order, or, by_brief, briefs in random order, the cells of each together, so that
-    they compete. A block holds a few cells of one text, whose vectors are then projected once for all of them.
+    """Batches of `size` cells: blocks of cells in random order, or, by_brief, briefs in random order, the cells of
+    each together, so that they compete. A block holds a few cells of one text, whose vectors are then projected once
+    for all of them.
     """
     rank = torch.rand(len(whole.brief), generator=order, dtype=torch.float64)
     block = whole.brief if by_brief else _blocks(whole.text, rank)
@@ -140,14 +156,18 @@ def _start(cells: Cells, vectors: Tensor, config: RewardConfig, number: int) -> 
     model = SharedBottom(vectors.shape[1], config)
     clicks, conversions = cells.clicks.sum(), 0.0 if cells.conversions is None else cells.conversions.sum()
     model.start_at(_ctr_by_place(cells), conversions / max(clicks, 1.0))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     return MemberState(model, optimiser, torch.Generator().manual_seed(seed), best=deepcopy(model.state_dict()))
 
 
 def _ctr_by_place(cells: Cells) -> list[float]:
     """Click rate at each place, drawn towards the overall rate where few impressions say it."""
     place = np.minimum(cells.position, MAX_POSITIONS - 1)
-    shown, clicked = (np.bincount(place, weights=count, minlength=MAX_POSITIONS) for count in (cells.impressions, cells.clicks))
+    shown, clicked = (
+        np.bincount(place, weights=count, minlength=MAX_POSITIONS) for count in (cells.impressions, cells.clicks)
+    )
     overall = clicked.sum() / shown.sum()
     return [float(rate) for rate in (clicked + overall * _DOUBT) / (shown + _DOUBT)]
 
@@ -184,10 +204,17 @@ def _keep_best(state: MemberState, loss: float) -> None:
 def _save(state: MemberState, path: Path, config: RewardConfig, run: str) -> None:
     """Whole or not at all: written beside, then renamed."""
     content = {
-        "run": run, "config": asdict(config), "epoch": state.epoch, "worse": state.worse, "best_loss": state.best_loss, "best": state.best,
-        "model": state.model.state_dict(), "optimiser": state.optimiser.state_dict(), "order": state.order.get_state(),
+        "run": run,
+        "config": asdict(config),
+        "epoch": state.epoch,
+        "worse": state.worse,
+        "best_loss": state.best_loss,
+        "best": state.best,
+        "model": state.model.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "order": state.order.get_state(),
         "random": torch.get_rng_state(),
-    }  # fmt: skip
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, path.with_suffix(".partial"))
     path.with_suffix(".partial").rename(path)
@@ -203,4 +230,6 @@ def _resume(state: MemberState, path: Path, config: RewardConfig, run: str) -> N
     state.optimiser.load_state_dict(content["optimiser"])
     state.order.set_state(content["order"])
     torch.set_rng_state(content["random"])
-    state.best, state.best_loss, state.epoch, state.worse = (content[name] for name in ("best", "best_loss", "epoch", "worse"))
+    state.best, state.best_loss, state.epoch, state.worse = (
+        content[name] for name in ("best", "best_loss", "epoch", "worse")
+    )

@@ -1,4 +1,6 @@
-"""What a reward is: a score of whole texts in [0, 1] and, where it knows which tokens did it, spans to charge (RELATE §3.3, §3.4.1)."""
+"""What a reward is: a score of whole texts in [0, 1] and, where it knows which tokens did it, spans to charge (RELATE
+§3.3, §3.4.1).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from trainer.prompts import Prompt
 FloatArray = npt.NDArray[np.float64]
 
 _TERM_OF_KIND = {"length": "length", "format": "format", "grounding": "correctness", "risk": "risk"}
-TERM_OF: Mapping[str, str] = MappingProxyType({rule: _TERM_OF_KIND[kind] for rule, kind in RULES.items()})  # Finding.rule → its one term
+# Finding.rule → its one term
+TERM_OF: Mapping[str, str] = MappingProxyType({rule: _TERM_OF_KIND[kind] for rule, kind in RULES.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,9 @@ def read(prompt: Prompt, completion: str, rules: Rules) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Spans that pay `share` of a term's penalty. The shares of one text's charges for a term sum to at most 1 on any token."""
+    """Spans that pay `share` of a term's penalty. The shares of one text's charges for a term sum to at most 1 on any
+    token.
+    """
 
     spans: Mapping[str, tuple[Span, ...]]  # by field, in code points of its value
     share: float

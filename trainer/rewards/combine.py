@@ -1,4 +1,6 @@
-"""Terms → one sentence reward and the charges of each text, every term counted once (RELATE eq. 2; table 2's granularities)."""
+"""Terms → one sentence reward and the charges of each text, every term counted once (RELATE eq. 2; table 2's
+granularities).
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,18 @@ class Rewards:
         self.terms = {term.name: term for term in terms}
         self.sentence, self.tokens = dict(sentence), dict(tokens)
         if missing := sorted((sentence.keys() | tokens.keys()) - self.terms.keys()):
-            raise RewardError(f"{', '.join(missing)}: weighted in the config, but nothing computes it here; ctcvr needs --reward-model")
+            raise RewardError(
+                f"{', '.join(missing)}: weighted in the config, but nothing computes it here; ctcvr needs "
+                "--reward-model"
+            )
 
     def score(self, samples: Sequence[Sample], multipliers: Mapping[str, float] | None = None) -> Scored:
         """Score a batch. multipliers: of the penalties, by term (constraints: dual)."""
         terms = {name: _scores(term, samples) for name, term in self.terms.items()}
         total = sum(self.sentence.values())
-        sentence = sum((weight / total * terms[name] for name, weight in self.sentence.items()), start=np.zeros(len(samples)))
+        sentence = sum(
+            (weight / total * terms[name] for name, weight in self.sentence.items()), start=np.zeros(len(samples))
+        )
         penalties = {name: penalty * (multipliers or {}).get(name, 1.0) for name, penalty in self.tokens.items()}
         return Scored(sentence, tuple(self._charges(sample, penalties) for sample in samples), terms)
 

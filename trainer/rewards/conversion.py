@@ -1,4 +1,6 @@
-"""CTCVR: how much better than the advertiser's own texts would this one convert, by the reward model? (RELATE §3.3.3; sentence level)"""
+"""CTCVR: how much better than the advertiser's own texts would this one convert, by the reward model? (RELATE §3.3.3;
+sentence level)
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ _LEAST_SCALE = 1e-3  # logits: a reward model that gives every text one score wo
 
 
 class Conversion:
-    """σ((ℓ(y) − ℓ_ref)/s), ℓ = ensemble mean of logit pCTCVR − κ · its standard deviation. ½ is as good as the advertiser's own texts.
+    """σ((ℓ(y) − ℓ_ref)/s), ℓ = ensemble mean of logit pCTCVR − κ · its standard deviation. ½ is as good as the
+    advertiser's own texts.
 
-    ℓ_ref: mean ℓ over the brief's approved texts, else over its reference texts. s: standard deviation of ℓ − ℓ_ref over texts of the
-    policy that GRPO starts from, which `fit` takes once.
+    ℓ_ref: mean ℓ over the brief's approved texts, else over its reference texts. s: standard deviation of ℓ − ℓ_ref
+    over texts of the policy that GRPO starts from, which `fit` takes once.
     """
 
     name = "ctcvr"
@@ -33,7 +36,10 @@ class Conversion:
         """Take s from these samples; ValueError where too few of them parse."""
         lifts = self._lifts([sample for sample in samples if sample.text])
         if len(lifts) < _LEAST_TEXTS:
-            raise ValueError(f"{len(lifts)} of {len(samples)} texts of the starting policy parse: fine-tune it first (relate train sft)")
+            raise ValueError(
+                f"{len(lifts)} of {len(samples)} texts of the starting policy parse: fine-tune it first (relate train "
+                "sft)"
+            )
         self.scale = max(float(lifts.std()), _LEAST_SCALE)
 
     def scores(self, samples: Sequence[Sample]) -> FloatArray:
@@ -48,7 +54,9 @@ class Conversion:
         for prompt in {sample.prompt for sample in samples} - self._reference.keys():
             self._reference[prompt] = float(self._lowered([(prompt, text) for text in _own_texts(prompt)]).mean())
         own = np.array([self._reference[sample.prompt] for sample in samples])
-        return np.asarray(self._lowered([(sample.prompt, sample.text) for sample in samples if sample.text]) - own, dtype=np.float64)
+        return np.asarray(
+            self._lowered([(sample.prompt, sample.text) for sample in samples if sample.text]) - own, dtype=np.float64
+        )
 
     def _lowered(self, pairs: Sequence[tuple[Prompt, AdText]]) -> FloatArray:
         scores = self.model.score([Triple.of(prompt.brief, text) for prompt, text in pairs])
@@ -58,5 +66,8 @@ class Conversion:
 def _own_texts(prompt: Prompt) -> tuple[AdText, ...]:
     texts = prompt.brief.ad.approved or prompt.references
     if not texts:
-        raise ValueError(f"{prompt.brief.ad.id}, query {prompt.brief.query!r}: no approved and no reference text to compare with; give one")
+        raise ValueError(
+            f"{prompt.brief.ad.id}, query {prompt.brief.query!r}: no approved and no reference text to compare with; "
+            "give one"
+        )
     return texts

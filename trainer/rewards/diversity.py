@@ -1,4 +1,6 @@
-"""Diversity: the phrases that a policy repeats from brief to brief cost the tokens that wrote them (RELATE §3.3.2, eq. 4, 5)."""
+"""Diversity: the phrases that a policy repeats from brief to brief cost the tokens that wrote them (RELATE §3.3.2, eq.
+4, 5).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from trainer.rewards.base import Charge, FloatArray, Sample, by_field
 
 
 class Diversity:
-    """At sentence level 1 − share of the text's units inside high-frequency n-grams; at token level a charge on each such token.
+    """At sentence level 1 − share of the text's units inside high-frequency n-grams; at token level a charge on each
+    such token.
 
     `observe` the batch first: the set G_high counts the current batch as well, and is the same on all ranks.
     """
@@ -28,7 +31,9 @@ class Diversity:
             self._frequent.observe(brief, texts)
 
     def scores(self, samples: Sequence[Sample]) -> FloatArray:
-        return np.array([1 - self._frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples])
+        return np.array(
+            [1 - self._frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples]
+        )
 
     def charges(self, sample: Sample) -> list[Charge]:
         hits = self._frequent.hits(sample.text, sample.prompt.brief) if sample.text else []

@@ -13,8 +13,8 @@ from trainer.rewards.base import Charge, FloatArray, Sample, by_field
 class Checked:
     """A term of findings with spans.
 
-    At sentence level 1[no finding blocks]. At token level each token under a finding is charged: λ where it blocks, λ/2 where a person must
-    see it, nothing for a note; a token under several findings of the term pays once, the dearest.
+    At sentence level 1[no finding blocks]. At token level each token under a finding is charged: λ where it blocks, λ/2
+    where a person must see it, nothing for a note; a token under several findings of the term pays once, the dearest.
     """
 
     def __init__(self, name: str) -> None:
@@ -26,7 +26,9 @@ class Checked:
     def charges(self, sample: Sample) -> list[Charge]:
         found = [finding for finding in sample.of(self.name) if finding.severity != "warn"]
         blocking = [finding for finding in found if finding.severity == "block"]
-        return [Charge(by_field((one.field, one.span) for one in some), share=0.5) for some in (found, blocking) if some]
+        return [
+            Charge(by_field((one.field, one.span) for one in some), share=0.5) for some in (found, blocking) if some
+        ]
 
 
 def risk() -> Checked:

@@ -17,9 +17,11 @@ _LEAST_SPREAD = 0.02  # of cosines: two or three example texts must not make the
 
 
 class Relevance:
-    """σ(slope · (cos − middle)): the chance that text and brief belong together rather than two different advertisers, were both as likely.
+    """σ(slope · (cos − middle)): the chance that text and brief belong together rather than two different advertisers,
+    were both as likely.
 
-    cos is between the embeddings of text and brief. Matched and mismatched pairs are taken as normal with one variance s²:
+    cos is between the embeddings of text and brief. Matched and mismatched pairs are taken as normal with one variance
+    s²:
     middle = (μ_matched + μ_mismatched)/2, slope = (μ_matched − μ_mismatched)/s²  (linear discriminant).
     """
 
@@ -30,20 +32,27 @@ class Relevance:
 
     @classmethod
     def fit(cls, encoder: Encoder, prompts: Sequence[Prompt]) -> Relevance:
-        """Calibrate on reference texts: each with its own brief, and with the brief of the advertiser that follows in the list.
+        """Calibrate on reference texts: each with its own brief, and with the brief of the advertiser that follows in
+        the list.
 
         ValueError when there is one advertiser only, or when the encoder does not tell matched from mismatched pairs.
         """
         first = list({prompt.brief.ad.id: prompt for prompt in prompts if prompt.references}.values())
         if len(first) < 2:
-            raise ValueError(f"relevance needs reference texts of two advertisers to compare, there are {len(first)}: give more prompts")
+            raise ValueError(
+                f"relevance needs reference texts of two advertisers to compare, there are {len(first)}: give more "
+                "prompts"
+            )
         texts = [prompt.references[0] for prompt in first]
         others = [*first[1:], first[0]]
         matched = _cosines(encoder, [prompt.brief for prompt in first], texts)
         mismatched = _cosines(encoder, [prompt.brief for prompt in others], texts)
         gap = float(matched.mean() - mismatched.mean())
         if gap <= 0:
-            raise ValueError(f"encoder {encoder.name}: texts are no closer to their own briefs ({gap:+.3f}): use one for this language")
+            raise ValueError(
+                f"encoder {encoder.name}: texts are no closer to their own briefs ({gap:+.3f}): use one for this "
+                "language"
+            )
         spread = max(float(np.sqrt((matched.var() + mismatched.var()) / 2)), _LEAST_SPREAD)
         return cls(encoder, gap / spread**2, float(matched.mean() + mismatched.mean()) / 2)
 

@@ -1,4 +1,6 @@
-"""Structural quality: does the text fit its platform's lengths and form? (RELATE §3.3.1, Length and Format; sentence level)"""
+"""Structural quality: does the text fit its platform's lengths and form? (RELATE §3.3.1, Length and Format; sentence
+level)
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,13 @@ _WEIGHT = {"block": 1.0, "review": 0.5, "warn": 0.0}
 
 
 class Length:
-    """Mean over the platform's required fields and those the text has of: 1 inside [least, max], least = max(min, fill · max); outside, at
-    most ½ and falling to 0 with the distance, `½ · length/least` below and `½ · max(0, 2 − length/max)` above. A missing field, and one the
-    platform does not have, count 0.
+    """Mean over the platform's required fields and those the text has of: 1 inside [least, max], least = max(min, fill
+    · max); outside, at most ½ and falling to 0 with the distance, `½ · length/least` below and `½ · max(0, 2 −
+    length/max)` above. A missing field, and one the platform does not have, count 0.
 
-    The step at the border is what makes a text that is one character too long worth less than one that can be shown. fill in [0, 1] is the
-    lower end of the paper's target interval, as a share of what a field may hold: without it, to write less is the cheap way to fit.
+    The step at the border is what makes a text that is one character too long worth less than one that can be shown.
+    fill in [0, 1] is the lower end of the paper's target interval, as a share of what a field may hold: without it, to
+    write less is the cheap way to fit.
     """
 
     name = "length"
@@ -28,7 +31,9 @@ class Length:
         self._fill = fill
 
     def scores(self, samples: Sequence[Sample]) -> FloatArray:
-        return np.array([self._fit(sample.text, sample.prompt.spec.fields) if sample.text else 0.0 for sample in samples])
+        return np.array(
+            [self._fit(sample.text, sample.prompt.spec.fields) if sample.text else 0.0 for sample in samples]
+        )
 
     def _fit(self, text: AdText, limits: Mapping[str, FieldSpec]) -> float:
         values = dict(text.fields())
@@ -54,5 +59,8 @@ class Format:
 
     def scores(self, samples: Sequence[Sample]) -> FloatArray:
         return np.array(
-            [0.5 ** sum(_WEIGHT[finding.severity] for finding in sample.of(self.name)) if sample.text else 0.0 for sample in samples]
+            [
+                0.5 ** sum(_WEIGHT[finding.severity] for finding in sample.of(self.name)) if sample.text else 0.0
+                for sample in samples
+            ]
         )

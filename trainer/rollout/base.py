@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # a reader of logged groups needs no torch
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One sampled text y_i. Its ids are never made again from its text: that could give other tokens than those that were sampled."""
+    """One sampled text y_i. Its ids are never made again from its text: that could give other tokens than those that
+    were sampled.
+    """
 
     ids: tuple[int, ...]  # as sampled; ends with the end-of-text id when finished
     text: str  # decoded without special tokens
@@ -36,8 +38,12 @@ class Rollout(Protocol):
 
     name: str
 
-    def sample(self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int) -> list[Group]:
-        """One group of group_size completions per prompt, in the prompts' order; the same seed and weights give the same groups."""
+    def sample(
+        self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int
+    ) -> list[Group]:
+        """One group of group_size completions per prompt, in the prompts' order; the same seed and weights give the
+        same groups.
+        """
 
     def push(self, state_dict: Mapping[str, Tensor]) -> None:
         """Sample from these weights from now on (a merged copy, never the training weights themselves)."""

@@ -1,8 +1,10 @@
-"""Rollouts with transformers, from the very weights that train. A prompt is read once and its group is written side by side:
+"""Rollouts with transformers, from the very weights that train. A prompt is read once and its group is written side by
+side:
 
     key-value cache of one row:  [prompt | step 1 of its texts | step 2 of its texts | …]
 
-Each text sees the prompt and its own tokens, so the cache is P + G·R tokens a prompt instead of G·(P + R), as in the shared-prompt forward.
+Each text sees the prompt and its own tokens, so the cache is P + G·R tokens a prompt instead of G·(P + R), as in the
+shared-prompt forward.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class HfRollout:
         """Nothing to do: the weights are the trainer's own."""
 
     @torch.no_grad()
-    def sample(self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int) -> list[Group]:
+    def sample(
+        self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int
+    ) -> list[Group]:
         """See `Rollout.sample`. All prompts are written in one batch."""
         training = self._model.training
         self._model.eval()
@@ -64,7 +68,10 @@ class HfRollout:
         return Completion(tuple(ids), decode(self._tokenizer, ids), ids[-1] == self._end, tuple(logprobs))
 
     def _write(self, prompt_ids: Sequence[Sequence[int]], group_size: int, random: torch.Generator) -> list[_Row]:
-        rows = [_Row(number, [[] for _ in range(group_size)], [[] for _ in range(group_size)]) for number in range(len(prompt_ids))]
+        rows = [
+            _Row(number, [[] for _ in range(group_size)], [[] for _ in range(group_size)])
+            for number in range(len(prompt_ids))
+        ]
         logits, cache, owners, lengths = self._read(prompt_ids)
         logits = logits.expand(-1, group_size, -1)
         for row in rows:
@@ -85,7 +92,9 @@ class HfRollout:
         return rows
 
     def _read(self, prompt_ids: Sequence[Sequence[int]]) -> tuple[Tensor, Any, Tensor, Tensor]:
-        """Logits after each prompt [P, 1, V], the cache, its entries' owners [P, L] and the prompts' lengths [P]. Padded on the left."""
+        """Logits after each prompt [P, 1, V], the cache, its entries' owners [P, L] and the prompts' lengths [P].
+        Padded on the left.
+        """
         from transformers import DynamicCache
 
         device = self._model.device
@@ -94,13 +103,18 @@ class HfRollout:
         real = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompt_ids], device=device)
         cache = DynamicCache()
         answer = self._model(
-            input_ids=ids, attention_mask=real, position_ids=(real.cumsum(1) - 1).clamp(min=0),
-            past_key_values=cache, use_cache=True, logits_to_keep=1,
-        )  # fmt: skip
+            input_ids=ids,
+            attention_mask=real,
+            position_ids=(real.cumsum(1) - 1).clamp(min=0),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         return answer.logits, cache, torch.where(real == 1, _SHARED, _NOBODY), real.sum(1)
 
     def _choose(self, rows: Sequence[_Row], logits: Tensor, random: torch.Generator) -> None:
-        """Append one token to every open text. logits [rows, slots, V]; the slots of a row are its open texts in order.
+        """Append one token to every open text. logits [rows, slots, V]; the slots of a row are its open texts in
+        order.
 
         argmax(p / e) with e ~ Exp(1) is a draw from p (Gumbel-max): one pass, no cumulative sums.
         """
@@ -114,17 +128,24 @@ class HfRollout:
                 row.logprobs[text].append(values[slot])
 
     def _forward(self, rows: Sequence[_Row], cache: Any, owners: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [rows, slots, V] after the last token of each open text, and the owners with these tokens among them."""
+        """Logits [rows, slots, V] after the last token of each open text, and the owners with these tokens among
+        them.
+        """
         device = owners.device
         slots = max(len(row.open) for row in rows)
         spare = [slots - len(row.open) for row in rows]
-        ids = [[row.ids[text][-1] for text in row.open] + [self._end] * none for row, none in zip(rows, spare, strict=True)]
+        ids = [
+            [row.ids[text][-1] for text in row.open] + [self._end] * none for row, none in zip(rows, spare, strict=True)
+        ]
         texts = [row.open + [_NOBODY] * none for row, none in zip(rows, spare, strict=True)]
         writers = torch.tensor(texts, device=device)
         owners = torch.cat([owners, writers], dim=1)
         sees = (owners[:, None, :] == _SHARED) | (owners[:, None, :] == writers[:, :, None])
         answer = self._model(
-            input_ids=torch.tensor(ids, device=device), attention_mask=sees[:, None], position_ids=positions[:, None].expand(-1, slots),
-            past_key_values=cache, use_cache=True,
-        )  # fmt: skip
+            input_ids=torch.tensor(ids, device=device),
+            attention_mask=sees[:, None],
+            position_ids=positions[:, None].expand(-1, slots),
+            past_key_values=cache,
+            use_cache=True,
+        )
         return answer.logits, owners

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class VllmRollout:
     """An engine started on a model folder. It samples from what that folder holds until the first push.
 
-    On CPU it computes in float32 (in bfloat16 its log-probabilities are 0.04 off the trainer's), eagerly, and a prompt in one piece: seeded
-    sampling does not survive chunked prefill there.
+    On CPU it computes in float32 (in bfloat16 its log-probabilities are 0.04 off the trainer's), eagerly, and a prompt
+    in one piece: seeded sampling does not survive chunked prefill there.
     """
 
     name = "vllm"
@@ -35,19 +35,30 @@ class VllmRollout:
         length = longest_prompt + config.max_completion
         self._tokenizer, self._longest = tokenizer, config.max_completion
         self._llm = LLM(
-            model=model, dtype="float32" if on_cpu else config.precision, max_model_len=length, generation_config="vllm",
-            enforce_eager=on_cpu, enable_chunked_prefill=not on_cpu, max_num_batched_tokens=max(length, 8192),
-            gpu_memory_utilization=config.rollout_memory, disable_log_stats=True,
+            model=model,
+            dtype="float32" if on_cpu else config.precision,
+            max_model_len=length,
+            generation_config="vllm",
+            enforce_eager=on_cpu,
+            enable_chunked_prefill=not on_cpu,
+            max_num_batched_tokens=max(length, 8192),
+            gpu_memory_utilization=config.rollout_memory,
+            disable_log_stats=True,
             distributed_executor_backend="external_launcher" if config.ranks > 1 else None,
-        )  # fmt: skip
+        )
 
-    def sample(self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int) -> list[Group]:
+    def sample(
+        self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int
+    ) -> list[Group]:
         """See `Rollout.sample`. A prompt is prefilled once for its group: vLLM's prefix cache holds it."""
         from vllm import SamplingParams, TokensPrompt
 
         seeds = range(seed, seed + group_size * len(prompts), group_size)  # a group's texts take the seeds in between
         settings = [
-            SamplingParams(n=group_size, temperature=1.0, max_tokens=self._longest, logprobs=0, seed=one, detokenize=False) for one in seeds
+            SamplingParams(
+                n=group_size, temperature=1.0, max_tokens=self._longest, logprobs=0, seed=one, detokenize=False
+            )
+            for one in seeds
         ]
         asked = [TokensPrompt(prompt_token_ids=list(ids)) for ids in prompt_ids]
         answers = self._llm.generate(asked, settings, use_tqdm=False)
@@ -69,7 +80,9 @@ class VllmRollout:
 
 
 def _repack_tied_head(model: Any) -> None:
-    """vLLM 0.32 on CPU keeps a packed copy of the head, which a reload makes anew only where the head has weights of its own."""
+    """vLLM 0.32 on CPU keeps a packed copy of the head, which a reload makes anew only where the head has weights of
+    its own.
+    """
     head = getattr(model, "lm_head", None)
     if head is not None and model.config.tie_word_embeddings:
         head.quant_method.process_weights_after_loading(head)
