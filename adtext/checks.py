@@ -7,17 +7,20 @@ reviewer sees it underlined.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from adtext.brief import AdBrief, AdText
 from adtext.editorial import editorial, language
-from adtext.fold import Span, Views, views
+from adtext.fold import Cover, Span, Views, views
 from adtext.grounding import CANARY, Facts, facts, ungrounded
 from adtext.lexicon import Hit, Severity
 from adtext.rules import RULES, Kind, Rules
 from adtext.spec import FieldSpec, TextSpec, measure
+
+MOST_PER_RULE = 20  # findings of one rule in one field: nobody reads more, and an answer stays small
 
 __all__ = ["RULES", "Finding", "Kind", "Severity", "Span", "check", "is_compliant"]
 
@@ -130,13 +133,9 @@ def _risk(name: str, text: Views, hits: Sequence[Hit], known: Facts) -> Iterator
     """
     if not hits:
         return
-    own = list(_names_in(text, known))
+    own = Cover(_names_in(text, known))
     for entry, span in hits:
-        in_brief = (
-            entry.concept in known.concepts
-            if RULES[entry.rule] == "grounding"
-            else any(mark.holds(span) for mark in own)
-        )
+        in_brief = entry.concept in known.concepts if RULES[entry.rule] == "grounding" else own.holds(*span)
         if not in_brief:
             yield Finding(
                 entry.rule, name, span, text.raw[span.start : span.end], entry.severity, entry.reason, entry.source
@@ -160,11 +159,16 @@ def _names_in(text: Views, known: Facts) -> Iterator[Span]:
 
 
 def _outermost(findings: Sequence[Finding]) -> list[Finding]:
-    """Of findings with the same rule, those inside no other; of equals, the first."""
+    """Of findings with the same rule, those inside no other, the first of equals; at most `MOST_PER_RULE` of a rule."""
     kept: list[Finding] = []
-    for finding in sorted(findings, key=lambda finding: finding.span.start - finding.span.end):
-        if not any(longer.rule == finding.rule and longer.span.holds(finding.span) for longer in kept):
-            kept.append(finding)
+    furthest: dict[str, int] = {}
+    count: Counter[str] = Counter()
+    for finding in sorted(findings, key=lambda finding: (finding.span.start, -finding.span.end)):
+        if finding.span.end <= furthest.get(finding.rule, -1) or count[finding.rule] == MOST_PER_RULE:
+            continue
+        furthest[finding.rule] = finding.span.end
+        count[finding.rule] += 1
+        kept.append(finding)
     return kept
 
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import regex
@@ -32,6 +34,25 @@ class Span(NamedTuple):
 
     def holds(self, other: Span) -> bool:
         return self.start <= other.start and other.end <= self.end
+
+
+class Cover:
+    """Whether one of many spans holds another: built by one sort, asked by bisection, so that no caller compares all
+    pairs.
+    """
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        ordered = sorted(spans)
+        self._starts = [start for start, _ in ordered]
+        self._furthest = list(accumulate((end for _, end in ordered), max))
+
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
+    def holds(self, start: int, end: int) -> bool:
+        """True where a span begins at or before `start` and ends at or after `end`."""
+        before = bisect_right(self._starts, start)
+        return before > 0 and self._furthest[before - 1] >= end
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,15 @@ no ad may make. "Reverses aging by 30 years" lets no text say 30 years, however 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from adtext.amounts import Amount, amounts
 from adtext.brief import AdBrief
-from adtext.fold import Span, Views, fold, squeeze, views
+from adtext.fold import Cover, Span, Views, fold, squeeze, views
 from adtext.lexicon import Lexicon
 
 CANARY = re.compile(r"relate-canary-[0-9a-f]{8}")  # planted in a prompt as untrusted data: it must never come out
@@ -73,11 +74,13 @@ def _stated(value: str, lexicon: Lexicon) -> _Stated:
     view = views(value)
     folded = view.folded
     hits = lexicon.find(view)
-    promises = tuple(dict.fromkeys(_sentence(value, hit.span) for hit in hits if hit.entry.rule in _PROMISES))
+    promising = [hit.span for hit in hits if hit.entry.rule in _PROMISES]
+    promises = _sentences(value, promising) if promising else ()
+    inside = Cover(promises)
     stated = [
         amount
         for amount in amounts(folded.text, every=True)
-        if not any(promise.holds(folded.raw_span(amount.start, amount.end)) for promise in promises)
+        if not promises or not inside.holds(*folded.raw_span(amount.start, amount.end))
     ]
     return _Stated(
         folded.text,
@@ -106,11 +109,15 @@ _PROMISES = frozenset(
 _BORDER = re.compile(r"(?<!\bno)[.!?](?=\s)|[。！？\n]", re.IGNORECASE)  # "No. 1" ends no sentence
 
 
-def _sentence(value: str, span: Span) -> Span:
-    """The sentence that a span stands in, or those that it joins."""
-    borders = [match.end() for match in _BORDER.finditer(value)]
-    before, after = [at for at in borders if at <= span.start], [at for at in borders if at >= span.end]
-    return Span(before[-1] if before else 0, after[0] if after else len(value))
+def _sentences(value: str, spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The sentences that these spans stand in, or those that they join, each once."""
+    borders = [0, *(match.end() for match in _BORDER.finditer(value)), len(value)]
+    return tuple(
+        dict.fromkeys(
+            Span(borders[bisect_right(borders, span.start) - 1], borders[bisect_left(borders, span.end)])
+            for span in spans
+        )
+    )
 
 
 @lru_cache(maxsize=_FACTS_KEPT)
@@ -128,14 +135,13 @@ def ungrounded(text: Views, known: Facts, judged: Sequence[Span]) -> Iterator[tu
         if _CONTACT_SIGN.search(text.folded.text)
         else []
     )
+    in_contact, in_finding = Cover(contacts), Cover(judged)
     for start, end in contacts:
         if text.folded.text[start:end].rstrip("./") not in known.text:
             yield "ungrounded_contact", text.folded.raw_span(start, end)
     for amount in amounts(text.folded.text, every=False):
         span = text.folded.raw_span(amount.start, amount.end)
-        if any(start <= amount.start and amount.end <= end for start, end in contacts) or any(
-            claim.holds(span) for claim in judged
-        ):
+        if in_contact.holds(amount.start, amount.end) or in_finding.holds(*span):
             continue
         if not _is_known(amount, known):
             yield f"ungrounded_{'number' if amount.kind == 'quantity' else amount.kind}", span
@@ -156,7 +162,7 @@ _LONE_CAPITALS = re.compile(r"(?<![A-Z] )(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])(?! [
 _CONTACT_SIGN = re.compile(r"[@.]")
 _DOMAINS = "com|net|org|edu|gov|cn|hk|tw|jp|uk|us|eu|de|fr|io|ai|co|me|tv|cc|app|dev|shop|store|online|site|info|biz|top|xyz|vip|club|ltd"
 _CONTACT = re.compile(
-    r"[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+"
+    r"(?<![a-z0-9._+-])[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+"
     r"|(?:https?://|www\.)[a-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+"
     rf"|(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})(?![a-z0-9-])(?:/[a-z0-9._~/?#=&%-]*)?"
     r"|(?<![a-z0-9])@[a-z0-9_]{3,}"

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
-from adtext.fold import Span, View, Views, fold, squeeze, views
+from adtext.fold import Cover, Span, View, Views, fold, squeeze, views
 
 Severity = Literal["block", "review", "warn"]
 
@@ -85,10 +85,11 @@ class Lexicon:
                 excused[row.number].append(span)
             else:
                 hits.add((span, row.number))
+        contexts = {number: Cover(spans) for number, spans in excused.items()}
         return [
             Hit(self.entries[number], span)
             for span, number in sorted(hits)
-            if not any(context.holds(span) for context in excused.get(number, ()))
+            if number not in contexts or not contexts[number].holds(*span)
         ]
 
     def _search(self, text: Views) -> Iterator[tuple[_Row, Span]]:

@@ -1,5 +1,7 @@
 """Compliant means the same to a reader and to check(): ordinary ads pass, whatever else is named at its place."""
 
+from collections import Counter
+
 import pytest
 from builders import A_SPEC, a_brief, an_ad
 from hypothesis import given
@@ -414,6 +416,13 @@ def test_a_warning_does_not_block():
 def test_a_loop_of_words_is_no_ad(description, blocked):
     found = check(an_ad(**EN, description=description), a_brief(**EN, landing_page="4E 6E"), A_SPEC, PACKED)
     assert ("repeated_words" in {finding.rule for finding in found}) is blocked
+
+
+@pytest.mark.parametrize("title", ["!" * 50, "1, " * 100, "C l i c k here. " * 20, "最佳，" * 60])
+def test_a_rule_is_reported_at_most_twenty_times_in_a_field(title):
+    findings = check(an_ad(title=title, description=title + title), a_brief(), A_SPEC, PACKED)
+    counts = Counter((finding.field, finding.rule) for finding in findings)
+    assert 2 <= max(counts.values()) <= 20
 
 
 def test_a_number_inside_another_finding_is_judged_once():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adtext.fold import fold, squeeze, views
+from adtext.fold import Cover, fold, squeeze, views
 
 # Latin, Chinese in both scripts, kana in both widths, Hangul, accents as marks, emoji with joiners, invisible
 # characters, ligatures.
@@ -122,3 +122,11 @@ def test_a_squeezed_range_leads_back_over_what_was_squeezed_out():
     view = views("the f.r-e e shoe").squeezed
     start = view.text.index("free")
     assert view.raw_span(start, start + 4) == (4, 11)
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda pair: tuple(sorted(pair))), max_size=8)
+
+
+@given(SPANS, st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda pair: tuple(sorted(pair))))
+def test_a_cover_holds_what_one_of_its_spans_holds(spans, asked):
+    assert Cover(spans).holds(*asked) == any(start <= asked[0] and asked[1] <= end for start, end in spans)
