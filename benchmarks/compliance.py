@@ -99,7 +99,7 @@ def main() -> None:
         show(console, judged)
         show(console, headlines[:3000])
     if options.half is None and options.language is None and not options.headlines:
-        packages = ("ahocorasick_rs", "regex", "opencc", "rjieba", "sudachipy")
+        packages = ("ahocorasick_rs", "regex", "opencc")
         console.print(f"written to {record('compliance', {'rules': rules.version, **figures}, packages, options.out)}")
 
 
