@@ -1,4 +1,4 @@
-"""The ASGI application: builds the platform at start, mounts the routes, and takes everything down in order."""
+"""The ASGI application: builds its parts at start, mounts the routes, and takes everything down in order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app import errors
-from app.asgi import edge
-from app.pages import assets, frame, operate, planner, session
+from app.container import running
+from app.core import problems as errors
+from app.core.settings import Settings
+from app.http.auth import Authenticator
+from app.http.middleware import edge
+from app.pages import assets, frame, planner, session
+from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
 from app.pages import report as report_page
-from app.platform import running
 from app.routes import check, events, experiments, generate, health, keys, pixels, policies, pool, reports, texts, units
-from app.settings import Settings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -23,8 +25,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(chosen) as platform:
-            app.state.platform = platform
+        async with running(chosen) as container:
+            app.state.container = container
+            app.state.authenticator = Authenticator(chosen, container.secrets, container.state)
             yield
 
     app = FastAPI(

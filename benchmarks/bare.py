@@ -10,8 +10,8 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from app.contract import GenerateRequest, GenerateResponse, ServedText
-from app.tokens import TOKEN_CHARS
+from app.core.contract import GenerateRequest, GenerateResponse, ServedText
+from app.core.tokens import TOKEN_CHARS
 
 _TEXT = ServedText(
     text_id=UUID(int=1),

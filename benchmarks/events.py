@@ -39,9 +39,9 @@ from rich.console import Console
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from app.models.events import EventRow
-from app.secrets import Secrets
-from app.tokens import Sealer, Served
+from app.core.secrets import Secrets
+from app.core.tokens import Sealer, Served
+from app.store.models.events import EventRow
 from app.up.stack import Stack
 from benchmarks.lab import Lab, scalar
 from benchmarks.load import build, post

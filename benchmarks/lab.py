@@ -18,7 +18,7 @@ import httpx
 import psycopg
 
 from abtest.events import Source
-from app.settings import Settings
+from app.core.settings import Settings
 from app.up.child import Child
 from app.up.model import answers
 from app.up.stack import Stack, free_port

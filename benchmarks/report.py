@@ -26,7 +26,7 @@ import httpx
 import psycopg
 from rich.console import Console
 
-from app.settings import Settings
+from app.core.settings import Settings
 from app.store.database import AsyncConnection, Database
 from app.store.fold import fold, rebuild
 from app.up.stack import Stack

@@ -18,8 +18,8 @@ from adtext.examples import Example, load_examples
 from adtext.rules import Rules, load_rules
 from adtext.spec import load_spec
 from adtext.templates import compose
-from app.services.pool import brief_digest, pool_key
-from app.settings import Settings
+from app.core.settings import Settings
+from app.runtime.pool_cache import brief_digest, pool_key
 from app.store.database import Database
 from app.store.registry import load_registry
 from app.store.texts import Batch, NewText, save_batches

@@ -7,7 +7,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, text
 
-from app.models import Base
+from app.store.models import Base
 
 MIGRATION_LOCK = 7_352_810_441
 

@@ -17,11 +17,11 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from app.core.api_keys import SCOPES, digest_of, new_key
+from app.core.secrets import Secrets
+from app.core.settings import Settings
 from app.main import create_app
-from app.secrets import Secrets
-from app.security import SCOPES, digest_of, new_key
-from app.services.keys import create
-from app.settings import Settings
+from app.services.admin.keys import create
 from app.store.migrate import migrate
 
 _numbers = count()
@@ -107,10 +107,10 @@ def bearer(app: FastAPI) -> Callable[..., Awaitable[dict[str, str]]]:
     """`await bearer("report", "ops")`: the Authorization header of a fresh key with these scopes."""
 
     async def make(*scopes: str, **more: Any) -> dict[str, str]:
-        platform = app.state.platform
-        async with platform.database.begin() as connection:
+        container = app.state.container
+        async with container.database.begin() as connection:
             made = await create(connection, name="a test", scopes=scopes, actor="test", **more)
-        await platform.live.refresh()
+        await container.state.refresh()
         return {"Authorization": f"Bearer {made.key}"}
 
     return make

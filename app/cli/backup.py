@@ -16,7 +16,7 @@ def backup(
     ],
 ) -> None:
     """Write a backup while the service runs. It holds secrets: only its owner can read it, keep it so."""
-    from app.settings import Settings
+    from app.core.settings import Settings
     from app.up.backup import backup as write
 
     write(Settings(), file)
@@ -32,7 +32,7 @@ def restore(
     """Restore a backup into RELATE_DATA_DIR, and into DATABASE_URL when that is set. `relate up` or `relate migrate`
     comes next.
     """
-    from app.settings import Settings
+    from app.core.settings import Settings
     from app.up.backup import restore as put_back
 
     put_back(Settings(), file, force=force)

@@ -53,7 +53,7 @@ class Service:
 
 def _kept_key(scope: str) -> str:
     """The key that `relate up` keeps for a role."""
-    from app.settings import Settings
+    from app.core.settings import Settings
     from app.up.keys import file_of
 
     path = file_of(Settings().data_dir)

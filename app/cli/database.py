@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def migrate() -> None:
     """Bring the database to this release's schema. Safe to repeat; `relate up` does it by itself."""
-    from app.settings import Settings
+    from app.core.settings import Settings
     from app.store.migrate import migrate as apply
     from app.up.database import reachable
 
@@ -18,8 +18,8 @@ def upgrade() -> None:
     """Bring the embedded PostgreSQL's files to the major version this release ships. The old files stay beside them as
     pg.old.
     """
-    from app.settings import Settings
-    from app.up.hold import holding
+    from app.core.settings import Settings
+    from app.up.lock import holding
     from app.up.upgrade import upgrade as convert
 
     data_dir = Settings().data_dir.resolve()
@@ -33,8 +33,8 @@ def retention() -> None:
     """
     import asyncio
 
-    from app.services.privacy import retain
-    from app.settings import Settings
+    from app.core.settings import Settings
+    from app.services.admin.privacy import retain
     from app.store.database import Database
     from app.up.database import reachable
 

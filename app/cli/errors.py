@@ -11,8 +11,8 @@ def sentence(error: Exception) -> str | None:
     """The one line for an error the caller can act on; None for a defect of ours, whose traceback is worth having."""
     from pydantic import ValidationError
 
-    from app.errors import Problem
-    from app.secrets import SecretsError
+    from app.core.problems import Problem
+    from app.core.secrets import SecretsError
     from app.store.database import Unavailable
     from app.up.child import UpError
 

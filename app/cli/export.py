@@ -28,8 +28,8 @@ def export(
     import asyncio
 
     from app.cli.errors import Refusal
-    from app.services.export import export as write
-    from app.settings import Settings
+    from app.core.settings import Settings
+    from app.services.events.export import export as write
     from app.store.database import Database
     from app.up.database import reachable
     from trainer.snapshot import SnapshotError

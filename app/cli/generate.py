@@ -40,7 +40,7 @@ def generate(
     """
     from rich.console import Console
 
-    from app.up.card import ad_card
+    from app.up.terminal_ad import ad_card
 
     service, console = Service(url, key, "generate"), Console()
     for request in requests(briefs, platform):

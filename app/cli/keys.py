@@ -31,8 +31,8 @@ def create(
     rate: Annotated[float | None, typer.Option(help="Calls a second; default: the deployment's.", min=0.001)] = None,
 ) -> None:
     """Make a key and print it. This once only: the database keeps its digest."""
-    from app.security import SCOPES
-    from app.services.keys import create as make
+    from app.core.api_keys import SCOPES
+    from app.services.admin.keys import create as make
 
     if unknown := sorted(set(scope) - set(SCOPES)):
         raise Refusal(f"there is no scope {unknown[0]!r}: choose from {', '.join(SCOPES)}")
@@ -51,7 +51,7 @@ def list_all() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from app.services.keys import listed
+    from app.services.admin.keys import listed
 
     table = Table("id", "name", "prefix", "scopes", "rate/s", "made", "ends", box=None)
     for key in _in_database(lambda connection: listed(connection, limit=100_000)):
@@ -75,7 +75,7 @@ def rotate(
     overlap: Annotated[int, typer.Option(help="Minutes for which the old key still works.", min=0)] = 60,
 ) -> None:
     """Print a new key with the old one's name, scopes and rate."""
-    from app.services.keys import rotate as change
+    from app.services.admin.keys import rotate as change
 
     made = _in_database(lambda connection: change(connection, key_id, overlap=timedelta(minutes=overlap), actor=ACTOR))
     print(made.key)
@@ -84,7 +84,7 @@ def rotate(
 @keys.command()
 def revoke(key_id: Annotated[int, typer.Argument(help="The key's number, as `relate keys list` shows it.")]) -> None:
     """End a key and its sessions now, for good."""
-    from app.services.keys import revoke as end
+    from app.services.admin.keys import revoke as end
 
     ended = _in_database(lambda connection: end(connection, key_id, actor=ACTOR))
     print(f"{ended.prefix} ({ended.name}) is revoked")
@@ -97,8 +97,8 @@ def rotate_token_key() -> None:
     Wait an attribution window between two rotations, or tokens that are still out become worthless. Restart every
     replica afterwards.
     """
-    from app.secrets import Secrets
-    from app.settings import Settings
+    from app.core.secrets import Secrets
+    from app.core.settings import Settings
 
     path = Settings().secrets_path
     rotated = Secrets.load(path).rotated()
@@ -113,7 +113,7 @@ def _in_database(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     """Do it in one transaction of the database in reach."""
     import asyncio
 
-    from app.settings import Settings
+    from app.core.settings import Settings
     from app.store.database import Database
     from app.up.database import reachable
 

@@ -20,8 +20,8 @@ def serve(
     import uvicorn
 
     from app.cli.errors import Refusal
-    from app.logs import configure
-    from app.settings import Settings
+    from app.core.logs import configure
+    from app.core.settings import Settings
 
     settings = Settings()
     if not settings.database_url:
@@ -36,7 +36,7 @@ def serve(
         loop="uvloop",
         http="httptools",
         ws="none",
-        access_log=False,  # app.logs writes its own, without queries in it
+        access_log=False,  # app.core.logs writes its own, without queries in it
         log_config=None,
         backlog=4096,
         timeout_graceful_shutdown=10,
@@ -62,8 +62,8 @@ def secrets() -> None:
     Every replica needs this file, and so does the backup: without it no unit is linked to its history. `relate up`
     makes it by itself.
     """
-    from app.secrets import Secrets
-    from app.settings import Settings
+    from app.core.secrets import Secrets
+    from app.core.settings import Settings
 
     path = Settings().secrets_path
     if path.exists():

@@ -159,14 +159,14 @@ def dpo(
 
 def versions() -> Path:
     """Where trained reward models are kept."""
-    from app.settings import Settings
+    from app.core.settings import Settings
 
     return Settings().data_dir / "artifacts" / "reward-models"
 
 
 def base_model() -> Path:
     """The packaged model's folder; prepared here when it is not there."""
-    from app.settings import Settings
+    from app.core.settings import Settings
     from app.up.model import base
 
     target = base(Settings().data_dir)
@@ -177,7 +177,7 @@ def base_model() -> Path:
 
 def cache() -> Path:
     """Where embeddings are kept."""
-    from app.settings import Settings
+    from app.core.settings import Settings
 
     return Settings().data_dir / "cache" / "embeddings"
 

@@ -27,7 +27,7 @@ def up(
     RELATE_POLICY_URL that of vLLM. The first start converts the packaged model and makes one key per role; later ones
     find everything in the data directory.
     """
-    from app.settings import Settings
+    from app.core.settings import Settings
     from app.up.run import run
 
     given = {"port": port, "host": host, "data_dir": data_dir}

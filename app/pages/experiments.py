@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from abtest.report import MetricAnswer, Report, VerdictAnswer
+from app.container import ContainerDep
 from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, page, viewer
-from app.platform import PlatformDep
-from app.services import experiments
-from app.services.experiments import ExperimentRecord
-from app.services.glances import Progress, progress
+from app.services.experiments import lifecycle
+from app.services.experiments.lifecycle import ExperimentRecord
+from app.services.reports.summaries import Progress, progress
 from app.store.database import AsyncConnection
 
 router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
@@ -45,18 +45,18 @@ class Entry:
 
 @router.get("")
 async def listing(
-    request: Request, platform: PlatformDep, who: Annotated[Viewer, Depends(viewer(*ANALYSTS))]
+    request: Request, container: ContainerDep, who: Annotated[Viewer, Depends(viewer(*ANALYSTS))]
 ) -> Response:
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         found = await _all(connection)
     by_state: dict[str, list[ExperimentRecord]] = {"running": [], "draft": [], "stopped": []}
     for one in reversed(found):
         by_state[one.state].append(one)
     finished = sorted(by_state["stopped"], key=lambda one: one.stopped_at or one.created_at, reverse=True)
     context: dict[str, Any] = {
-        "running": [_entry(one, await platform.glances.of(one)) for one in by_state["running"]],
+        "running": [_entry(one, await container.summaries.of(one)) for one in by_state["running"]],
         "drafts": by_state["draft"],
-        "finished": [_entry(one, await platform.glances.of(one)) for one in finished[:_FINISHED]],
+        "finished": [_entry(one, await container.summaries.of(one)) for one in finished[:_FINISHED]],
         "older": finished[_FINISHED:],
         "now": datetime.now(UTC),
     }
@@ -65,7 +65,7 @@ async def listing(
 
 async def _all(connection: AsyncConnection) -> list[ExperimentRecord]:
     found: list[ExperimentRecord] = []
-    while batch := await experiments.listed(connection, after=found[-1].id if found else 0, limit=_BATCH):
+    while batch := await lifecycle.listed(connection, after=found[-1].id if found else 0, limit=_BATCH):
         found += batch
     return found
 

@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from app.errors import FieldProblem, Problem, field_problem
+from app.core.api_keys import Scope
+from app.core.problems import FieldProblem, Problem, field_problem
+from app.http.auth import COOKIE, Authenticator, Require, require
 from app.pages import formats, shapes
-from app.security import COOKIE, Gate, Require, Scope, require
 from app.store.database import Unavailable
 from app.store.registry import Key
 
@@ -57,10 +58,10 @@ class Viewer:
 
 
 def signed_in(request: Request) -> Viewer | None:
-    gate: Gate = request.app.state.platform.gate
+    authenticator: Authenticator = request.app.state.authenticator
     cookie = request.cookies.get(COOKIE, "")
-    key = gate.holder(cookie)
-    return Viewer(key, gate.csrf(cookie)) if key else None
+    key = authenticator.holder(cookie)
+    return Viewer(key, authenticator.csrf(cookie)) if key else None
 
 
 class Viewing:

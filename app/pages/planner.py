@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
 from abtest.planning import achieved_power, minimum_detectable_lift, required_units
-from app.errors import FieldProblem, field_problem
+from app.core.problems import FieldProblem, field_problem
 from app.pages.assets import PLOTLY
 from app.pages.figures import Figure, power_curve
 from app.pages.frame import ANALYSTS, PageRoute, Viewer, page, viewer

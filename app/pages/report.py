@@ -13,15 +13,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from abtest.report import CohortPoint, DayPoint, MetricAnswer, Report, VerdictAnswer
-from app.errors import Problem
+from app.container import ContainerDep
+from app.core.problems import Problem
 from app.pages.assets import PLOTLY
 from app.pages.experiments import TONES
 from app.pages.figures import Figure, lift_by_first_day, lift_over_time
 from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, page, viewer
 from app.pages.guardrails import guardrail_rows
-from app.platform import PlatformDep
-from app.services import experiments, reporting
-from app.services.glances import progress
+from app.services.experiments import lifecycle
+from app.services.reports import reading
+from app.services.reports.summaries import progress
 from app.store.sums import Dimension, View
 
 router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
@@ -103,18 +104,18 @@ class Comparison:
 async def report(
     name: str,
     request: Request,
-    platform: PlatformDep,
+    container: ContainerDep,
     who: Annotated[Viewer, Depends(viewer(*ANALYSTS))],
     asked: Annotated[Asked, Depends(Asked)],
 ) -> Response:
-    await platform.folding.catch_up()
-    async with platform.database.begin() as connection:
-        question = await reporting.ask(
+    await container.aggregation.catch_up()
+    async with container.database.begin() as connection:
+        question = await reading.ask(
             connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
         )
-        found = await reporting.report(connection, question)
-        broken_down = await reporting.breakdown(connection, question, asked.by) if asked.by else None
-        history = await experiments.history(connection, name)
+        found = await reading.report(connection, question)
+        broken_down = await reading.breakdown(connection, question, asked.by) if asked.by else None
+        history = await lifecycle.history(connection, name)
     compared = _comparisons(found)
     context: dict[str, Any] = {
         "report": found,
@@ -127,7 +128,7 @@ async def report(
         "guardrails": guardrail_rows(found.guardrails),
         "breakdown": broken_down,
         "history": history,
-        "base_url": platform.settings.public_url or str(request.base_url).rstrip("/"),
+        "base_url": container.settings.public_url or str(request.base_url).rstrip("/"),
         "plotly": PLOTLY if any(one.over_time for one in compared) else None,
         "zones": ZONES,
     }

@@ -9,9 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.errors import Problem
+from app.core.api_keys import PAGE_SCOPES, digest_of
+from app.core.problems import Problem
+from app.http.auth import COOKIE, SESSION_S, Authenticator
 from app.pages.frame import HOME, Viewer, page
-from app.security import COOKIE, PAGE_SCOPES, SESSION_S, Gate, digest_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,11 +36,11 @@ async def sign_in(
     csrf: Annotated[str, Form()] = "",
     next: Annotated[str, Form(max_length=2000)] = HOME,
 ) -> Response:
-    gate: Gate = request.app.state.platform.gate
-    if not gate.same_origin(request.cookies.get(COOKIE, ""), csrf):
+    authenticator: Authenticator = request.app.state.authenticator
+    if not authenticator.same_origin(request.cookies.get(COOKIE, ""), csrf):
         return _form(request, next, "This form had expired. Please send it again.", 403)
     digest = digest_of(key.strip())
-    found = gate.key(digest)
+    found = authenticator.key(digest)
     if found is None:
         return _form(request, next, "That key is unknown, expired or revoked. Ask an admin for a new one.", 401)
     if PAGE_SCOPES.isdisjoint(found.scopes):
@@ -47,14 +48,14 @@ async def sign_in(
             request, next, f"Key {found.prefix} may {' and '.join(sorted(found.scopes))}, which opens no page.", 403
         )
     response = RedirectResponse(_local(next), 303)
-    _set_cookie(request, response, gate.session(digest))
+    _set_cookie(request, response, authenticator.session(digest))
     return response
 
 
 @router.post("/signout")
 async def sign_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
-    gate: Gate = request.app.state.platform.gate
-    if not gate.same_origin(request.cookies.get(COOKIE, ""), csrf):
+    authenticator: Authenticator = request.app.state.authenticator
+    if not authenticator.same_origin(request.cookies.get(COOKIE, ""), csrf):
         raise Problem(403, "csrf", "the form had expired: go back, reload the page and sign out again")
     response = RedirectResponse("/signin", 303)
     response.delete_cookie(COOKIE)
@@ -63,20 +64,20 @@ async def sign_out(request: Request, csrf: Annotated[str, Form()] = "") -> Respo
 
 def _form(request: Request, next: str, refusal: str = "", status: int = 200) -> Response:
     """The sign-in form, tied to a cookie of its own; someone already signed in is told so and may go on."""
-    gate: Gate = request.app.state.platform.gate
+    authenticator: Authenticator = request.app.state.authenticator
     held = request.cookies.get(COOKIE, "")
-    key = gate.holder(held)
-    cookie = held if key else gate.session(b"")
-    who = Viewer(key, gate.csrf(cookie)) if key else None
+    key = authenticator.holder(held)
+    cookie = held if key else authenticator.session(b"")
+    who = Viewer(key, authenticator.csrf(cookie)) if key else None
     response = page(
-        request, "signin.html", who, status=status, next=_local(next), refusal=refusal, csrf=gate.csrf(cookie)
+        request, "signin.html", who, status=status, next=_local(next), refusal=refusal, csrf=authenticator.csrf(cookie)
     )
     _set_cookie(request, response, cookie)
     return response
 
 
 def _set_cookie(request: Request, response: Response, cookie: str) -> None:
-    secure = request.url.scheme == "https" or request.app.state.platform.settings.public_url.startswith("https://")
+    secure = request.url.scheme == "https" or request.app.state.container.settings.public_url.startswith("https://")
     response.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
 
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from adtext.brief import AdBrief, AdText
 from adtext.checks import Finding, Severity, check, is_compliant
 from adtext.spec import load_spec
-from app.contract import Platform
-from app.errors import documented
-from app.platform import PlatformDep
-from app.security import require
+from app.container import ContainerDep
+from app.core.contract import Platform
+from app.core.problems import documented
+from app.http.auth import require
 from app.store.registry import Key
 
 router = APIRouter(tags=["compliance"])
@@ -57,10 +57,10 @@ class CheckAnswer(BaseModel):
 
 @router.post("/check", responses=documented())
 async def check_texts(
-    body: CheckRequest, platform: PlatformDep, _: Annotated[Key, Depends(require("generate", "review"))]
+    body: CheckRequest, container: ContainerDep, _: Annotated[Key, Depends(require("generate", "review"))]
 ) -> CheckAnswer:
     """Check texts against a brief, by the same rules that decide what is served."""
-    rules, spec = platform.live.rules, load_spec(body.platform)
+    rules, spec = container.state.rules, load_spec(body.platform)
     judged = [check(text, body.brief, spec, rules) for text in body.texts]
     return CheckAnswer(
         rules_version=rules.version,

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from abtest.events import Event
-from app.errors import documented
-from app.platform import PlatformDep
-from app.security import require
-from app.services.ingest import EventAnswer, InvalidEvent
+from app.container import ContainerDep
+from app.core.problems import documented
+from app.http.auth import require
+from app.services.events.ingest import EventAnswer, InvalidEvent
 from app.store.registry import Key
 
 router = APIRouter(tags=["events"])
@@ -44,7 +44,7 @@ class EventAnswers(BaseModel):
 
 @router.post("/events", responses=documented())
 async def report_events(
-    batch: EventBatch, platform: PlatformDep, _: Annotated[Key, Depends(require("events"))]
+    batch: EventBatch, container: ContainerDep, _: Annotated[Key, Depends(require("events"))]
 ) -> EventAnswers:
     """Report impressions, clicks and conversions, in any order, 1 to 1,000 at once.
 
@@ -53,4 +53,4 @@ async def report_events(
     nothing was committed, send it again.
     """
     rows: Sequence[Event | InvalidEvent] = batch.events
-    return EventAnswers(answers=await platform.ingest.record(rows))
+    return EventAnswers(answers=await container.ingest.record(rows))

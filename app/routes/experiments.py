@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.contract import Slug
-from app.errors import documented
-from app.platform import Platform, PlatformDep
-from app.security import actor, require
-from app.services import experiments
-from app.services.experiments import ArmWish, AuditRecord, ExperimentRecord
+from app.container import Container, ContainerDep
+from app.core.contract import Slug
+from app.core.problems import documented
+from app.http.auth import actor, require
+from app.services.experiments import lifecycle
+from app.services.experiments.lifecycle import ArmWish, AuditRecord, ExperimentRecord
 from app.store.database import AsyncConnection
 from app.store.registry import Key
 
@@ -150,12 +150,12 @@ class ExperimentDetail(ExperimentAnswer):
 
 
 @router.post("", status_code=201, responses=documented(404, 409))
-async def create(body: ExperimentBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+async def create(body: ExperimentBody, container: ContainerDep, key: Operator) -> ExperimentAnswer:
     """Write a draft experiment. Nobody sees it before its start."""
     arms = [ArmWish(arm.name, arm.policy, arm.weight) for arm in body.arms]
     return await _change(
-        platform,
-        lambda connection: experiments.create(
+        container,
+        lambda connection: lifecycle.create(
             connection,
             name=body.name,
             arms=arms,
@@ -172,14 +172,14 @@ async def create(body: ExperimentBody, platform: PlatformDep, key: Operator) -> 
 
 @router.get("", responses=documented())
 async def list_all(
-    platform: PlatformDep,
+    container: ContainerDep,
     _: Reader,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ExperimentPage:
     """Every experiment, oldest first."""
-    async with platform.database.begin() as connection:
-        found = await experiments.listed(connection, after=after, limit=limit + 1)
+    async with container.database.begin() as connection:
+        found = await lifecycle.listed(connection, after=after, limit=limit + 1)
     shown = found[:limit]
     return ExperimentPage(
         experiments=[ExperimentAnswer.model_validate(one) for one in shown],
@@ -188,49 +188,47 @@ async def list_all(
 
 
 @router.get("/{name}", responses=documented(404))
-async def read(name: Name, platform: PlatformDep, _: Reader) -> ExperimentDetail:
+async def read(name: Name, container: ContainerDep, _: Reader) -> ExperimentDetail:
     """One experiment with its phases and everyone who changed it."""
-    async with platform.database.begin() as connection:
-        return ExperimentDetail.of(
-            await experiments.find(connection, name), await experiments.history(connection, name)
-        )
+    async with container.database.begin() as connection:
+        return ExperimentDetail.of(await lifecycle.find(connection, name), await lifecycle.history(connection, name))
 
 
 @router.post("/{name}/start", responses=documented(404, 409))
-async def start(name: Name, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+async def start(name: Name, container: ContainerDep, key: Operator) -> ExperimentAnswer:
     """Let a draft run. 409 when a running experiment of its layer holds some of its buckets."""
-    return await _change(platform, lambda connection: experiments.start(connection, name, actor=actor(key)))
+    return await _change(container, lambda connection: lifecycle.start(connection, name, actor=actor(key)))
 
 
 @router.post("/{name}/ramp", responses=documented(404, 409))
-async def ramp(name: Name, body: RampBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+async def ramp(name: Name, body: RampBody, container: ContainerDep, key: Operator) -> ExperimentAnswer:
     """Widen its range. Nobody who takes part is moved."""
     coverage = _buckets(body.coverage_percent)
     return await _change(
-        platform, lambda connection: experiments.ramp(connection, name, coverage=coverage, actor=actor(key))
+        container, lambda connection: lifecycle.ramp(connection, name, coverage=coverage, actor=actor(key))
     )
 
 
 @router.post("/{name}/weights", responses=documented(404, 409))
-async def reweigh(name: Name, body: WeightsBody, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+async def reweigh(name: Name, body: WeightsBody, container: ContainerDep, key: Operator) -> ExperimentAnswer:
     """Open a new phase with other weights. Units are dealt anew, and the new phase has a report of its own."""
     return await _change(
-        platform, lambda connection: experiments.reweigh(connection, name, weights=body.weights, actor=actor(key))
+        container, lambda connection: lifecycle.reweigh(connection, name, weights=body.weights, actor=actor(key))
     )
 
 
 @router.post("/{name}/stop", responses=documented(404, 409))
-async def stop(name: Name, platform: PlatformDep, key: Operator) -> ExperimentAnswer:
+async def stop(name: Name, container: ContainerDep, key: Operator) -> ExperimentAnswer:
     """End it for good. Its report stays, and events of what it served still count."""
-    return await _change(platform, lambda connection: experiments.stop(connection, name, actor=actor(key)))
+    return await _change(container, lambda connection: lifecycle.stop(connection, name, actor=actor(key)))
 
 
 async def _change(
-    platform: Platform, change: Callable[[AsyncConnection], Awaitable[ExperimentRecord]]
+    container: Container, change: Callable[[AsyncConnection], Awaitable[ExperimentRecord]]
 ) -> ExperimentAnswer:
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         changed = await change(connection)
-    await platform.live.refresh()  # so that the next call to this replica already sees it
+    await container.state.refresh()  # so that the next call to this replica already sees it
     return ExperimentAnswer.model_validate(changed)
 
 

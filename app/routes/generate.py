@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from app.contract import GenerateRequest, GenerateResponse
-from app.errors import Problem, documented
-from app.platform import PlatformDep
-from app.security import require
-from app.services.serving import CallerGone
+from app.container import ContainerDep
+from app.core.contract import GenerateRequest, GenerateResponse
+from app.core.problems import Problem, documented
+from app.http.auth import require
+from app.services.serving.generate import CallerGone
 from app.store.registry import Key
 
 router = APIRouter(tags=["serving"])
@@ -18,7 +18,7 @@ router = APIRouter(tags=["serving"])
 
 @router.post("/generate", responses=documented(404))
 async def generate(
-    request: Request, body: GenerateRequest, platform: PlatformDep, _: Annotated[Key, Depends(require("generate"))]
+    request: Request, body: GenerateRequest, container: ContainerDep, _: Annotated[Key, Depends(require("generate"))]
 ) -> GenerateResponse:
     """Write ad texts for one brief and one unit.
 
@@ -31,6 +31,6 @@ async def generate(
             continue
 
     try:
-        return await platform.serving.serve(body, request_id=request.scope["request_id"], gone=gone)
+        return await container.serving.serve(body, request_id=request.scope["request_id"], gone=gone)
     except CallerGone:
         raise Problem(499, "caller_gone", "the caller disconnected before a text was written") from None

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import documented
-from app.platform import PlatformDep
-from app.security import require
-from app.services.readiness import State
+from app.container import ContainerDep
+from app.core.problems import documented
+from app.http.auth import require
+from app.services.admin.readiness import State
 from app.store.registry import Key
 
 router = APIRouter(tags=["operation"])
@@ -41,9 +41,9 @@ async def healthz() -> Alive:
 
 
 @router.get("/readyz", responses={503: {"model": ReadyAnswer, "description": "Not ready; the parts say why."}})
-async def readyz(platform: PlatformDep, response: Response) -> ReadyAnswer:
+async def readyz(container: ContainerDep, response: Response) -> ReadyAnswer:
     """Whether this replica should get traffic, part by part."""
-    parts = [PartAnswer.model_validate(part) for part in await platform.readiness.parts()]
+    parts = [PartAnswer.model_validate(part) for part in await container.readiness.parts()]
     ready = all(part.state != "not_ready" for part in parts)
     response.status_code = 200 if ready else 503
     return ReadyAnswer(ready=ready, parts=parts)

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from abtest.events import Instant
 from adtext.brief import Line
-from app.errors import documented
-from app.platform import PlatformDep
-from app.security import Scope, actor, require
-from app.services import keys
+from app.container import ContainerDep
+from app.core.api_keys import Scope
+from app.core.problems import documented
+from app.http.auth import actor, require
+from app.services.admin import keys
 from app.store.registry import Key
 
 router = APIRouter(prefix="/keys", tags=["keys"])
@@ -77,23 +78,23 @@ class ExpireBody(BaseModel):
 
 
 @router.post("", status_code=201, responses=documented())
-async def create(body: KeyBody, platform: PlatformDep, admin: Admin) -> NewKeyAnswer:
+async def create(body: KeyBody, container: ContainerDep, admin: Admin) -> NewKeyAnswer:
     """Make a key. The answer is the only place where it is ever shown."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         made = await keys.create(connection, **body.model_dump(), actor=actor(admin))
-    await platform.live.refresh()  # so that the next call to this replica may already use it
+    await container.state.refresh()  # so that the next call to this replica may already use it
     return NewKeyAnswer.of(made)
 
 
 @router.get("", responses=documented())
 async def list_all(
-    platform: PlatformDep,
+    container: ContainerDep,
     _: Admin,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> KeyPage:
     """Every key, oldest first, revoked ones included."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         found = await keys.listed(connection, after=after, limit=limit + 1)
     shown = found[:limit]
     return KeyPage(
@@ -102,29 +103,29 @@ async def list_all(
 
 
 @router.post("/{key_id}/rotate", status_code=201, responses=documented(404, 409))
-async def rotate(key_id: KeyId, body: RotateBody, platform: PlatformDep, admin: Admin) -> NewKeyAnswer:
+async def rotate(key_id: KeyId, body: RotateBody, container: ContainerDep, admin: Admin) -> NewKeyAnswer:
     """Replace a key: a new one with the same name, scopes and rate. The old one works for `overlap_minutes` more."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         made = await keys.rotate(
             connection, key_id, overlap=timedelta(minutes=body.overlap_minutes), actor=actor(admin)
         )
-    await platform.live.refresh()
+    await container.state.refresh()
     return NewKeyAnswer.of(made)
 
 
 @router.post("/{key_id}/expire", responses=documented(404, 409))
-async def expire(key_id: KeyId, body: ExpireBody, platform: PlatformDep, admin: Admin) -> KeyAnswer:
+async def expire(key_id: KeyId, body: ExpireBody, container: ContainerDep, admin: Admin) -> KeyAnswer:
     """Say when a key ends."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         changed = await keys.expire(connection, key_id, at=body.expires_at, actor=actor(admin))
-    await platform.live.refresh()
+    await container.state.refresh()
     return KeyAnswer.model_validate(changed)
 
 
 @router.post("/{key_id}/revoke", responses=documented(404, 409))
-async def revoke(key_id: KeyId, platform: PlatformDep, admin: Admin) -> KeyAnswer:
+async def revoke(key_id: KeyId, container: ContainerDep, admin: Admin) -> KeyAnswer:
     """End a key and its sessions now, on every replica, for good."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         changed = await keys.revoke(connection, key_id, actor=actor(admin))
-    await platform.live.refresh()
+    await container.state.refresh()
     return KeyAnswer.model_validate(changed)

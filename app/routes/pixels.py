@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from abtest.events import EventKind
-from app.errors import Problem, documented
-from app.platform import PlatformDep
-from app.services.traffic import invalid_reason
-from app.tokens import TokenError
+from app.container import ContainerDep
+from app.core.problems import Problem, documented
+from app.core.tokens import TokenError
+from app.services.events.bot_filter import invalid_reason
 
 router = APIRouter(tags=["events"])
 
@@ -32,13 +32,13 @@ async def pixel(
     request: Request,
     kind: Literal["impression", "click"],
     token: Annotated[str, Query(max_length=400, description="The token that came with the served text.")],
-    platform: PlatformDep,
+    container: ContainerDep,
 ) -> Response:
     """Record an impression or a click of a served text, now. Repeats are harmless; prefetches and bots are stored but
     flagged.
     """
     try:
-        await platform.ingest.pixel(EventKind(kind), token, invalid_reason(request.method, request.headers))
+        await container.ingest.pixel(EventKind(kind), token, invalid_reason(request.method, request.headers))
     except TokenError as error:
         raise Problem(422, error.reason, str(error), field="token", value=token) from error
     return Response(GIF, media_type="image/gif", headers={"Cache-Control": "no-store, max-age=0"})

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from adtext.brief import Locale
-from app.errors import documented
-from app.platform import PlatformDep
-from app.security import actor, require
-from app.services import promotion
+from app.container import ContainerDep
+from app.core.problems import documented
+from app.http.auth import actor, require
+from app.services.registry import promotion
 from app.store import policies as store
 from app.store.registry import Key
 from trainer.registry import Decoding
@@ -145,13 +145,13 @@ class AliasesAnswer(BaseModel):
 
 @router.get("", responses=documented())
 async def list_all(
-    platform: PlatformDep,
+    container: ContainerDep,
     _: Reader,
     before: Annotated[int, Query(ge=1, le=_LAST)] = _LAST,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> PolicyPage:
     """Every policy version, newest first."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         rows = await store.list_policies(connection, before, limit + 1)
         held = await store.aliases(connection)
     shown = [PolicyAnswer.model_validate(row) for row in rows[:limit]]
@@ -161,13 +161,13 @@ async def list_all(
 
 
 @router.post("", status_code=201, responses=documented(409))
-async def register(body: PolicyBody, platform: PlatformDep, key: Operator) -> PolicyAnswer:
+async def register(body: PolicyBody, container: ContainerDep, key: Operator) -> PolicyAnswer:
     """Register a policy version. It is immutable, and serves nobody until it is promoted or an experiment names it."""
     given = body.model_dump()
     given["decoding"] = Decoding(**given["decoding"])
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         row = await promotion.register(connection, **given, actor=actor(key))
-    await platform.live.refresh()
+    await container.state.refresh()
     return PolicyAnswer.model_validate(row)
 
 
@@ -175,16 +175,16 @@ async def register(body: PolicyBody, platform: PlatformDep, key: Operator) -> Po
 async def move(
     alias: promotion.Movable,
     body: Annotated[PromoteBody | RollBackBody, Field(discriminator="action")],
-    platform: PlatformDep,
+    container: ContainerDep,
     key: Operator,
 ) -> AliasesAnswer:
     """Promote a version to champion or challenger, or roll the champion back to the previous one. Takes effect at once,
     everywhere.
     """
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         if isinstance(body, PromoteBody):
             after = await promotion.promote(connection, alias, body.version, actor=actor(key))
         else:
             after = await promotion.roll_back(connection, alias, actor=actor(key))
-    await platform.live.refresh()
+    await container.state.refresh()
     return AliasesAnswer(aliases=after)

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from adtext.brief import AdBrief
-from app.contract import Platform
-from app.errors import Problem, documented
-from app.platform import PlatformDep
-from app.security import actor, require
+from app.container import ContainerDep
+from app.core.contract import Platform
+from app.core.problems import Problem, documented
+from app.http.auth import actor, require
 from app.store import prefill as store
 from app.store.registry import Key
 
@@ -66,10 +66,10 @@ PAGE = 200
 
 @router.post("/prefill", status_code=202, responses=documented())
 async def prefill(
-    body: PrefillRequest, platform: PlatformDep, key: Annotated[Key, Depends(require("generate", "ops"))]
+    body: PrefillRequest, container: ContainerDep, key: Annotated[Key, Depends(require("generate", "ops"))]
 ) -> PrefillCreated:
     """Queue briefs to be written for. A brief is written once for each policy that may serve it."""
-    registry = platform.live.registry
+    registry = container.state.registry
     if body.policy is not None and body.policy not in registry.policies:
         raise Problem(
             422,
@@ -84,21 +84,21 @@ async def prefill(
     versions = [body.policy] if body.policy else sorted(serving)
     items = [store.NewItem(one.platform, version, one.brief) for one in body.briefs for version in versions]
     prefill_id = uuid4()
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         await store.create(connection, prefill_id, actor(key), items)
-    platform.prefilling.wake()
+    container.prefilling.wake()
     return PrefillCreated(id=prefill_id, items=len(items))
 
 
 @router.get("/prefill/{prefill_id}", responses=documented(404))
 async def prefill_progress(
     prefill_id: UUID,
-    platform: PlatformDep,
+    container: ContainerDep,
     _: Annotated[Key, Depends(require("generate", "ops"))],
     after: Annotated[int, Query(ge=-1, le=2**31)] = -1,
 ) -> PrefillProgress:
     """How far a prefill is, and what came of each brief."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         totals = await store.progress(connection, prefill_id)
         if totals is None:
             raise Problem(

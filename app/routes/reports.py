@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from abtest.events import Instant
 from abtest.report import Breakdown, Report
-from app.errors import Problem, documented
-from app.platform import Platform, PlatformDep
+from app.container import Container, ContainerDep
+from app.core.problems import Problem, documented
 from app.routes.experiments import Name, Reader
-from app.services import reporting
+from app.services.reports import reading
 from app.store.sums import Dimension, View
 
 router = APIRouter(prefix="/experiments", tags=["reports"])
@@ -49,11 +49,11 @@ AskedDep = Annotated[Asked, Depends(Asked)]
 
 
 @router.get("/{name}/report", responses=documented(404))
-async def report(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) -> Report:
+async def report(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Report:
     """The report of one phase, with all that has been reported so far. Only mature impressions count; the rest is shown
     beside.
     """
-    return await _report(platform, name, asked)
+    return await _report(container, name, asked)
 
 
 @router.get(
@@ -61,9 +61,9 @@ async def report(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) 
     response_class=Response,
     responses={**documented(404), 200: {"description": "One row a treatment and metric.", "content": {"text/csv": {}}}},
 )
-async def report_csv(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) -> Response:
+async def report_csv(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Response:
     """The report's metric rows as CSV in UTF-8."""
-    return _csv(await _report(platform, name, asked))
+    return _csv(await _report(container, name, asked))
 
 
 @router.get(
@@ -74,29 +74,29 @@ async def report_csv(name: Name, platform: PlatformDep, _: Reader, asked: AskedD
         200: {"description": "One row a treatment and metric.", "content": {"application/vnd.apache.parquet": {}}},
     },
 )
-async def report_parquet(name: Name, platform: PlatformDep, _: Reader, asked: AskedDep) -> Response:
+async def report_parquet(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Response:
     """The report's metric rows as a Parquet file."""
-    return _parquet(await _report(platform, name, asked))
+    return _parquet(await _report(container, name, asked))
 
 
 @router.get("/{name}/breakdowns/{dimension}", responses=documented(404))
-async def breakdown(name: Name, dimension: Dimension, platform: PlatformDep, _: Reader, asked: AskedDep) -> Breakdown:
+async def breakdown(name: Name, dimension: Dimension, container: ContainerDep, _: Reader, asked: AskedDep) -> Breakdown:
     """CTCVR by locale, industry, platform or source. Costs a pass over the phase's exposures."""
-    await platform.folding.catch_up()
-    async with platform.database.begin() as connection:
-        question = await reporting.ask(
+    await container.aggregation.catch_up()
+    async with container.database.begin() as connection:
+        question = await reading.ask(
             connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
         )
-        return await reporting.breakdown(connection, question, dimension)
+        return await reading.breakdown(connection, question, dimension)
 
 
-async def _report(platform: Platform, name: str, asked: Asked) -> Report:
-    await platform.folding.catch_up()
-    async with platform.database.begin() as connection:
-        question = await reporting.ask(
+async def _report(container: Container, name: str, asked: Asked) -> Report:
+    await container.aggregation.catch_up()
+    async with container.database.begin() as connection:
+        question = await reading.ask(
             connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
         )
-        return await reporting.report(connection, question)
+        return await reading.report(connection, question)
 
 
 def _csv(found: Report) -> Response:

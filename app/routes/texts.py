@@ -10,10 +10,10 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from adtext.brief import Line
-from app.errors import Problem, documented
-from app.platform import PlatformDep
-from app.security import actor, require
-from app.services.review import Decision, review
+from app.container import ContainerDep
+from app.core.problems import Problem, documented
+from app.http.auth import actor, require
+from app.services.compliance.review import Decision, review
 from app.store.provenance import provenance
 from app.store.registry import Key
 
@@ -63,10 +63,10 @@ class ReviewAnswer(BaseModel):
 
 @router.get("/{text_id}/provenance", responses=documented(404))
 async def text_provenance(
-    text_id: UUID, platform: PlatformDep, _: Annotated[Key, Depends(require("report", "generate", "review"))]
+    text_id: UUID, container: ContainerDep, _: Annotated[Key, Depends(require("report", "generate", "review"))]
 ) -> Provenance:
     """Policy version, prompt hash, seed, rules and spec version, findings, score, and whether a machine wrote it."""
-    async with platform.database.begin() as connection:
+    async with container.database.begin() as connection:
         row = await provenance(connection, text_id)
     if row is None:
         raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
@@ -81,9 +81,9 @@ async def text_provenance(
 
 @router.post("/{text_id}/review", responses=documented(404, 409))
 async def review_text(
-    text_id: UUID, body: ReviewBody, platform: PlatformDep, key: Annotated[Key, Depends(require("review"))]
+    text_id: UUID, body: ReviewBody, container: ContainerDep, key: Annotated[Key, Depends(require("review"))]
 ) -> ReviewAnswer:
     """Approve or reject a text. What a rule blocks cannot be approved; a rejected text leaves the pool at once."""
-    async with platform.database.begin() as connection:
-        state = await review(connection, text_id, body.decision, body.note, platform.live.rules, actor=actor(key))
+    async with container.database.begin() as connection:
+        state = await review(connection, text_id, body.decision, body.note, container.state.rules, actor=actor(key))
     return ReviewAnswer(id=text_id, state=state)

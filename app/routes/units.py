@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from app.contract import UnitId
-from app.errors import documented
-from app.platform import PlatformDep
-from app.security import actor, require
-from app.services.privacy import erase
+from app.container import ContainerDep
+from app.core.contract import UnitId
+from app.core.problems import documented
+from app.http.auth import actor, require
+from app.services.admin.privacy import erase
 from app.store.registry import Key
 
 router = APIRouter(tags=["privacy"])
@@ -23,12 +23,12 @@ class Erased(BaseModel):
 
 @router.delete("/units/{unit_id:path}", responses=documented())
 async def erase_unit(
-    unit_id: UnitId, platform: PlatformDep, admin: Annotated[Key, Depends(require("admin"))]
+    unit_id: UnitId, container: ContainerDep, admin: Annotated[Key, Depends(require("admin"))]
 ) -> Erased:
     """Erase a unit: its servings, events, exposures, daily totals and assignments. Repeating it is harmless.
 
     `unit_id` is the id as `/generate` got it, percent-encoded. Reports count without the unit from then on.
     """
     return Erased(
-        deleted=await erase(platform.database, platform.secrets, platform.serving_log, unit_id, actor=actor(admin))
+        deleted=await erase(container.database, container.secrets, container.serving_log, unit_id, actor=actor(admin))
     )

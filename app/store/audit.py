@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from app.models.experiments import AuditEntry
 from app.store.database import AsyncConnection
+from app.store.models.experiments import AuditEntry
 
 
 async def record(connection: AsyncConnection, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.settings import Settings
+from app.core.settings import Settings
 
 # What "the database is down" looks like, whichever layer noticed first.
 Unavailable: tuple[type[Exception], ...] = (

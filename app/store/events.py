@@ -9,8 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from abtest.events import EventKind
+from app.core.tokens import Served
 from app.store.database import AsyncConnection, driver
-from app.tokens import Served
 
 # 0 impression, 1 click, 2 conversion
 KINDS: Mapping[EventKind, int] = {kind: number for number, kind in enumerate(EventKind)}

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.models.experiments import AuditEntry, Experiment, Phase
-from app.models.policies import Policy, PolicyAlias
 from app.store.database import AsyncConnection
+from app.store.models.experiments import AuditEntry, Experiment, Phase
+from app.store.models.policies import Policy, PolicyAlias
 
 _EXPERIMENT = (
     Experiment.id,

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from app.models.access import ApiKey
 from app.store.database import AsyncConnection
+from app.store.models.access import ApiKey
 
 _SHOWN = (
     ApiKey.id,

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 
 from adtext.rules import load_rules
-from app.settings import Settings
+from app.core.settings import Settings
 from app.store.seed import seed
 
 

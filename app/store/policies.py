@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.models.policies import Policy, PolicyAlias
 from app.store.database import AsyncConnection
+from app.store.models.policies import Policy, PolicyAlias
 
 
 async def add_policy(connection: AsyncConnection, **values: Any) -> Any:

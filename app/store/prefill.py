@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 
 from adtext.brief import AdBrief
-from app.models.creatives import Prefill, PrefillItem
 from app.store.database import AsyncConnection
+from app.store.models.creatives import Prefill, PrefillItem
 
 
 @dataclass(frozen=True, slots=True)

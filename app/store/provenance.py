@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from adtext.checks import Finding
-from app.models.creatives import BriefRow, TextRow
-from app.models.policies import Policy
 from app.store.database import AsyncConnection
+from app.store.models.creatives import BriefRow, TextRow
+from app.store.models.policies import Policy
 
 
 async def provenance(connection: AsyncConnection, text_id: UUID) -> Any:

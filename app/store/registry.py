@@ -13,9 +13,9 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from abtest.assignment import Arm, ExperimentPlan
-from app.models.access import ApiKey
-from app.models.experiments import Experiment, Phase, Revision
-from app.models.policies import Policy, PolicyAlias
+from app.store.models.access import ApiKey
+from app.store.models.experiments import Experiment, Phase, Revision
+from app.store.models.policies import Policy, PolicyAlias
 from trainer.registry import Decoding, PolicyVersion
 
 CHANNEL = "relate"  # LISTEN/NOTIFY; the payload is a topic

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, create_engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from adtext.brief import LOCALES
-from app.models.experiments import AuditEntry, Revision
-from app.models.policies import Policy, PolicyAlias
-from app.settings import Settings
+from app.core.settings import Settings
+from app.store.models.experiments import AuditEntry, Revision
+from app.store.models.policies import Policy, PolicyAlias
 from trainer.registry import PACKAGED_POLICY, Decoding, new_version
 
 # The packaged policy is asked as it was trained, cooler: at temperature 1 a small model is more inventive than correct.

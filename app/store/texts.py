@@ -13,8 +13,8 @@ from sqlalchemy import func, select, text, update
 
 from adtext.brief import AdBrief, AdText
 from adtext.checks import Finding
-from app.models.creatives import BriefRow, TextRow
 from app.store.database import AsyncConnection, Direct
+from app.store.models.creatives import BriefRow, TextRow
 from app.store.registry import CHANNEL
 
 HEAD_TEXTS = 64  # texts of a key that are held in memory

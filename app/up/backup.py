@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.settings import Settings
+from app.core.settings import Settings
 from app.up.child import UpError
 from app.up.database import reachable
-from app.up.hold import holding
 from app.up.keys import file_of
+from app.up.lock import holding
 from app.up.postgres import embedded_postgres, run_program
 
 DUMP = "database.dump"

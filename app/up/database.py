@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.settings import Settings
+from app.core.settings import Settings
 from app.up.child import UpError
-from app.up.hold import holding
+from app.up.lock import holding
 from app.up.postgres import embedded_postgres, running_url
 
 _START_S = 120.0

@@ -7,9 +7,9 @@ import json
 import os
 from pathlib import Path
 
-from app.security import SCOPES
-from app.services.keys import create, listed
-from app.settings import Settings
+from app.core.api_keys import SCOPES
+from app.core.settings import Settings
+from app.services.admin.keys import create, listed
 from app.store.database import Database
 
 _PREFIX = len("rk_") + 8

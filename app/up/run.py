@@ -14,8 +14,8 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from app.settings import Settings
-from app.up.demo import REQUEST, served_ad
+from app.core.settings import Settings
+from app.up.first_ad import REQUEST, served_ad
 from app.up.keys import file_of
 from app.up.stack import Stack
 

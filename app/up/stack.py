@@ -22,14 +22,14 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from app.secrets import Secrets
-from app.settings import Settings
+from app.core.secrets import Secrets
+from app.core.settings import Settings
 from app.store.migrate import migrate
 from app.store.seed import adopt_packaged
 from app.up import model as packaged
 from app.up.child import Child, UpError
-from app.up.hold import holding
 from app.up.keys import role_keys
+from app.up.lock import holding
 from app.up.postgres import embedded_postgres
 
 START_S = 120.0

@@ -13,7 +13,7 @@ from fakes import FakePolicyServer
 from fastapi import FastAPI
 from service import GOOD, Generate, a_request
 
-from app.settings import Settings
+from app.core.settings import Settings
 
 
 @pytest.fixture

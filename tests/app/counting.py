@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from app.platform import Platform
-from app.tokens import Served
+from app.container import Container
+from app.core.tokens import Served
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _SERIAL = count(1)
@@ -32,9 +32,9 @@ class AdSystem:
     keys: dict[str, dict[str, str]]
 
     @property
-    def platform(self) -> Platform:
-        platform: Platform = self.app.state.platform
-        return platform
+    def platform(self) -> Container:
+        container: Container = self.app.state.container
+        return container
 
     def serve(
         self,
@@ -57,7 +57,7 @@ class AdSystem:
             "source": 1,
             "served_ms": int((at or datetime.now(UTC)).timestamp() * 1000),
         }
-        return self.platform.sealer.seal(Served(**{**values, **over}))
+        return self.container.sealer.seal(Served(**{**values, **over}))
 
     async def report(self, *events: dict[str, Any], status: int = 200) -> list[dict[str, Any]]:
         """POST the events; returns the answers."""
@@ -82,7 +82,7 @@ class AdSystem:
         made: dict[str, Any] = answer.json()
         if start:
             made = (await self.client.post(f"/experiments/{name}/start", headers=self.keys["ops"])).json()
-        return {**made, "phase": self.platform.live.registry.experiments[name].phase_id}
+        return {**made, "phase": self.container.state.registry.experiments[name].phase_id}
 
     async def read(self, name: str = "title-test", **query: Any) -> dict[str, Any]:
         """The report."""

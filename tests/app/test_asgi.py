@@ -16,9 +16,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from sqlalchemy.exc import OperationalError
 
-from app import errors, logs
-from app.asgi import edge
-from app.settings import Settings
+from app.core import logs
+from app.core import problems as errors
+from app.core.settings import Settings
+from app.http.middleware import edge
 
 SMALL, LARGE = 1024, 4096
 

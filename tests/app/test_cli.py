@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from app.cli import main
-from app.settings import Settings
+from app.core.settings import Settings
 from app.up.stack import Stack
 
 BRIEF = {
@@ -272,7 +272,7 @@ class TestKeys:
         assert not (tmp_path / "none").exists()
 
     def test_a_token_key_is_followed_by_another_and_still_opens(self, tmp_path: Path) -> None:
-        from app.secrets import Secrets
+        from app.core.secrets import Secrets
 
         own = {"RELATE_DATA_DIR": str(tmp_path)}
         assert "is written" in relate("secrets", **own).stdout

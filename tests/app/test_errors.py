@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import MEDIA_TYPE
+from app.core.problems import MEDIA_TYPE
 
 MEMBERS = {"type", "title", "status", "detail", "rule", "request_id", "errors"}
 

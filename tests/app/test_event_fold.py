@@ -21,11 +21,11 @@ from sqlalchemy import text
 from abtest.attribution import LATENESS, Outcome, attribute
 from abtest.events import EventKind, TokenEvent
 from abtest.sums import FunnelSums
+from app.core.tokens import Served
 from app.store.database import AsyncConnection
 from app.store.events import NewEvent, store_events
 from app.store.fold import FASTEST_CLICK, LOCK, fold, rebuild
 from app.store.sums import cutoff_day_sums, cutoff_of, day_sums, funnel_sums
-from app.tokens import Served
 
 START = datetime(2026, 11, 1, 22, tzinfo=UTC)
 WINDOW, ELSEWHERE = 24 * HOUR, 12 * HOUR
@@ -122,7 +122,7 @@ async def phase_id(ad_system) -> int:
 )
 async def test_the_sql_fold_is_attribution_whatever_the_order_and_the_steps(ad_system, phase_id, stream, cuts, hours):
     edges = [0, *cuts, len(stream)]
-    async with ad_system.platform.database.begin() as connection:
+    async with ad_system.container.database.begin() as connection:
         # keep the service's own folder out
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         await connection.execute(text("TRUNCATE events, exposures, unit_days, stale_tokens"))
@@ -168,7 +168,7 @@ async def test_the_sql_fold_is_attribution_whatever_the_order_and_the_steps(ad_s
 
 async def test_a_unit_shown_two_arms_is_counted_in_both(ad_system, phase_id):
     stream = [(token, EventKind.IMPRESSION, START + i * HOUR, False) for i, token in enumerate(TOKENS)]
-    async with ad_system.platform.database.begin() as connection:
+    async with ad_system.container.database.begin() as connection:
         await write(connection, phase_id, stream, 0)
         await fold(connection, ELSEWHERE)
         days = await day_sums(connection, phase_id, "all")
@@ -177,10 +177,10 @@ async def test_a_unit_shown_two_arms_is_counted_in_both(ad_system, phase_id):
 
 async def test_an_earlier_impression_that_comes_late_moves_the_unit_to_its_day(ad_system, phase_id):
     token = TOKENS[0]
-    async with ad_system.platform.database.begin() as connection:
+    async with ad_system.container.database.begin() as connection:
         await write(connection, phase_id, [(token, EventKind.IMPRESSION, START + DAY, False)], 0)
         await fold(connection, ELSEWHERE)
-    async with ad_system.platform.database.begin() as connection:
+    async with ad_system.container.database.begin() as connection:
         await write(connection, phase_id, [(token, EventKind.IMPRESSION, START, False)], 1)
         await fold(connection, ELSEWHERE)
         days = await day_sums(connection, phase_id, "all")
@@ -188,10 +188,10 @@ async def test_an_earlier_impression_that_comes_late_moves_the_unit_to_its_day(a
 
 
 async def test_the_folder_takes_all_that_waits_and_one_folds_at_a_time(ad_system, phase_id):
-    async with ad_system.platform.database.begin() as connection:
+    async with ad_system.container.database.begin() as connection:
         await write(connection, phase_id, [(TOKENS[0], EventKind.IMPRESSION, START, False)], 0)
-    async with ad_system.platform.database.begin() as holder:
+    async with ad_system.container.database.begin() as holder:
         await holder.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        assert await ad_system.platform.folding.catch_up(wait=False) == 0
-    assert await ad_system.platform.folding.catch_up() == 1
-    assert await ad_system.platform.folding.catch_up() == 0
+        assert await ad_system.container.aggregation.catch_up(wait=False) == 0
+    assert await ad_system.container.aggregation.catch_up() == 1
+    assert await ad_system.container.aggregation.catch_up() == 0

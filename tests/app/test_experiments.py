@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abtest.assignment import BUCKETS
-from app.services.layers import hundredths, overlapping, place, widen
+from app.services.experiments.buckets import hundredths, overlapping, place, widen
 
 ranges = st.lists(st.integers(0, BUCKETS), unique=True, max_size=8).map(
     lambda edges: list(zip(sorted(edges)[::2], sorted(edges)[1::2], strict=False))

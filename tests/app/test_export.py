@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from counting import AdSystem, digest
 
-from app.errors import Problem
-from app.services.export import export
+from app.core.problems import Problem
+from app.services.events.export import export
 from tests.builders import a_brief, an_ad
 from trainer.snapshot import describe_ad, describe_text, read_snapshot
 
@@ -84,7 +84,7 @@ async def test_a_mature_impression_is_exported_with_its_query_text_and_times(
     a_text(database_url, "t")
     token = await shown(ads, database_url, "one")
     await ads.report(event(token, "click", SHOWN + HOUR), event(token, "conversion", SHOWN + 2 * HOUR))
-    manifest = await export(ads.platform.database, settings, tmp_path / "snapshot")
+    manifest = await export(ads.container.database, settings, tmp_path / "snapshot")
     snapshot = read_snapshot(tmp_path / "snapshot")
     assert snapshot.manifest == manifest and (manifest.rows, manifest.texts, manifest.left_out) == (1, 1, {})
     row, text = snapshot.exposures.to_pylist()[0], snapshot.texts.to_pylist()[0]
@@ -106,7 +106,7 @@ async def test_the_arm_is_the_experiments_and_the_window_too(ads, settings, data
     a_text(database_url, "t")
     experiment = await ads.experiment()
     await shown(ads, database_url, "one", phase=experiment["phase"], arm=1)
-    manifest = await export(ads.platform.database, settings, tmp_path / "snapshot")
+    manifest = await export(ads.container.database, settings, tmp_path / "snapshot")
     row = read_snapshot(tmp_path / "snapshot").exposures.to_pylist()[0]
     assert row["arm"] == "title-test/1/treatment-1" in manifest.arms and row["window_hours"] == 24
 
@@ -120,7 +120,7 @@ async def test_what_stays_behind_is_counted_by_reason(ads, settings, database_ur
     await shown(ads, database_url, "lost", logged=False)
     await shown(ads, database_url, "early", text="late")
     await shown(ads, database_url, "old", text="forgotten")
-    manifest = await export(ads.platform.database, settings, tmp_path / "snapshot")
+    manifest = await export(ads.container.database, settings, tmp_path / "snapshot")
     reasons = ("immature", "serving row missing", "shown before its text was written", "text or brief past retention")
     assert manifest.left_out == dict.fromkeys(reasons, 1) and manifest.rows == 1
     assert read_snapshot(tmp_path / "snapshot").exposures.num_rows == 1
@@ -131,7 +131,7 @@ async def test_an_export_as_of_the_past_knows_nothing_later(ads, settings, datab
     token = await shown(ads, database_url, "one", at=SHOWN - 9 * DAY)
     await shown(ads, database_url, "two", at=SHOWN)
     await ads.report(event(token, "click", NOW - HOUR))
-    manifest = await export(ads.platform.database, settings, tmp_path / "snapshot", as_of=SHOWN)
+    manifest = await export(ads.container.database, settings, tmp_path / "snapshot", as_of=SHOWN)
     assert manifest.rows == 1 and read_snapshot(tmp_path / "snapshot").exposures["click_at"].null_count == 1
 
 
@@ -140,7 +140,7 @@ async def test_a_range_takes_its_first_moment_and_not_its_last(ads, settings, da
     for hours in range(3):
         await shown(ads, database_url, f"at {hours}", at=SHOWN + hours * HOUR)
     manifest = await export(
-        ads.platform.database, settings, tmp_path / "snapshot", since=SHOWN + HOUR, until=SHOWN + 2 * HOUR
+        ads.container.database, settings, tmp_path / "snapshot", since=SHOWN + HOUR, until=SHOWN + 2 * HOUR
     )
     assert manifest.rows == 1 and (manifest.since, manifest.until) == (SHOWN + HOUR, SHOWN + 2 * HOUR)
 
@@ -151,5 +151,5 @@ async def test_a_range_takes_its_first_moment_and_not_its_last(ads, settings, da
 )
 async def test_times_that_cannot_be_are_refused(ads, settings, tmp_path: Path, times, said) -> None:
     with pytest.raises(Problem, match=said):
-        await export(ads.platform.database, settings, tmp_path / "snapshot", **times)
+        await export(ads.container.database, settings, tmp_path / "snapshot", **times)
     assert not (tmp_path / "snapshot").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from app.services import readiness
+from app.services.admin import readiness
 from app.store.database import Database
 
 
@@ -57,7 +57,7 @@ async def test_every_policy_in_use_is_asked(client, bearer):
 
 
 async def test_a_replica_whose_rules_are_not_confirmed_is_not_ready(client, app, monkeypatch):
-    monkeypatch.setattr(type(app.state.platform.live), "confirmed", False)
+    monkeypatch.setattr(type(app.state.container.state), "confirmed", False)
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (503, False)
     assert (await states(client))["rules"] == "not_ready"
@@ -94,6 +94,6 @@ async def test_metrics_are_for_scrapers_with_a_key(client, bearer):
 
 async def test_a_query_that_fails_does_not_show_its_parameters(app):
     with pytest.raises(Exception, match="division by zero") as failure:
-        async with app.state.platform.database.begin() as connection:
+        async with app.state.container.database.begin() as connection:
             await connection.execute(text("SELECT 1 / length(replace(:query, :query, ''))"), {"query": "机密查询"})
     assert "机密" not in str(failure.value)

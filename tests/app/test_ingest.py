@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from counting import DAY, an_event
 
-from app.tokens import Sealer, Served
+from app.core.tokens import Sealer, Served
 
 
 def stored(database: psycopg.Connection[tuple[Any, ...]]) -> int:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from app.models.access import ApiKey
-from app.models.experiments import AuditEntry
-from app.security import digest_of
+from app.core.api_keys import digest_of
+from app.store.models.access import ApiKey
+from app.store.models.experiments import AuditEntry
 
 IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
@@ -38,7 +38,7 @@ async def test_a_key_works_from_the_moment_it_is_made(admin):
 
 async def test_only_a_digest_of_it_is_kept(admin, app):
     key = (await made(admin))["key"]
-    async with app.state.platform.database.begin() as connection:
+    async with app.state.container.database.begin() as connection:
         row = (await connection.execute(select(ApiKey).where(ApiKey.digest == digest_of(key)))).one()
         entries = (await connection.execute(select(AuditEntry.detail))).scalars().all()
     secret = key.rpartition("_")[2]
@@ -101,7 +101,7 @@ async def test_every_change_is_in_the_audit_log_with_who_made_it(admin, app):
     key = await made(admin)
     await admin.post(f"/keys/{key['id']}/rotate", json={})
     await admin.post(f"/keys/{key['id']}/revoke")
-    async with app.state.platform.database.begin() as connection:
+    async with app.state.container.database.begin() as connection:
         entries = (
             await connection.execute(
                 select(AuditEntry).where(AuditEntry.subject == f"key:{key['id']}").order_by(AuditEntry.id)

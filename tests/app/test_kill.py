@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from counting import HOUR, a_funnel, digest
 
-from app.secrets import Secrets
-from app.settings import Settings
-from app.tokens import Sealer, Served
+from app.core.secrets import Secrets
+from app.core.settings import Settings
+from app.core.tokens import Sealer, Served
 from app.up.stack import Stack
 
 TOKENS, BATCH = 1_200, 100

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.limits import RateLimits
+from app.http.rate_limit import RateLimits
 
 
 class Clock:

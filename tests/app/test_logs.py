@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app import logs
+from app.core import logs
 
 
 @pytest.fixture

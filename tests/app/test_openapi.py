@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from service import GOOD
 
-from app.errors import MEDIA_TYPE
+from app.core.problems import MEDIA_TYPE
+from app.core.secrets import Secrets
+from app.core.settings import Settings
 from app.main import create_app
-from app.secrets import Secrets
-from app.settings import Settings
 
 ADMIN = "an-admin-key-for-the-schema-test"
 KNOWN = {"name": "schema-test"}  # path parameters of things that exist

@@ -17,10 +17,10 @@ from app.pages import formats
 from app.pages.figures import lift_by_first_day, lift_over_time
 from app.pages.planner import Wish, plan
 from app.pages.shapes import HALF, SPARK_HEIGHT, SPARK_WIDTH, Axis, spark
-from app.services.experiments import ArmRecord, ExperimentRecord, PhaseRecord
-from app.services.glances import progress
-from app.services.guardrails import GuardrailData
-from app.services.report_document import Question, compose
+from app.services.experiments.lifecycle import ArmRecord, ExperimentRecord, PhaseRecord
+from app.services.reports.document import Question, compose
+from app.services.reports.guardrails import GuardrailData
+from app.services.reports.summaries import progress
 from app.store.sums import DaySums
 
 

@@ -65,7 +65,7 @@ async def read(http: httpx.AsyncClient, path: str, status: int = 200) -> str:
 
 
 async def refreshed(app: FastAPI) -> None:
-    await app.state.platform.live.refresh()
+    await app.state.container.state.refresh()
 
 
 # ---- the report

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from app.models.experiments import AuditEntry
+from app.store.models.experiments import AuditEntry
 
 RELATE = {
     "name": "relate",
@@ -44,7 +44,7 @@ async def test_a_registered_policy_serves_nobody_yet(ops, app):
     version = await registered(ops)
     assert version.startswith("relate-20")
     assert await aliases(ops) == before
-    assert app.state.platform.live.registry.policies[version].endpoint == "http://vllm-2:8000"
+    assert app.state.container.state.registry.policies[version].endpoint == "http://vllm-2:8000"
 
 
 async def test_the_same_content_is_the_same_version(ops):
@@ -88,7 +88,7 @@ async def test_every_move_is_audited_with_what_was_before(ops, app):
     base = (await aliases(ops))["champion"]
     relate = await registered(ops)
     await move(ops, "champion", action="promote", version=relate)
-    async with app.state.platform.database.begin() as connection:
+    async with app.state.container.database.begin() as connection:
         entry = (
             await connection.execute(select(AuditEntry).where(AuditEntry.action == "policy.promote.champion"))
         ).one()

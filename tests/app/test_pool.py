@@ -11,7 +11,7 @@ from service import BOOTS
 
 from adtext.brief import AdBrief, AdText
 from adtext.spec import load_spec
-from app.services.pool import Head, Heads, PooledText, Rotation, fallback_key, pool_key
+from app.runtime.pool_cache import Head, Heads, PooledText, Rotation, fallback_key, pool_key
 
 RSA = load_spec("google_rsa")
 

@@ -10,9 +10,9 @@ from counting import a_funnel
 from service import a_request
 from sqlalchemy import select
 
-from app.models.experiments import AuditEntry
-from app.services import privacy
-from app.services.privacy import retain
+from app.services.admin import privacy
+from app.services.admin.privacy import retain
+from app.store.models.experiments import AuditEntry
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 OF_A_UNIT = ("servings", "events", "exposures", "unit_days", "assigned_units")
@@ -40,9 +40,9 @@ def shown(generate, ad_system, app):
     async def show(unit: str) -> str:
         token = (await generate(a_request(unit_id=unit)))["texts"][0]["token"]
         await ad_system.report(*a_funnel(token, datetime.now(UTC), clicked=True))
-        platform = app.state.platform
-        await platform.serving_log.flush()
-        await platform.folding.catch_up()
+        container = app.state.container
+        await container.serving_log.flush()
+        await container.aggregation.catch_up()
         return token
 
     return show
@@ -90,7 +90,7 @@ async def test_what_is_not_written_or_folded_yet_is_erased_too(client, keys, dat
 async def test_the_audit_log_tells_of_an_erasure_but_not_of_whom(client, keys, app, trial, shown):
     await shown("用户-001")
     await erase(client, keys, "用户-001")
-    async with app.state.platform.database.begin() as connection:
+    async with app.state.container.database.begin() as connection:
         entry = (await connection.execute(select(AuditEntry).where(AuditEntry.action == "unit.erase"))).one()
     assert entry.detail["events"] == 2
     assert "001" not in f"{entry.subject}{entry.actor.partition('(')[0]}"
@@ -125,7 +125,7 @@ async def test_only_admins_erase(client, keys, scope):
 @pytest.fixture
 def forget(settings, app):
     async def run(days: float) -> dict[str, int]:
-        return await retain(settings, app.state.platform.database, datetime.now(UTC) + timedelta(days=days))
+        return await retain(settings, app.state.container.database, datetime.now(UTC) + timedelta(days=days))
 
     return run
 
@@ -164,7 +164,7 @@ async def test_a_unit_that_loses_old_tokens_keeps_the_totals_of_its_new_ones(
     await ad_system.report(*a_funnel(old, datetime.now(UTC) - timedelta(hours=20), clicked=True))
     new = ad_system.serve("u-1", phase=trial["phase"], at=datetime.now(UTC) - timedelta(hours=2))
     await ad_system.report(*a_funnel(new, datetime.now(UTC) - timedelta(hours=2), converted=True))
-    folding = app.state.platform.folding
+    folding = app.state.container.aggregation
     await folding.catch_up()
     gone = await forget(400 - 10 / 24)
     await folding.catch_up()

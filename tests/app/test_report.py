@@ -185,7 +185,7 @@ async def test_requests_fallbacks_and_latency_are_guardrails(ad_system, generate
     await ad_system.experiment()
     for i in range(12):
         await generate(unit_id=f"単位-{i}")
-    await ad_system.platform.serving_log.flush()
+    await ad_system.container.serving_log.flush()
     found = await ad_system.read(as_of=MATURE)
     blocks = found["guardrails"]
     assert sum(block["requests"] for block in blocks) == 12

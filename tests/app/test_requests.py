@@ -57,7 +57,7 @@ async def test_an_answer_counts_once_however_many_texts_it_holds(app):
         A_ROW._replace(phase_id=0),  # outside any experiment
         A_ROW._replace(at_ms=A_ROW.at_ms + 86_400_000),  # the day after
     ]
-    async with app.state.platform.database.begin() as connection:
+    async with app.state.container.database.begin() as connection:
         await count_requests(connection, rows[:3])
         await count_requests(connection, rows[3:])
         found = await requests_of(connection, 1, AT.date())

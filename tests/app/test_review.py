@@ -8,7 +8,7 @@ import pytest
 from service import BOOTS, KAFFEE, a_request
 from sqlalchemy import select
 
-from app.models.experiments import AuditEntry
+from app.store.models.experiments import AuditEntry
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_a_decision_is_kept_with_who_made_it_and_why(reviewer, served, app
     provenance = (await reviewer.get(f"/texts/{text['text_id']}/provenance")).json()
     assert provenance["state"] == "rejected"
     assert provenance["reviewed_by"].startswith("a test (rk_")
-    async with app.state.platform.database.begin() as connection:
+    async with app.state.container.database.begin() as connection:
         entry = (await connection.execute(select(AuditEntry).where(AuditEntry.action == "text.reject"))).one()
     assert (entry.subject, entry.detail) == (f"text:{text['text_id']}", {"note": "听起来像别家", "before": "approved"})
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.secrets import Secrets, SecretsError
+from app.core.secrets import Secrets, SecretsError
 
 SECRETS = Secrets.generate()
 UNITS = st.text(min_size=1, max_size=128)

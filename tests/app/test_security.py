@@ -14,12 +14,13 @@ from fastapi import Depends, FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import errors
+from app.core import problems as errors
+from app.core.api_keys import SCOPES, digest_of, new_key
+from app.core.secrets import Secrets
+from app.core.settings import Settings
+from app.http.auth import COOKIE, CSRF_HEADER, Authenticator, require
 from app.pages.frame import Viewer, viewer
 from app.pages.session import router as session_router
-from app.secrets import Secrets
-from app.security import COOKIE, CSRF_HEADER, SCOPES, Gate, digest_of, new_key, require
-from app.settings import Settings
 from app.store.registry import Key
 
 SECRETS = Secrets.generate()
@@ -27,16 +28,17 @@ BOOTSTRAP = "an-admin-key-for-an-empty-installation"
 
 
 class Installation:
-    """A gate before a registry of the test's own, and a small application behind it."""
+    """A authenticator before a registry of the test's own, and a small application behind it."""
 
     def __init__(self, **settings: Any) -> None:
         self.keys: dict[bytes, Key] = {}
         live: Any = SimpleNamespace(registry=SimpleNamespace(keys=MappingProxyType(self.keys)))
         chosen = Settings(**settings)
-        self.gate = Gate(chosen, SECRETS, live)
+        self.authenticator = Authenticator(chosen, SECRETS, live)
         self.app = FastAPI()
         errors.install(self.app)
-        self.app.state.platform = SimpleNamespace(gate=self.gate, settings=chosen)
+        self.app.state.container = SimpleNamespace(settings=chosen)
+        self.app.state.authenticator = self.authenticator
         self.app.include_router(session_router)
         for scope in SCOPES:
             self._route(scope)
@@ -147,7 +149,7 @@ def test_no_other_spelling_opens_what_a_key_opens(position, character):
     key = SHARED.key("admin")
     position %= len(key)
     altered = key[:position] + character + key[position + 1 :]
-    assert (SHARED.gate.key(digest_of(altered)) is not None) == (altered == key)
+    assert (SHARED.authenticator.key(digest_of(altered)) is not None) == (altered == key)
 
 
 async def test_an_expired_key_is_as_good_as_none(installation, http):
@@ -239,7 +241,7 @@ async def test_the_sign_in_form_cannot_be_sent_from_elsewhere(installation, http
 
 async def test_a_change_by_cookie_needs_the_csrf_token(installation, http):
     await signed_in(http, installation.key("ops"))
-    csrf = installation.gate.csrf(http.cookies[COOKIE])
+    csrf = installation.authenticator.csrf(http.cookies[COOKIE])
     assert (await http.post("/ops")).json()["rule"] == "csrf"
     assert (await http.post("/ops", data={"csrf": "0" * 64})).status_code == 403
     assert (await http.post("/ops", data={"csrf": "令牌"})).status_code == 403
@@ -251,7 +253,7 @@ async def test_a_csrf_token_is_good_for_one_session_only(installation, http):
     await signed_in(http, installation.key("ops"))
     async with installation.client() as another:
         await signed_in(another, installation.key("ops"))
-        foreign = installation.gate.csrf(another.cookies[COOKIE])
+        foreign = installation.authenticator.csrf(another.cookies[COOKIE])
     assert (await http.post("/ops", data={"csrf": foreign})).status_code == 403
 
 
@@ -278,20 +280,20 @@ async def test_revoking_a_key_ends_its_sessions(installation, http):
 
 @given(st.integers(0), st.characters(min_codepoint=33, max_codepoint=126))
 def test_an_altered_cookie_is_nobodys(position, character):
-    cookie = SHARED.gate.session(digest_of(SHARED.key("admin")))
+    cookie = SHARED.authenticator.session(digest_of(SHARED.key("admin")))
     position %= len(cookie) - 1  # the last character of base64 has two bits that stand for nothing
     altered = cookie[:position] + character + cookie[position + 1 :]
-    assert (SHARED.gate.holder(altered) is not None) == (altered == cookie)
+    assert (SHARED.authenticator.holder(altered) is not None) == (altered == cookie)
 
 
 @pytest.mark.parametrize(("hours", "lives"), [(11.9, True), (12.1, False)])
 def test_a_session_lasts_twelve_hours(installation, monkeypatch, hours, lives):
-    cookie = installation.gate.session(digest_of(installation.key("report")))
+    cookie = installation.authenticator.session(digest_of(installation.key("report")))
     later = datetime.now(UTC).timestamp() + hours * 3600
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: later)
-    assert (installation.gate.holder(cookie) is not None) == lives
+    assert (installation.authenticator.holder(cookie) is not None) == lives
 
 
 def test_a_cookie_does_not_hold_the_key(installation):
     key = installation.key("admin")
-    assert key.rpartition("_")[2] not in installation.gate.session(digest_of(key))
+    assert key.rpartition("_")[2] not in installation.authenticator.session(digest_of(key))

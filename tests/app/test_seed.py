@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 import app.store.seed as seed
-from app.settings import Settings
+from app.core.settings import Settings
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from fastapi import FastAPI
 from service import BAD, GOOD, KAFFEE, Generate, a_request, start_experiment
 
 from adtext.spec import load_spec
-from app.contract import GenerateRequest
-from app.services import serving
-from app.services.pool import pool_key
-from app.services.vetting import judge
-from app.tokens import Sealer
+from app.core.contract import GenerateRequest
+from app.core.tokens import Sealer
+from app.runtime.pool_cache import pool_key
+from app.services.serving.candidates import judge
+from app.services.serving.generate import generate as serving
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -54,14 +54,14 @@ async def test_a_token_stands_for_what_was_served_and_shows_nothing_of_it(
     generate: Generate, app: FastAPI, database: Database
 ) -> None:
     start_experiment(database, "boots", [policy(database, "vllm"), policy(database, "nlg")])
-    await app.state.platform.live.refresh()
+    await app.state.container.state.refresh()
     answer = await generate()
     [text] = answer["texts"]
-    served = app.state.platform.sealer.open(text["token"])
+    served = app.state.container.sealer.open(text["token"])
     assert served.text_id.hex() == text["text_id"].replace("-", "")
-    assert served.unit == app.state.platform.secrets.unit_digest("u-1")
+    assert served.unit == app.state.container.secrets.unit_digest("u-1")
     assert answer["arm"] == f"arm{served.arm}" and served.phase_id > 0
-    assert isinstance(app.state.platform.sealer, Sealer) and answer["arm"] not in text["token"]
+    assert isinstance(app.state.container.sealer, Sealer) and answer["arm"] not in text["token"]
 
 
 async def test_every_unit_stays_in_its_arm_and_both_arms_are_served_by_their_policy(
@@ -69,7 +69,7 @@ async def test_every_unit_stays_in_its_arm_and_both_arms_are_served_by_their_pol
 ) -> None:
     arms = [policy(database, "vllm"), policy(database, "nlg")]
     start_experiment(database, "boots", arms)
-    await app.state.platform.live.refresh()
+    await app.state.container.state.refresh()
     body = a_request()
     answers = [await generate(body | {"unit_id": f"用户{number}"}) for number in range(40)]
     again = [await generate(body | {"unit_id": f"用户{number}"}) for number in range(40)]
@@ -100,7 +100,7 @@ async def test_whether_an_answer_counts(
     noted: bool,
 ) -> None:
     start_experiment(database, "boots", [policy(database, "nlg"), policy(database, "nlg")], high=high, state=state)
-    await app.state.platform.live.refresh()
+    await app.state.container.state.refresh()
     answer = await generate(experiment=named)
     assert (answer["experiment"] == "boots", answer["note"] is not None) == (counted, noted)
     assert answer["texts"]
@@ -136,7 +136,7 @@ async def test_whom_the_model_cannot_answer_in_time_is_not_kept_waiting_and_the_
     generate: Generate, upstream: FakePolicyServer, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.release = asyncio.Event()
-    monkeypatch.setattr(app.state.platform.serving._writing, "pace", lambda policy: 11.0)
+    monkeypatch.setattr(app.state.container.serving._writing, "pace", lambda policy: 11.0)
     body = a_request(deadline_ms=10_000)
     async with asyncio.timeout(9):  # it hangs for ten seconds where it waits
         early = await generate(body)
@@ -152,8 +152,8 @@ async def test_a_pool_known_to_be_empty_costs_no_fallback(
 ) -> None:
     body = a_request(deadline_ms=800)
     brief = GenerateRequest.model_validate(body).brief
-    key = pool_key(app.state.platform.live.registry.champion.version, load_spec("google_rsa"), brief)
-    await app.state.platform.serving._loading.load(key)  # as a prefill leaves it that found nothing to keep
+    key = pool_key(app.state.container.state.registry.champion.version, load_spec("google_rsa"), brief)
+    await app.state.container.serving._loading.load(key)  # as a prefill leaves it that found nothing to keep
     upstream.delay = 3.0
     answer = await generate(body)
     assert (answer["reason"], answer["texts"][0]["source"]) == ("deadline", "advertiser")
@@ -257,7 +257,7 @@ async def test_a_chinese_brief_goes_down_the_fallback_chain_and_says_so(
 
 async def test_the_template_policy_writes_in_every_locale(generate: Generate, database: Database, app: FastAPI) -> None:
     start_experiment(database, "all-nlg", [policy(database, "nlg"), policy(database, "nlg")])
-    await app.state.platform.live.refresh()
+    await app.state.container.state.refresh()
     answer = await generate({"brief": KAFFEE, "platform": "baidu_search", "unit_id": "用户一", "deadline_ms": 5000})
     assert (answer["reason"], answer["texts"][0]["source"], answer["texts"][0]["machine_generated"]) == (
         None,
@@ -308,12 +308,12 @@ async def test_without_a_pool_a_call_nobody_waits_for_is_cancelled_upstream(
     app: FastAPI, upstream: FakePolicyServer, generate: Generate
 ) -> None:
     upstream.release = asyncio.Event()
-    app.state.platform.serving._writing._pool = False
+    app.state.container.serving._writing._pool = False
     assert (await generate(deadline_ms=100))["reason"] == "deadline"
     async with asyncio.timeout(5):
         while not upstream.hung_up:
             await asyncio.sleep(0.01)
-    assert app.state.platform.serving._writing.under_way == 0
+    assert app.state.container.serving._writing.under_way == 0
 
 
 async def test_a_replica_that_cannot_confirm_its_rules_serves_the_fallback_only(
@@ -321,7 +321,7 @@ async def test_a_replica_that_cannot_confirm_its_rules_serves_the_fallback_only(
 ) -> None:
     body = a_request()
     await generate(body)
-    app.state.platform.live._confirmed_at = float("-inf")
+    app.state.container.state._confirmed_at = float("-inf")
     answer = await generate(body)
     assert (answer["reason"], answer["texts"][0]["source"]) == ("rules_unconfirmed", "advertiser")
 
@@ -331,7 +331,7 @@ async def test_after_a_rules_change_a_pooled_text_is_checked_once_before_it_is_s
 ) -> None:
     body = a_request(n=2)
     await generate(body)
-    live, judged = app.state.platform.live, []
+    live, judged = app.state.container.state, []
     monkeypatch.setattr(serving, "judge", lambda text, *rest: judged.append(text) or judge(text, *rest))
     monkeypatch.setattr(live, "rules", replace(live.rules, version="changed"))
     sources = [(await generate(body))["texts"][0]["source"] for _ in range(3)]
@@ -357,7 +357,7 @@ async def test_the_serving_log_holds_no_unit_id_and_every_request(
         ad={"approved": [], "selling_points": ["Guaranteed best"], "business": "guaranteed best boots"},
         brief={"bidwords": []},
     )
-    await app.state.platform.serving._log.flush()
+    await app.state.container.serving._log.flush()
     rows = database.execute("SELECT unit, text_id IS NULL, source, query FROM servings ORDER BY at").fetchall()
     assert [row[1:] for row in rows] == [
         (False, 2, "walking boots"),
@@ -365,5 +365,5 @@ async def test_the_serving_log_holds_no_unit_id_and_every_request(
         (True, 0, "walking boots"),
     ]
     assert {row[0] for row in rows} == {
-        app.state.platform.secrets.unit_digest(unit) for unit in ("alice@example.com", "bob@example.com")
+        app.state.container.secrets.unit_digest(unit) for unit in ("alice@example.com", "bob@example.com")
     }

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.secrets import Secrets
-from app.tokens import TOKEN_CHARS, ExpiredToken, ForgedToken, Sealer, Served, TokenError, UnknownTokenKey, expire
+from app.core.secrets import Secrets
+from app.core.tokens import TOKEN_CHARS, ExpiredToken, ForgedToken, Sealer, Served, TokenError, UnknownTokenKey, expire
 
 SECRETS = Secrets.generate()
 SEALER = Sealer(SECRETS.tokens)

@@ -19,10 +19,10 @@ import httpx
 import psutil
 import pytest
 
-from app.settings import Settings
+from app.core.settings import Settings
 from app.up import model as packaged
 from app.up.child import Child, UpError
-from app.up.hold import holding
+from app.up.lock import holding
 from app.up.postgres import embedded_postgres, end_orphan, running_url
 from app.up.stack import Stack, free_port
 from app.up.upgrade import upgrade

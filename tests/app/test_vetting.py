@@ -8,7 +8,7 @@ from service import BAD, BOOTS, GOOD
 from adtext.brief import AdBrief
 from adtext.rules import load_rules
 from adtext.spec import load_spec
-from app.services.vetting import score, vet
+from app.services.serving.candidates import score, vet
 
 BRIEF = AdBrief.model_validate(BOOTS)
 RSA, RULES = load_spec("google_rsa"), load_rules()

@@ -18,11 +18,11 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from trials import ArmOf, draft, run, stop
 from visits import Site, Visit, Visitor
 
+from app.core.api_keys import digest_of, new_key
+from app.core.secrets import Secrets
+from app.core.settings import Settings
 from app.main import create_app
-from app.secrets import Secrets
-from app.security import digest_of, new_key
-from app.services.folding import Folding
-from app.settings import Settings
+from app.services.events.aggregation import Aggregation
 from app.store.database import Database
 
 FLAGS = (
@@ -69,7 +69,7 @@ def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 async def folded(settings: Settings) -> None:
     """Fold all that was seeded, so that no page waits for it."""
     database = Database(settings)
-    await Folding(settings, database).catch_up()
+    await Aggregation(settings, database).catch_up()
     await database.close()
 
 

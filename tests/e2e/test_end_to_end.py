@@ -21,7 +21,7 @@ import pytest
 from forbidden import forbidden
 
 from adtext.examples import Example, load_examples
-from app.settings import Settings
+from app.core.settings import Settings
 from app.up.stack import Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

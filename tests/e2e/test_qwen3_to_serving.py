@@ -14,7 +14,7 @@ import httpx
 import pytest
 from forbidden import forbidden
 
-from app.settings import Settings
+from app.core.settings import Settings
 from app.up import model as packaged
 from app.up.stack import Stack, free_port
 from tests.trainer.small import save_small_policy, small_prompts

@@ -1,0 +1,120 @@
+"""The running service's parts, made once at start in the order they need each other, and handed to routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from adtext.rules import load_rules
+from app.core.secrets import Secrets
+from app.core.settings import Settings
+from app.core.tokens import Sealer
+from app.policies.clients import PolicyClients
+from app.runtime.pool_cache import Heads
+from app.runtime.state import ReplicaState
+from app.services.admin.readiness import Readiness
+from app.services.compliance.revalidation import Revalidation
+from app.services.events.aggregation import Aggregation
+from app.services.events.ingest import Ingest
+from app.services.reports.summaries import Summaries
+from app.services.serving.fallback import Fallback
+from app.services.serving.generate import Serving
+from app.services.serving.generation import Generation
+from app.services.serving.pool_loader import PoolLoader
+from app.services.serving.prefill import Prefilling
+from app.services.serving.serving_log import ServingLog
+from app.store.database import Database
+
+PREFILL_WORKERS = 4
+WARM_CONNECTIONS = 4
+
+
+@dataclass(frozen=True)
+class Container:
+    settings: Settings
+    secrets: Secrets
+    database: Database
+    state: ReplicaState
+    sealer: Sealer
+    clients: PolicyClients
+    serving: Serving
+    serving_log: ServingLog
+    readiness: Readiness
+    prefilling: Prefilling
+    ingest: Ingest
+    aggregation: Aggregation
+    summaries: Summaries
+
+
+class _Part(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Container]:
+    """The platform, started; stopped in reverse order at the end, so that what is queued is still written."""
+    secrets = Secrets.load(settings.secrets_path)
+    async with AsyncExitStack() as stack:
+
+        async def started(part: _Part) -> None:
+            await part.start()
+            stack.push_async_callback(part.stop)
+
+        database = Database(settings)
+        stack.push_async_callback(database.close)
+        await database.warm(WARM_CONNECTIONS)
+        heads, clients = Heads(settings.pool_heads), PolicyClients(settings)
+        stack.push_async_callback(clients.close)
+        state = ReplicaState(settings, database, load_rules(settings.packs_dir), heads)
+        await started(state)
+        log = ServingLog(database)
+        await started(log)
+        pool_loader = PoolLoader(database, state, heads)
+        generation = Generation(
+            database,
+            state,
+            heads,
+            concurrency=settings.policy_concurrency,
+            most=settings.max_refills,
+            pool=settings.pool,
+        )
+        stack.push_async_callback(generation.stop)
+        sealer = Sealer(secrets.tokens)
+        fallback = Fallback(database, state, heads)
+        serving = Serving(settings, secrets, sealer, state, heads, pool_loader, generation, fallback, log, clients)
+        prefilling = Prefilling(settings, database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
+        await started(prefilling)
+        await started(Revalidation(database, state))
+        ingest, aggregation = Ingest(settings, database, state, sealer), Aggregation(settings, database)
+        await started(aggregation)
+        summaries = Summaries(database)
+        readiness = Readiness(database, state, clients)
+        yield Container(
+            settings,
+            secrets,
+            database,
+            state,
+            sealer,
+            clients,
+            serving,
+            log,
+            readiness,
+            prefilling,
+            ingest,
+            aggregation,
+            summaries,
+        )
+
+
+async def current(request: Request) -> Container:
+    container: Container = request.app.state.container
+    return container
+
+
+ContainerDep = Annotated[Container, Depends(current)]

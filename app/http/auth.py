@@ -1,0 +1,181 @@
+"""Who is calling and what they may do: API keys as HTTP bearer, and the cookie that a page's visitor got in exchange
+for one.
+
+A cookie holds that digest, signed, so that a key which is revoked or expires takes its
+sessions with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from math import ceil
+
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from itsdangerous import BadSignature, TimestampSigner
+from starlette.requests import Request
+
+from app.core.api_keys import PAGE_SCOPES, Scope, digest_of
+from app.core.problems import Problem
+from app.core.secrets import Secrets
+from app.core.settings import Settings
+from app.http.rate_limit import RateLimits
+from app.runtime.state import ReplicaState
+from app.store.registry import Key
+
+COOKIE = "relate_session"
+SESSION_S = 12 * 3600
+CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_BOOTSTRAP_CHARS = 20
+
+
+def actor(key: Key) -> str:
+    """Who did it, as the audit log names them."""
+    return f"{key.name} ({key.prefix})"
+
+
+class Authenticator:
+    """Knows every live key, signs sessions, counts each key's calls. One per process."""
+
+    def __init__(self, settings: Settings, secrets: Secrets, state: ReplicaState) -> None:
+        self._state = state
+        self._secret = secrets.cookies
+        self._signer = TimestampSigner(secrets.cookies, salt="relate.session", digest_method=hashlib.sha256)
+        self.limits = RateLimits(settings.rate_per_second)
+        self._bootstrap = _bootstrap(settings)
+        self._bootstrap_key = Key(0, "bootstrap", "bootstrap", frozenset({"admin"}), None, None)
+
+    def key(self, digest: bytes) -> Key | None:
+        """The live key with this digest; None when it is unknown, revoked or expired."""
+        key = self._state.registry.keys.get(digest)
+        if key is None:
+            return self._bootstrap_key if digest == self._bootstrap else None
+        return key if key.expires_at is None or key.expires_at > datetime.now(UTC) else None
+
+    def session(self, digest: bytes) -> str:
+        """A cookie for the holder of this key. An empty digest makes a visitor's: it opens nothing, but the sign-in
+        form is tied to it.
+        """
+        return self._signer.sign(digest.hex() or "visitor-" + secrets.token_hex(8)).decode()
+
+    def holder(self, cookie: str) -> Key | None:
+        """Whose session it is; None for a visitor, an altered or outlived cookie, or a key that lives no more."""
+        try:
+            digest = bytes.fromhex(self._signer.unsign(cookie, max_age=SESSION_S).decode())
+        except (BadSignature, ValueError):
+            return None
+        return self.key(digest)
+
+    def csrf(self, cookie: str) -> str:
+        """The token that proves a form was rendered for this very session."""
+        return hmac.digest(self._secret, b"relate.csrf:" + cookie.encode(), hashlib.sha256).hex()
+
+    def same_origin(self, cookie: str, token: object) -> bool:
+        return isinstance(token, str) and hmac.compare_digest(self.csrf(cookie).encode(), token.encode())
+
+
+def _bootstrap(settings: Settings) -> bytes | None:
+    if settings.bootstrap_admin_key is None:
+        return None
+    key = settings.bootstrap_admin_key.get_secret_value()
+    if len(key) < _BOOTSTRAP_CHARS:
+        raise ValueError(
+            f"RELATE_BOOTSTRAP_ADMIN_KEY has {len(key)} characters and needs {_BOOTSTRAP_CHARS} or more: try `openssl "
+            "rand -hex 32`"
+        )
+    return digest_of(key)
+
+
+class Require(SecurityBase):
+    """A FastAPI dependency: the caller's Key, if it has one of the scopes and is within its rate.
+
+    401 without a live key, 403 without a scope (or with a cookie and no CSRF token on a change), 429 beyond the rate.
+    """
+
+    def __init__(self, scopes: tuple[Scope, ...]) -> None:
+        self.model = HTTPBearer(
+            description="An API key: `Authorization: Bearer rk_…`. Pages use a session cookie instead."
+        )
+        self.scheme_name = "key"
+        self.scopes = scopes
+        self._enough = frozenset(scopes) | {"admin"}
+        self._cookie = not PAGE_SCOPES.isdisjoint(scopes)
+
+    async def __call__(self, request: Request) -> Key:
+        authenticator: Authenticator = request.app.state.authenticator
+        given = _bearer(request.scope["headers"])
+        if given is None and self._cookie and (cookie := request.cookies.get(COOKIE)):
+            key = authenticator.holder(cookie)
+            if key and request.method not in _SAFE and not authenticator.same_origin(cookie, await csrf_token(request)):
+                raise Problem(
+                    403,
+                    "csrf",
+                    f"a change made with a session cookie needs its CSRF token, in {CSRF_HEADER} or the form",
+                )
+        else:
+            key = authenticator.key(digest_of(given)) if given else None
+        if key is None:
+            raise _unauthenticated(given)
+        if self._enough.isdisjoint(key.scopes):
+            raise _forbidden(key, self.scopes)
+        wait = authenticator.limits.take(key.id, key.rate_per_second)
+        if wait > 0:
+            raise _too_many(key, wait)
+        return key
+
+
+def require(*scopes: Scope) -> Require:
+    """`key: Annotated[Key, Depends(require("report"))]`: any one of the scopes is enough, and `admin` always is."""
+    return Require(scopes)
+
+
+def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    for name, value in headers:
+        if name == b"authorization":
+            return value[7:].strip() if value[:7].lower() == b"bearer " else b""
+    return None
+
+
+async def csrf_token(request: Request) -> object:
+    """What the caller sent as its CSRF token: the header, else the form's field."""
+    if header := request.headers.get(CSRF_HEADER):
+        return header
+    if request.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
+        return (await request.form()).get(CSRF_FIELD)
+    return None
+
+
+def _unauthenticated(given: bytes | None) -> Problem:
+    if given is None:
+        detail, challenge = "this needs an API key: send `Authorization: Bearer rk_…`", 'Bearer realm="relate"'
+    else:
+        detail, challenge = (
+            "the key is unknown, expired or revoked: ask an admin for a new one",
+            'Bearer realm="relate", error="invalid_token"',
+        )
+    return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": challenge})
+
+
+def _forbidden(key: Key, scopes: tuple[Scope, ...]) -> Problem:
+    needed = " or ".join(scopes)
+    return Problem(
+        403,
+        "missing_scope",
+        f"key {key.prefix} has scope {', '.join(sorted(key.scopes))}; this needs {needed}: ask an admin for a key "
+        "with it",
+        headers={"WWW-Authenticate": f'Bearer realm="relate", error="insufficient_scope", scope="{" ".join(scopes)}"'},
+    )
+
+
+def _too_many(key: Key, wait: float) -> Problem:
+    return Problem(
+        429,
+        "rate_limit",
+        f"key {key.prefix} is over its rate: try again in {wait:.2f} s, or ask an admin for a higher rate",
+        headers={"Retry-After": str(ceil(wait))},
+    )

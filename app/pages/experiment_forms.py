@@ -1,0 +1,156 @@
+"""The forms that change experiments, for ops: draft, start, ramp, reweigh, stop. The same services as the API, answered
+with pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Form, Request
+from pydantic import ValidationError
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+
+from app.container import Container, ContainerDep
+from app.core.problems import FieldProblem, Problem, field_problem
+from app.http.auth import actor
+from app.pages.frame import HOME, PageRoute, Viewer, page, viewer
+from app.routes.experiments import ExperimentBody, RampBody, WeightsBody
+from app.services.experiments import lifecycle
+from app.services.experiments.lifecycle import ArmWish, ExperimentRecord
+from app.store.database import AsyncConnection
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+Operator = Annotated[Viewer, Depends(viewer("ops"))]
+NEW = "/pages/new-experiment"
+_ARM_ROWS = 4
+_FIRST = {"layer": "default", "coverage_percent": "100", "window_days": "7", "planned_units": "100000"}
+_NO_ARM = {"name": "", "policy": "", "weight": ""}
+
+
+@router.get(NEW)
+async def form(request: Request, container: ContainerDep, who: Operator) -> Response:
+    given = {name: request.query_params[name] for name in ("planned_units", "layer") if name in request.query_params}
+    challenger = "challenger" if "challenger" in container.state.registry.aliases else "champion"
+    arms = [
+        {"name": "control", "policy": "champion", "weight": "50"},
+        {"name": "treatment", "policy": challenger, "weight": "50"},
+    ]
+    return _form(request, container, who, {"name": "", **_FIRST, **given}, arms)
+
+
+@router.post(NEW)
+async def create(request: Request, container: ContainerDep, who: Operator) -> Response:
+    sent = await request.form()
+    values = {name: str(sent.get(name, "")).strip() for name in ("name", *_FIRST)}
+    arms = _arms(sent)
+    try:
+        body = ExperimentBody.model_validate(_body(values, arms))
+        wishes = [ArmWish(arm.name, arm.policy, arm.weight) for arm in body.arms]
+        return await _change(
+            container,
+            lambda connection: lifecycle.create(
+                connection, name=body.name, arms=wishes, layer=body.layer, coverage=body.coverage, low=None,
+                window_hours=body.window_hours, planned_units=body.planned_units, salt=None, actor=actor(who.key),
+            ),
+        )  # fmt: skip
+    except ValidationError as error:
+        return _form(request, container, who, values, arms, [field_problem(item) for item in error.errors()], 422)
+    except Problem as problem:
+        problems = problem.errors or [FieldProblem(field="", value="", rule=problem.rule or "", detail=problem.detail)]
+        return _form(request, container, who, values, arms, problems, problem.status)
+
+
+@router.post(HOME + "/{name}/start")
+async def start(name: str, container: ContainerDep, who: Operator) -> Response:
+    return await _change(container, lambda connection: lifecycle.start(connection, name, actor=actor(who.key)))
+
+
+@router.post(HOME + "/{name}/ramp")
+async def ramp(name: str, container: ContainerDep, who: Operator, coverage_percent: Annotated[str, Form()]) -> Response:
+    coverage = round(_checked(RampBody, coverage_percent=coverage_percent).coverage_percent * 100)
+    return await _change(
+        container, lambda connection: lifecycle.ramp(connection, name, coverage=coverage, actor=actor(who.key))
+    )
+
+
+@router.post(HOME + "/{name}/weights")
+async def reweigh(name: str, container: ContainerDep, who: Operator, weights: Annotated[list[str], Form()]) -> Response:
+    wanted = _checked(WeightsBody, weights=weights).weights
+    return await _change(
+        container, lambda connection: lifecycle.reweigh(connection, name, weights=wanted, actor=actor(who.key))
+    )
+
+
+@router.post(HOME + "/{name}/stop")
+async def stop(name: str, container: ContainerDep, who: Operator, sure: Annotated[str, Form()] = "") -> Response:
+    if sure != "yes":
+        raise Problem(
+            422,
+            "not_sure",
+            f"stopping {name} is for good: go back and tick the box beside the button",
+            field="sure",
+            value=sure,
+        )
+    return await _change(container, lambda connection: lifecycle.stop(connection, name, actor=actor(who.key)))
+
+
+async def _change(container: Container, change: Callable[[AsyncConnection], Awaitable[ExperimentRecord]]) -> Response:
+    async with container.database.begin() as connection:
+        changed = await change(connection)
+    await container.state.refresh()
+    return RedirectResponse(f"{HOME}/{quote(changed.name, safe='')}", 303)
+
+
+def _checked(body: type[Any], **sent: object) -> Any:
+    """The API's own body, made from what a form sent; its first problem as a sentence."""
+    try:
+        return body.model_validate(sent)
+    except ValidationError as error:
+        first = field_problem(error.errors()[0])
+        raise Problem(
+            422, first.rule, f"{first.field}: {first.detail}", field=first.field, value=first.value
+        ) from error
+
+
+def _form(
+    request: Request,
+    container: Container,
+    who: Viewer,
+    values: dict[str, str],
+    arms: list[dict[str, str]],
+    problems: list[FieldProblem] | None = None,
+    status: int = 200,
+) -> Response:
+    registry = container.state.registry
+    rows = [*arms, *([_NO_ARM] * (_ARM_ROWS - len(arms)))]
+    context = {
+        "values": values,
+        "arms": rows,
+        "problems": problems or [],
+        "aliases": registry.aliases,
+        "policies": registry.policies,
+    }
+    return page(request, "new_experiment.html", who, status=status, **context)
+
+
+def _arms(sent: FormData) -> list[dict[str, str]]:
+    """The rows of arms with anything in them."""
+    columns = {
+        name: [str(value).strip() for value in sent.getlist(f"arm_{name}")] for name in ("name", "policy", "weight")
+    }
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)]
+    return [row for row in rows if row["name"]]
+
+
+def _body(values: dict[str, str], arms: list[dict[str, str]]) -> dict[str, Any]:
+    """What the API would be sent. A window that is no number of days goes on as it is, to be refused by name."""
+    days = values["window_days"]
+    hours: object = int(days) * 24 if days.isdecimal() else days
+    return {name: values[name] for name in ("name", "layer", "coverage_percent", "planned_units")} | {
+        "window_hours": hours,
+        "arms": arms,
+    }

@@ -1,0 +1,107 @@
+"""What this replica holds in memory, kept true: LISTEN/NOTIFY wakes it, a poll backs that up.
+
+Two topics: `registry` (keys, experiments, policies, aliases) is swapped whole; `rules` names the version in force. A
+replica that could not confirm for two seconds that it checks by the rules in force says so (`confirmed`), and serves
+the fallback only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic
+
+import psycopg
+from sqlalchemy import select
+
+from adtext.rules import Rules, load_rules
+from app.core.settings import Settings
+from app.runtime.periodic import Periodic
+from app.runtime.pool_cache import Heads
+from app.store.database import Database
+from app.store.models.experiments import Revision
+from app.store.registry import CHANNEL, EMPTY, Registry, load_registry
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5  # twice a second: one slow answer must not cost a replica its confirmation
+RECONNECT_S = 1.0
+CONFIRM_S = 2.0
+
+
+class ReplicaState:
+    def __init__(self, settings: Settings, database: Database, rules: Rules, heads: Heads) -> None:
+        self.registry: Registry = EMPTY
+        self.rules = rules
+        self._settings, self._database, self._heads = settings, database, heads
+        self._confirmed_at = float("-inf")
+        self._reading = asyncio.Lock()  # an older answer must not be swapped in after a newer one
+        self._poll = Periodic("the poll of revisions", POLL_S, self.refresh)
+        self._listening: asyncio.Task[None] | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        """The rules in force were, within the last two seconds, the ones this replica checks by."""
+        return monotonic() - self._confirmed_at <= CONFIRM_S
+
+    @property
+    def loaded(self) -> bool:
+        return self.registry.number > 0
+
+    async def start(self) -> None:
+        await self.refresh()
+        self._poll.start()
+        self._listening = asyncio.create_task(self._listen(), name="listen")
+
+    async def stop(self) -> None:
+        await self._poll.stop()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read the revisions; reload what moved."""
+        async with self._reading, self._database.begin() as connection:
+            rows = {
+                row.topic: row
+                for row in await connection.execute(select(Revision.topic, Revision.number, Revision.value))
+            }
+            if "registry" in rows and rows["registry"].number != self.registry.number:
+                self.registry = await load_registry(connection)
+        in_force = rows["rules"].value if "rules" in rows else ""
+        if in_force and in_force != self.rules.version:
+            await self._reload_rules(in_force)
+        if in_force == self.rules.version:
+            self._confirmed_at = monotonic()
+
+    async def _reload_rules(self, in_force: str) -> None:
+        rules = await asyncio.to_thread(load_rules, self._settings.packs_dir)
+        if rules.version != self.rules.version:
+            log.info("rules changed", extra={"rules_version": rules.version, "in_force": in_force})
+            self.rules = rules
+
+    def _hear(self, topic: str) -> None:
+        """`pool:<key>`: a pooled text was approved, rejected or withdrawn; anything else: a revision moved."""
+        kind, _, key = topic.partition(":")
+        if kind == "pool":
+            self._heads.drop(bytes.fromhex(key))
+        else:
+            self._poll.wake()
+
+    async def _listen(self) -> None:
+        url = self._settings.listen_url or self._settings.database_url
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    url.replace("+psycopg", "", 1), autocommit=True
+                ) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    self._heads.clear()  # whatever was announced while nobody listened
+                    self._poll.wake()
+                    async for notice in connection.notifies():
+                        self._hear(notice.payload)
+            except psycopg.Error as error:
+                log.warning(
+                    "lost the LISTEN connection; polling goes on", extra={"error": str(error).partition("\n")[0]}
+                )
+            await asyncio.sleep(RECONNECT_S)

@@ -1,0 +1,133 @@
+"""The life of an API key: made, rotated, expired, revoked. Every change is audited and announced to all replicas in its
+own transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.core.api_keys import digest_of, new_key
+from app.core.problems import Problem
+from app.store import keys as store
+from app.store.audit import record
+from app.store.database import AsyncConnection
+from app.store.registry import announce
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as lists show it."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: list[str]
+    rate_per_second: float | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made. `key` is shown this once: only its digest is kept."""
+
+    key: str
+    record: KeyRecord
+
+
+async def create(
+    connection: AsyncConnection,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    rate_per_second: float | None = None,
+    expires_at: datetime | None = None,
+    actor: str,
+) -> NewKey:
+    """Make a key; `expires_at` must lie ahead."""
+    if expires_at is not None:
+        _ahead(expires_at)
+    key, prefix = new_key()
+    row = await store.add_key(
+        connection,
+        name=name,
+        prefix=prefix,
+        digest=digest_of(key),
+        scopes=sorted(set(scopes)),
+        rate_per_second=rate_per_second,
+        expires_at=expires_at,
+    )
+    await _note(connection, actor, "key.create", row, name=name, scopes=row.scopes)
+    return NewKey(key, _record(row))
+
+
+async def listed(connection: AsyncConnection, *, after: int = 0, limit: int = 100) -> list[KeyRecord]:
+    return [_record(row) for row in await store.list_keys(connection, after, limit)]
+
+
+async def rotate(connection: AsyncConnection, key_id: int, *, overlap: timedelta, actor: str) -> NewKey:
+    """A new key with the old one's name, scopes and rate; the old one lives on for `overlap`, unless it was to expire
+    sooner.
+    """
+    old = await _alive(connection, key_id)
+    last = datetime.now(UTC) + overlap
+    fresh = await create(connection, name=old.name, scopes=old.scopes, rate_per_second=old.rate_per_second, actor=actor)
+    until = last if old.expires_at is None else min(last, old.expires_at)
+    await store.set_expiry(connection, key_id, until)
+    await _note(connection, actor, "key.rotate", old, successor=fresh.record.id, until=until.isoformat())
+    return fresh
+
+
+async def expire(connection: AsyncConnection, key_id: int, *, at: datetime, actor: str) -> KeyRecord:
+    await _alive(connection, key_id)
+    row = await store.set_expiry(connection, key_id, _ahead(at))
+    await _note(connection, actor, "key.expire", row, at=at.isoformat())
+    return _record(row)
+
+
+async def revoke(connection: AsyncConnection, key_id: int, *, actor: str) -> KeyRecord:
+    """End a key and its sessions now, for good."""
+    await _alive(connection, key_id)
+    row = await store.set_revoked(connection, key_id)
+    await _note(connection, actor, "key.revoke", row)
+    return _record(row)
+
+
+async def _alive(connection: AsyncConnection, key_id: int) -> Any:
+    row = await store.lock_key(connection, key_id)
+    if row is None:
+        raise Problem(
+            404, "unknown_key", f"there is no key {key_id}: GET /keys lists them", field="key_id", value=key_id
+        )
+    if row.revoked_at is not None:
+        raise Problem(
+            409,
+            "key_revoked",
+            f"key {row.prefix} was revoked at {row.revoked_at:%Y-%m-%dT%H:%M:%SZ}, for good: make a new one",
+        )
+    return row
+
+
+def _ahead(at: datetime) -> datetime:
+    if at <= datetime.now(UTC):
+        raise Problem(
+            422,
+            "expires_in_the_past",
+            "a key expires in the future: revoke it to end it now",
+            field="expires_at",
+            value=at.isoformat(),
+        )
+    return at
+
+
+def _record(row: Any) -> KeyRecord:
+    return KeyRecord(**row._mapping)
+
+
+async def _note(connection: AsyncConnection, actor: str, action: str, row: Any, **detail: Any) -> None:
+    await record(connection, actor, action, f"key:{row.id}", prefix=row.prefix, **detail)
+    await announce(connection, "registry")

@@ -1,0 +1,59 @@
+"""Forgetting: a unit on request, everything else when its time is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from app.core.secrets import Secrets
+from app.core.settings import Settings
+from app.services.serving.serving_log import ServingLog
+from app.store import privacy as store
+from app.store.audit import record
+from app.store.database import Database
+
+BATCH = 5_000  # rows deleted in one transaction: short enough to stand beside serving
+
+
+async def erase(database: Database, secrets: Secrets, log: ServingLog, unit_id: str, *, actor: str) -> dict[str, int]:
+    """Delete everything that is linked to a unit; returns how many rows went, by table. The audit log keeps the count,
+    not the unit.
+
+    Servings that this replica has not written yet are written first. An event that comes in later, with a token the
+    unit still holds, is a new row: stop sending them, or erase again.
+    """
+    await log.flush()
+    async with database.begin() as connection:
+        counts = await store.erase_unit(connection, secrets.unit_digest(unit_id))
+        await record(connection, actor, "unit.erase", "unit", **counts)
+    return counts
+
+
+async def retain(settings: Settings, database: Database, now: datetime | None = None) -> dict[str, int]:
+    """Delete what is older than its retention, `BATCH` rows a transaction; returns how many rows went. Safe to stop and
+    to repeat.
+
+    servings, briefs, prefill items     retention_servings_days: they hold queries. `texts_retired` left the pool with
+        their brief
+    exposures, events                   retention_events_days after a token's last event; unit totals follow at the next
+        fold
+    assigned_units                      retention_events_days after the unit was first assigned
+    """
+    at = now or datetime.now(UTC)
+    queries, events = (
+        at - timedelta(days=settings.retention_servings_days),
+        at - timedelta(days=settings.retention_events_days),
+    )
+    steps = (
+        (store.old_servings, queries), (store.old_briefs, queries), (store.old_prefill_items, queries),
+        (store.old_exposures, events), (store.old_assigned_units, events),
+    )  # fmt: skip
+    total: Counter[str] = Counter()
+    for delete, before in steps:
+        deleted = True
+        while deleted:
+            async with database.begin() as connection:
+                counts = await delete(connection, before, BATCH)
+            total.update(counts)
+            deleted = any(counts.values())
+    return dict(total)

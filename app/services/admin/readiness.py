@@ -1,0 +1,96 @@
+"""Is this replica fit to serve? Asked by load balancers every second, so the answer is kept for one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from time import monotonic
+from typing import Literal
+
+from sqlalchemy import text
+
+from app.policies.clients import PolicyClients
+from app.runtime.state import ReplicaState
+from app.store.database import Database, Unavailable
+from trainer.registry import PolicyVersion
+
+KEPT_S = 1.0
+PROBE_S = 1.0
+
+State = Literal["ready", "degraded", "not_ready"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str
+    state: State
+    detail: str
+
+
+class Readiness:
+    """Parts: database, registry, rules, and each policy in use. A policy that is down only degrades: the fallback chain
+    serves.
+    """
+
+    def __init__(self, database: Database, state: ReplicaState, clients: PolicyClients) -> None:
+        self._database, self._state, self._clients = database, state, clients
+        self._asking = asyncio.Lock()
+        self._parts: tuple[Part, ...] = ()
+        self._asked_at = float("-inf")
+
+    async def parts(self) -> tuple[Part, ...]:
+        async with self._asking:
+            if monotonic() - self._asked_at > KEPT_S:
+                self._parts = tuple(
+                    await asyncio.gather(
+                        self._reach_database(), self._registry(), self._rules(), *map(self._policy, self._in_use())
+                    )
+                )
+                self._asked_at = monotonic()
+            return self._parts
+
+    async def _reach_database(self) -> Part:
+        try:
+            async with asyncio.timeout(PROBE_S), self._database.begin() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Unavailable as error:
+            return Part(
+                "database", "not_ready", f"not reachable ({type(error).__name__}): nothing can be written or read"
+            )
+        except TimeoutError:
+            return Part("database", "not_ready", f"no answer within {PROBE_S:g} s")
+        return Part("database", "ready", "reachable")
+
+    async def _registry(self) -> Part:
+        if not self._state.loaded:
+            return Part(
+                "registry",
+                "not_ready",
+                "keys, policies and experiments were not read yet: run `relate migrate` if this stays",
+            )
+        return Part("registry", "ready", f"revision {self._state.registry.number}")
+
+    async def _rules(self) -> Part:
+        version = self._state.rules.version
+        if not self._state.confirmed:
+            return Part(
+                "rules",
+                "not_ready",
+                f"could not confirm for two seconds that {version} is in force: only the fallback is served",
+            )
+        return Part("rules", "ready", f"{version} is in force")
+
+    def _in_use(self) -> list[PolicyVersion]:
+        registry = self._state.registry
+        trials = [
+            version for live in registry.running.values() for experiment in live for version in experiment.policies
+        ]
+        versions = {*registry.aliases.values(), *trials}
+        return [registry.policies[version] for version in sorted(versions)]
+
+    async def _policy(self, policy: PolicyVersion) -> Part:
+        if await self._clients(policy).healthy():
+            return Part(f"policy {policy.version}", "ready", "answers")
+        return Part(
+            f"policy {policy.version}", "degraded", "does not answer: pooled texts and the fallback chain are served"
+        )

@@ -1,0 +1,54 @@
+"""After a rules change: every pooled text is judged again by the rules in force, and what they block leaves the pool.
+
+Until a text has passed, replicas judge it when it is about to be served (Serving._allowed); this only takes that work
+off the hot path.
+"""
+
+from __future__ import annotations
+
+from adtext.brief import AdBrief
+from adtext.checks import check, is_compliant
+from adtext.spec import load_spec
+from app.runtime.periodic import Periodic
+from app.runtime.state import ReplicaState
+from app.store.database import Database
+from app.store.texts import announce_pool, mark_checked, outdated_texts, text_of
+
+BATCH = 200
+INTERVAL_S = 5.0
+
+
+class Revalidation:
+    def __init__(self, database: Database, state: ReplicaState) -> None:
+        self._database, self._state = database, state
+        self._done_for = ""  # the version that every pooled text has passed
+        self._periodic = Periodic("the re-check", INTERVAL_S, self.catch_up)
+
+    async def start(self) -> None:
+        self._periodic.start()
+
+    async def stop(self) -> None:
+        await self._periodic.stop()
+
+    async def catch_up(self) -> None:
+        """Judge everything that has not passed the rules in force yet."""
+        while self._state.confirmed and self._done_for != self._state.rules.version:
+            if await self.step() < BATCH:
+                self._done_for = self._state.rules.version
+
+    async def step(self) -> int:
+        """Judge one batch; returns how many texts it held."""
+        rules = self._state.rules
+        async with self._database.begin() as connection:
+            rows = await outdated_texts(connection, rules.version, BATCH)
+            for row in rows:
+                if row.body is None:  # its brief went with retention: it cannot be judged, so it is not served
+                    await mark_checked(connection, row.id, rules.version, state="rejected", findings=())
+                    await announce_pool(connection, row.pool_key)
+                    continue
+                findings = check(text_of(row), AdBrief.model_validate(row.body), load_spec(row.platform), rules)
+                held = row.origin != "advertiser" and any(finding.severity == "review" for finding in findings)
+                state = "rejected" if not is_compliant(findings) else "review" if held else "approved"
+                await mark_checked(connection, row.id, rules.version, state=state, findings=findings)
+                await announce_pool(connection, row.pool_key)
+        return len(rows)

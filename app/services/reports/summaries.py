@@ -1,0 +1,74 @@
+"""Experiments at a glance, for the list: each one's verdict and course without its guardrails, kept for a minute; and
+how far it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from zoneinfo import ZoneInfo
+
+from abtest.planning import days_to_go
+from abtest.report import Report
+from app.services.experiments.lifecycle import ExperimentRecord
+from app.services.reports.document import compose
+from app.services.reports.guardrails import GuardrailData
+from app.services.reports.reading import ask
+from app.store.database import Database
+from app.store.sums import assigned_units, cutoff_day_sums, day_sums
+
+FRESH_S = 60.0  # the list of a large installation is opened more often than its figures change
+
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an experiment is, in its units and in days."""
+
+    day: int  # of running, from 1
+    days: int | None  # in which the planned units are reached at the pace so far; None while there is no pace
+    units: int  # mature, in all arms
+    planned: int
+
+    @property
+    def reached(self) -> bool:
+        return self.units >= self.planned
+
+
+def progress(report: Report, started_at: datetime | None, ended_at: datetime | None = None) -> Progress:
+    """The pace is that of the mature days: units over days from the first to the last."""
+    as_of = min(report.method.as_of, ended_at) if ended_at else report.method.as_of
+    day = max(0, (as_of - (started_at or as_of)).days) + 1
+    units, planned = sum(arm.units for arm in report.arms), report.method.planned_units
+    left = None
+    if report.daily:
+        left = days_to_go(planned, units, units / ((report.daily[-1].day - report.daily[0].day).days + 1))
+    return Progress(day, None if left is None else day + left, units, planned)
+
+
+class Summaries:
+    """What the list shows of each experiment. One per process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: dict[int, tuple[float, Report]] = {}  # by phase id
+
+    async def of(self, experiment: ExperimentRecord) -> Report:
+        """The report of the latest phase as of now, less its guardrails; at most a minute old."""
+        phase_id = experiment.phases[-1].id
+        read_at, report = self._kept.get(phase_id, (float("-inf"), None))
+        if report is None or monotonic() - read_at > FRESH_S or report.state != experiment.state:
+            read_at, report = monotonic(), await self._read(experiment.name)
+            self._kept[phase_id] = read_at, report
+        return report
+
+    async def _read(self, name: str) -> Report:
+        async with self._database.begin() as connection:
+            question = await ask(connection, name, as_of=None, phase=None, view="valid", zone=_UTC)
+            rows = await day_sums(connection, question.phase.id, question.view)
+            partial = await cutoff_day_sums(connection, question.phase.id, question.view, question.cutoff)
+            assigned = await assigned_units(connection, question.phase.id, question.as_of)
+        nothing = GuardrailData({}, {}, [], {arm.policy: None for arm in question.arms})
+        return compose(question, rows, partial, assigned, nothing)

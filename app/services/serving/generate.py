@@ -1,0 +1,357 @@
+"""One `/generate`: the unit's arm, the policy's pool, a text written in time, or the fallback chain. The walk reads
+top to bottom.
+
+No text with a blocking finding leaves here, in any failure. The warm path waits for no disk and no network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from abtest.assignment import assign
+from abtest.events import Source
+from adtext.spec import TextSpec, load_spec
+from app.core.contract import GenerateRequest, GenerateResponse, ServedText
+from app.core.metrics import EMPTY, SERVED
+from app.core.problems import Problem
+from app.core.secrets import Secrets
+from app.core.settings import Settings
+from app.core.tokens import Sealer, Served
+from app.policies.base import Writer, WriterUnavailable
+from app.runtime.pool_cache import Head, Heads, PooledText, Rotation, fallback_key, pool_key
+from app.runtime.state import ReplicaState
+from app.services.serving.candidates import judge
+from app.services.serving.fallback import Fallback
+from app.services.serving.generation import Generation, Order, Overloaded
+from app.services.serving.pool_loader import PoolLoader
+from app.services.serving.serving_log import ServingLog
+from app.store.database import Unavailable
+from app.store.registry import LiveExperiment, Registry
+from app.store.servings import ServingRow
+from trainer.registry import PolicyVersion
+
+RETRY_S = 10.0  # a key whose last refill brought nothing is not waited for again before this
+THIN_RETRY_S = 60.0  # a thin pool is refilled behind the answers no more often than this
+
+Gone = Callable[[], Awaitable[None]]  # completes when the caller has disconnected
+_SOURCES: dict[Source, Literal["pool", "fresh", "advertiser", "template"]] = {
+    Source.POOL: "pool",
+    Source.FRESH: "fresh",
+    Source.ADVERTISER: "advertiser",
+    Source.TEMPLATE: "template",
+}
+_SERVED = {source: SERVED.labels(name) for source, name in _SOURCES.items()}
+
+
+class CallerGone(Exception):
+    """The caller disconnected while it waited: there is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a unit stands: its experiment and arm, and the policy that serves it."""
+
+    policy: PolicyVersion
+    experiment: str | None = None
+    phase_id: int = 0
+    arm: int = 0
+    arm_name: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    texts: Sequence[PooledText]
+    source: Source
+    reason: str | None = None
+
+
+class Serving:
+    def __init__(
+        self,
+        settings: Settings,
+        secrets: Secrets,
+        sealer: Sealer,
+        state: ReplicaState,
+        heads: Heads,
+        pool_loader: PoolLoader,
+        generation: Generation,
+        fallback: Fallback,
+        log: ServingLog,
+        clients: Callable[[PolicyVersion], Writer],
+    ) -> None:
+        self._settings, self._secrets, self._sealer, self._state = settings, secrets, sealer, state
+        self._heads, self._pool_loader, self._generation, self._fallback, self._log = (
+            heads,
+            pool_loader,
+            generation,
+            fallback,
+            log,
+        )
+        self._clients = clients
+        self._rotation = Rotation()
+
+    async def serve(self, request: GenerateRequest, *, request_id: str, gone: Gone) -> GenerateResponse:
+        """Texts for one unit. Raises Problem for an unknown experiment, CallerGone when the caller left."""
+        started = time.perf_counter()
+        deadline = started + max(0, request.deadline_ms - self._settings.deadline_margin_ms) / 1000
+        placement = place(request, self._state.registry)
+        unit = self._secrets.unit_digest(request.unit_id)
+        choice = await self._choose(request, placement.policy, unit, deadline, gone)
+        return self._answer(request, request_id, placement, unit, choice, started)
+
+    async def _choose(
+        self, request: GenerateRequest, policy: PolicyVersion, unit: bytes, deadline: float, gone: Gone
+    ) -> Choice:
+        spec = load_spec(request.platform)
+        if not self._state.confirmed:
+            reason = "rules_unconfirmed"
+        elif not policy.speaks(request.brief.locale):
+            reason = "policy_does_not_write_locale"
+        else:
+            order = Order(
+                pool_key(policy.version, spec, request.brief),
+                request.brief,
+                spec,
+                policy,
+                max(request.n, self._settings.pool_write_n),
+            )
+            try:
+                return await self._from_policy(request, order, unit, deadline, gone)
+            except _NoText as none:
+                reason = none.reason
+        return await self._from_fallback(request, spec, unit, deadline, reason)
+
+    async def _from_policy(
+        self, request: GenerateRequest, order: Order, unit: bytes, deadline: float, gone: Gone
+    ) -> Choice:
+        """The policy's own text: from the pool, else written now. Raises _NoText."""
+        head = self._heads.get(order.key) if self._settings.pool else None
+        if head is None or not head.texts:  # the fallback is made while the database and the model are asked
+            self._fallback.prepare(fallback_key(order.spec, order.brief), order.brief, order.spec)
+        if head is None and self._settings.pool:
+            head = await self._load(order.key, deadline)
+        allowed = self._allowed(head, request, order.spec) if head is not None else ()
+        if head is not None and allowed:
+            self._replenish(head, order)
+            return Choice(self._turn(allowed, unit, order.key, request), Source.POOL)
+        if order.brief.regulated:
+            if head is None or time.monotonic() - head.attempted > THIN_RETRY_S:
+                self._refill_behind(order, head)
+            raise _NoText("review_required")
+        if head is not None and time.monotonic() - head.attempted < RETRY_S:
+            raise _NoText("no_compliant_text")
+        fresh = await self._write_now(order, deadline, gone)
+        return Choice(self._turn(fresh, unit, order.key, request), Source.FRESH)
+
+    async def _load(self, key: bytes, deadline: float) -> Head:
+        try:
+            async with asyncio.timeout(deadline - time.perf_counter()):
+                return await self._pool_loader.load(key)
+        except TimeoutError:
+            raise _NoText("deadline") from None
+        except Unavailable:
+            raise _NoText("store_unavailable") from None
+
+    async def _write_now(self, order: Order, deadline: float, gone: Gone) -> Sequence[PooledText]:
+        """Join the key's refill until the deadline, or until the caller hangs up; not at all where the model cannot be
+        in time.
+        """
+        writer, left = self._clients(order.policy), deadline - time.perf_counter()
+        if writer.down:
+            raise _NoText("policy_unavailable")
+        if left < self._generation.pace(order.policy):
+            self._generation.refill_behind(order, writer)
+            raise _NoText("deadline")
+        writing = asyncio.ensure_future(self._generation.wait(order, writer, left))
+        leaving = asyncio.ensure_future(gone())
+        try:
+            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not writing.done():
+                raise CallerGone
+            fresh = writing.result()
+        except TimeoutError:
+            raise _NoText("deadline") from None
+        except WriterUnavailable:
+            raise _NoText("policy_unavailable") from None
+        except Overloaded:
+            raise _NoText("overloaded") from None
+        except Unavailable:
+            raise _NoText("store_unavailable") from None
+        finally:
+            writing.cancel()
+            leaving.cancel()
+        if not fresh:
+            raise _NoText("no_compliant_text")
+        return fresh
+
+    async def _from_fallback(
+        self, request: GenerateRequest, spec: TextSpec, unit: bytes, deadline: float, reason: str
+    ) -> Choice:
+        """The advertiser's approved text, else the template; else nothing, and why."""
+        key = fallback_key(spec, request.brief)
+        preparing = self._fallback.prepare(key, request.brief, spec)
+        try:
+            # what the policy left of the deadline, and part of the margin: this is the last chance to answer with a
+            # text
+            left = max(deadline - time.perf_counter(), 0) + self._settings.deadline_margin_ms / 1000 * 0.6
+            async with asyncio.timeout(left):
+                texts = preparing.result() if preparing.done() else await asyncio.shield(preparing)
+        except TimeoutError:
+            return Choice((), Source.NONE, f"{reason}_and_no_time_for_the_fallback")
+        except Unavailable:
+            return Choice((), Source.NONE, "store_unavailable")
+        if not texts:
+            return Choice((), Source.NONE, f"{reason}_and_no_fallback")
+        source = Source.ADVERTISER if texts[0].origin == "advertiser" else Source.TEMPLATE
+        return Choice(self._turn(texts, unit, key, request), source, reason)
+
+    def _allowed(self, head: Head, request: GenerateRequest, spec: TextSpec) -> Sequence[PooledText]:
+        """The head's texts that pass the rules in force. Those that passed others are checked here and now, once."""
+        rules = self._state.rules
+        if any(one.rules_version != rules.version for one in head.texts):
+            head.texts = [
+                replace(one, rules_version=rules.version)
+                for one in head.texts
+                if one.rules_version == rules.version
+                or ((judged := judge(one.text, request.brief, spec, rules)) and not judged.needs_review)
+            ]
+        return head.texts
+
+    def _turn(self, texts: Sequence[PooledText], unit: bytes, key: bytes, request: GenerateRequest) -> list[PooledText]:
+        seen = frozenset(text_id.bytes for text_id in request.seen) if request.seen else frozenset()
+        return self._rotation.choose(texts, unit, key, request.n, seen)
+
+    def _replenish(self, head: Head, order: Order) -> None:
+        thin = len(head.texts) < self._settings.pool_target and time.monotonic() - head.attempted > THIN_RETRY_S
+        stale = (
+            time.time() - head.born > self._settings.pool_stale_hours * 3600
+            and time.monotonic() - head.attempted > THIN_RETRY_S
+        )
+        if thin or stale:
+            self._refill_behind(order, head)
+
+    def _refill_behind(self, order: Order, head: Head | None) -> None:
+        if head is not None:
+            head.attempted = time.monotonic()
+        self._generation.refill_behind(order, self._clients(order.policy))
+
+    def _answer(
+        self,
+        request: GenerateRequest,
+        request_id: str,
+        placement: Placement,
+        unit: bytes,
+        choice: Choice,
+        started: float,
+    ) -> GenerateResponse:
+        now_ms = time.time_ns() // 1_000_000
+        latency_ms = (time.perf_counter() - started) * 1000
+        texts = []
+        brief = request.brief
+        for position, one in enumerate(choice.texts):
+            serve_id = os.urandom(16)
+            token = self._sealer.seal(
+                Served(serve_id, unit, one.id, placement.phase_id, placement.arm, one.policy_id, choice.source, now_ms)
+            )
+            texts.append(
+                ServedText(
+                    text_id=UUID(bytes=one.id),
+                    title=one.text.title,
+                    description=one.text.description,
+                    description_2=one.text.description_2,
+                    token=token,
+                    source=_SOURCES[choice.source],
+                    policy=one.policy,
+                    machine_generated=one.origin != "advertiser",
+                )
+            )
+            self._log.add(
+                ServingRow(
+                    serve_id,
+                    now_ms,
+                    request_id,
+                    unit,
+                    placement.phase_id,
+                    placement.arm,
+                    one.id,
+                    one.policy_id,
+                    choice.source,
+                    position,
+                    brief.query,
+                    brief.locale,
+                    request.platform,
+                    latency_ms,
+                )
+            )
+        if texts:
+            _SERVED[choice.source].inc(len(texts))
+        else:
+            EMPTY.labels(choice.reason).inc()
+            self._log.add(
+                ServingRow(
+                    os.urandom(16),
+                    now_ms,
+                    request_id,
+                    unit,
+                    placement.phase_id,
+                    placement.arm,
+                    None,
+                    0,
+                    Source.NONE,
+                    0,
+                    brief.query,
+                    brief.locale,
+                    request.platform,
+                    latency_ms,
+                )
+            )
+        return GenerateResponse(
+            request_id=request_id,
+            experiment=placement.experiment,
+            arm=placement.arm_name,
+            texts=texts,
+            reason=choice.reason,
+            note=placement.note,
+        )
+
+
+class _NoText(Exception):
+    """The policy has no text to serve now; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+def place(request: GenerateRequest, registry: Registry) -> Placement:
+    """The unit's arm and policy (DESIGN §3.2). Outside every experiment: the champion, not counted."""
+    if request.experiment is None:
+        for experiment in registry.running.get(request.layer, ()):
+            if (placement := _in(experiment, request.unit_id, registry.policies)) is not None:
+                return placement
+        return Placement(registry.champion)
+    named = registry.experiments.get(request.experiment)
+    if named is None:
+        known = ", ".join(sorted(registry.experiments)[:10]) or "none yet"
+        detail = (
+            f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer."
+        )
+        raise Problem(404, "unknown_experiment", detail, field="experiment", value=request.experiment)
+    if named.state != "running":
+        return Placement(
+            registry.champion, note=f"experiment {named.name} is {named.state}: the champion was served, not counted"
+        )
+    return _in(named, request.unit_id, registry.policies) or Placement(registry.champion)
+
+
+def _in(experiment: LiveExperiment, unit_id: str, policies: Mapping[str, PolicyVersion]) -> Placement | None:
+    if experiment.plan is None or (name := assign(experiment.plan, unit_id)) is None:
+        return None
+    arm = experiment.arm_names.index(name)
+    return Placement(policies[experiment.policies[arm]], experiment.name, experiment.phase_id, arm, name)

@@ -1,0 +1,51 @@
+"""Pool heads from PostgreSQL into memory: one read a key, however many ask, and dropped again when the key changes
+anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from app.runtime.pool_cache import Head, Heads, PooledText
+from app.runtime.state import ReplicaState
+from app.store.database import Database, Direct
+from app.store.group_commit import GroupCommit
+from app.store.texts import pool_texts, text_of
+
+
+class PoolLoader:
+    def __init__(self, database: Database, state: ReplicaState, heads: Heads) -> None:
+        self._state, self._heads = state, heads
+        self._reading: dict[bytes, asyncio.Future[Head]] = {}
+        self._together = GroupCommit(database.direct, self._read)  # reads share a statement as writes do
+
+    async def load(self, key: bytes) -> Head:
+        """The key's head, empty where the pool has none. Raises Unavailable. Giving up does not end the read that
+        others share.
+        """
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = self._together.submit(key)
+            reading.add_done_callback(lambda _: self._reading.pop(key, None))
+        return await asyncio.shield(reading)
+
+    async def _read(self, connection: Direct, keys: list[bytes]) -> list[Head]:
+        policies = self._state.registry.policies_by_id
+        heads = []
+        for key, rows in zip(keys, await pool_texts(connection, keys), strict=True):
+            texts = [
+                PooledText(
+                    row.id.bytes,
+                    text_of(row),
+                    row.policy_id,
+                    policies[row.policy_id].version,
+                    row.origin,
+                    row.rules_version,
+                )
+                for row in rows
+                if row.policy_id in policies  # registered a moment ago elsewhere: its texts come with the next read
+            ]
+            heads.append(Head(texts, born=max((row.created_at.timestamp() for row in rows), default=time.time())))
+            self._heads.put(key, heads[-1])
+        return heads
