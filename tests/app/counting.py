@@ -32,7 +32,7 @@ class AdSystem:
     keys: dict[str, dict[str, str]]
 
     @property
-    def platform(self) -> Container:
+    def container(self) -> Container:
         container: Container = self.app.state.container
         return container
 

@@ -18,7 +18,7 @@ from app.core.contract import GenerateRequest
 from app.core.tokens import Sealer
 from app.runtime.pool_cache import pool_key
 from app.services.serving.candidates import judge
-from app.services.serving.generate import generate as serving
+from app.services.serving import generate as serving
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -136,7 +136,7 @@ async def test_whom_the_model_cannot_answer_in_time_is_not_kept_waiting_and_the_
     generate: Generate, upstream: FakePolicyServer, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.release = asyncio.Event()
-    monkeypatch.setattr(app.state.container.serving._writing, "pace", lambda policy: 11.0)
+    monkeypatch.setattr(app.state.container.serving._generation, "pace", lambda policy: 11.0)
     body = a_request(deadline_ms=10_000)
     async with asyncio.timeout(9):  # it hangs for ten seconds where it waits
         early = await generate(body)
@@ -153,7 +153,7 @@ async def test_a_pool_known_to_be_empty_costs_no_fallback(
     body = a_request(deadline_ms=800)
     brief = GenerateRequest.model_validate(body).brief
     key = pool_key(app.state.container.state.registry.champion.version, load_spec("google_rsa"), brief)
-    await app.state.container.serving._loading.load(key)  # as a prefill leaves it that found nothing to keep
+    await app.state.container.serving._pool_loader.load(key)  # as a prefill leaves it that found nothing to keep
     upstream.delay = 3.0
     answer = await generate(body)
     assert (answer["reason"], answer["texts"][0]["source"]) == ("deadline", "advertiser")
@@ -308,12 +308,12 @@ async def test_without_a_pool_a_call_nobody_waits_for_is_cancelled_upstream(
     app: FastAPI, upstream: FakePolicyServer, generate: Generate
 ) -> None:
     upstream.release = asyncio.Event()
-    app.state.container.serving._writing._pool = False
+    app.state.container.serving._generation._pool = False
     assert (await generate(deadline_ms=100))["reason"] == "deadline"
     async with asyncio.timeout(5):
         while not upstream.hung_up:
             await asyncio.sleep(0.01)
-    assert app.state.container.serving._writing.under_way == 0
+    assert app.state.container.serving._generation.under_way == 0
 
 
 async def test_a_replica_that_cannot_confirm_its_rules_serves_the_fallback_only(
