@@ -17,8 +17,8 @@ from adtext.spec import load_spec
 from app.core.contract import GenerateRequest
 from app.core.tokens import Sealer
 from app.runtime.pool_cache import pool_key
-from app.services.serving.candidates import judge
 from app.services.serving import generate as serving
+from app.services.serving.candidates import judge
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
