@@ -73,7 +73,7 @@ def cross_validated(packages: Packages, encoder: Encoder) -> dict[str, Floats]:
     return found
 
 
-def judge(packages: Packages, found: Mapping[str, Floats]) -> dict[str, Any]:
+def measure(packages: Packages, found: Mapping[str, Floats]) -> dict[str, Any]:
     pairs = judged_pairs(packages)
     figures: dict[str, Any] = {}
     for name, predicted in found.items():
@@ -119,7 +119,7 @@ def main() -> None:
     else:
         train, packages = read_packages(arguments.train), read_packages(arguments.test)
         title, found = "trained on one part, judged on the other", predictions(train, packages, encoder)
-    figures = judge(packages, found)
+    figures = measure(packages, found)
     show(console, title, figures)
     name = "headlines" if arguments.data else "headlines_test"
     record(

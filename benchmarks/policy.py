@@ -3,7 +3,7 @@ never tell.
 
     python -m benchmarks.policy --policy sft=FOLDER --policy base=FOLDER@2 --policy nlg --policy dpo=FOLDER --policy
     relate=FOLDER
-        --split held_out --split new_industry --reward-model V --judge W --logged SNAPSHOT --out DIR
+        --split held_out --split new_industry --reward-model V --held-out-reward-model W --logged SNAPSHOT --out DIR
 
 With policies of these names it says whether RELATE is above SFT, and SFT above the base, as they should be: more
 compliant, more varied and better converting, but not by saying less, copying more, or writing one text over and over.
@@ -74,7 +74,11 @@ def relate_over_sft(comparison: Comparison, samples: int) -> Iterator[Goal]:
             f"RELATE over SFT: {MEASURES[name].label}", found.value, rule, bound, found.low, found.high, sure=True
         )
 
-    yield from (surely(name, "above", 0.0) for name in ("compliance", "diversity", "judge") if name in differences)
+    yield from (
+        surely(name, "above", 0.0)
+        for name in ("compliance", "diversity", "held_out_reward_model")
+        if name in differences
+    )
     if means["compliance"][1] < ENOUGH:
         yield Goal("rise of the Compliance Rate", differences["compliance"].value, "at least", RISE)
     yield from (surely(name, "at least", -MARGIN) for name in ("relevance", "format"))

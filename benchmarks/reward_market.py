@@ -95,7 +95,7 @@ def market_part(
     watch("rivals trained")
     judged = Judged(tested, truth_of(log, tested), {"reward model": model.score_cells(tested).ctcvr} | rivals)
     goals = [
-        *_ranking(judged), _calibration(judged), _uncertainty(model, tested), _judge(cells, users, config),
+        *_ranking(judged), _calibration(judged), _uncertainty(model, tested), _held_out_model(cells, users, config),
         _outside(cells, users, model.encoder),
     ]  # fmt: skip
     everyone = ("oracle", *judged.predicted)
@@ -230,19 +230,24 @@ def _uncertainty(model: RewardModel, tested: Cells) -> Goal:
     )
 
 
-def _judge(cells: Cells, users: Users, config: RewardConfig) -> Goal:
-    """The held-out judge, trained on its own advertisers, against the truth on those of the policy's reward model."""
-    judge = fit(half(cells, "judge"), replace(config, encoder="hashed", half="all"))
+def _held_out_model(cells: Cells, users: Users, config: RewardConfig) -> Goal:
+    """The held-out reward model, trained on its own advertisers, against the truth on those of the policy's reward model."""
+    model = fit(half(cells, "held_out_model"), config.with_changes(encoder="hashed", half="all"))
     first = _texts_of_briefs(half(cells, "policy"))
     triples = [
         Triple(*(first.strings[number] for number in row))
         for row in zip(first.query, first.ad, first.text, strict=True)
     ]
     truth = np.log(users.expected([triple.query for triple in triples], [triple.text for triple in triples])[1])
-    score, brief = judge.score(triples).logit, first.brief
+    score, brief = model.score(triples).logit, first.brief
     found = bootstrap(lambda w: within_brief_correlation(score, truth, brief, w), first.group)
     return Goal(
-        "held-out judge: correlation with the truth inside a brief", found.value, "at least", 0.5, found.low, found.high
+        "held-out reward model: correlation with the truth inside a brief",
+        found.value,
+        "at least",
+        0.5,
+        found.low,
+        found.high,
     )
 
 

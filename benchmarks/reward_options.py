@@ -115,10 +115,10 @@ def even_log(cells: Cells, config: RewardConfig, cache: Path) -> dict[str, Float
     mature = (DAYS - WINDOW_HOURS / 24 - 1) / DAYS
     variants: Mapping[str, tuple[Cells, RewardConfig]] = {
         "as configured": (cells, config),
-        "without surface features": (cells, replace(config, surface=False)),
-        "one member": (cells, replace(config, members=1, bootstrap=False)),
+        "without surface features": (cells, config.with_changes(surface=False)),
+        "one member": (cells, config.with_changes(members=1, bootstrap=False)),
         **{
-            f"ranking term, weight {weight:g}": (cells, replace(config, ranking_weight=weight))
+            f"ranking term, weight {weight:g}": (cells, config.with_changes(ranking_weight=weight))
             for weight in RANKING_WEIGHTS
         },
         "young log: mature impressions alone": (thinned(cells, np.full(len(cells), mature), 2), config),

@@ -66,10 +66,10 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, required=True)
     train.set_defaults(run=train_reward)
 
-    judge = commands.add_parser("evaluate-reward", parents=[shared])
-    judge.add_argument("--model", type=Path, required=True)
-    judge.add_argument("--report", type=Path, required=True)
-    judge.set_defaults(run=evaluate_reward)
+    measured = commands.add_parser("evaluate-reward", parents=[shared])
+    measured.add_argument("--model", type=Path, required=True)
+    measured.add_argument("--report", type=Path, required=True)
+    measured.set_defaults(run=evaluate_reward)
 
     grpo.register(commands)
     sft.register(commands)

@@ -32,7 +32,7 @@ def load_policy(
     *,
     dtype: torch.dtype = torch.float32,
     lora: LoraSettings | None = None,
-    checkpointing: bool = False,
+    gradient_checkpointing: bool = False,
     base: str | Path | None = None,
 ) -> tuple[Any, Any]:
     """(model, tokenizer) of a Hugging Face name, a model folder, or an adapter folder.
@@ -50,10 +50,10 @@ def load_policy(
         loaded = _with_adapter(loaded, Path(model), lora)
     elif lora:
         loaded = _with_fresh_adapter(loaded, lora)
-    if checkpointing:
+    if gradient_checkpointing:
         loaded.enable_input_require_grads()  # frozen embeddings would leave a checkpointed block without a gradient
         loaded.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    loaded.config.use_cache = not checkpointing
+    loaded.config.use_cache = not gradient_checkpointing
     return loaded.eval(), tokenizer  # eval: no dropout, so that π_old, π_θ and the sampler are one distribution
 
 

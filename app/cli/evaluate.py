@@ -10,13 +10,13 @@ import typer
 from app.cli.train import Change, Prompts, Snapshot, Threads, cache, run_trainer
 
 evaluate = typer.Typer(
-    no_args_is_help=True, help="Judge trained models on what they have not seen. Needs the [train] extra."
+    no_args_is_help=True, help="Evaluate trained models on what they have not seen. Needs the [train] extra."
 )
 
 
 @evaluate.callback()
 def group() -> None:
-    """Judge trained models on what they have not seen. Needs the [train] extra."""
+    """Evaluate trained models on what they have not seen. Needs the [train] extra."""
 
 
 @evaluate.command()
@@ -58,7 +58,7 @@ def policy(
     reward_model: Annotated[
         Path | None, typer.Option(help="The version that policies are trained on.", exists=True)
     ] = None,
-    judge: Annotated[
+    held_out_reward_model: Annotated[
         Path | None, typer.Option(help="The held-out version, which no policy was trained on.", exists=True)
     ] = None,
     logged: Annotated[
@@ -86,7 +86,7 @@ def policy(
         "base": base,
         "out": out,
         "reward-model": reward_model,
-        "judge": judge,
+        "held-out-reward-model": held_out_reward_model,
         "logged": logged,
         "prompts": prompts,
         "language": language,
@@ -119,7 +119,9 @@ def ablate(
     out: Annotated[
         Path, typer.Option(help="A folder for runs, samples and ablation.html; what is there already is kept.")
     ],
-    judge: Annotated[Path | None, typer.Option(help="The held-out reward model: only watched.", exists=True)] = None,
+    held_out_reward_model: Annotated[
+        Path | None, typer.Option(help="The held-out reward model: only watched.", exists=True)
+    ] = None,
     base: Annotated[
         Path | None, typer.Option(help="An adapter's base, where it is not the one that the adapter names.")
     ] = None,
@@ -141,7 +143,7 @@ def ablate(
         "prompts": prompts,
         "base": base,
         "reward-model": reward_model,
-        "judge": judge,
+        "held-out-reward-model": held_out_reward_model,
         "out": out,
         "cache": cache(),
     }

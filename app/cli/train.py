@@ -91,7 +91,7 @@ def grpo(
         Path | None, typer.Option(help="An adapter's base, where it is not the one that the adapter names.")
     ] = None,
     reward_model: Annotated[Path | None, typer.Option(help="A version's folder, for the ctcvr reward.")] = None,
-    judge: Annotated[
+    held_out_reward_model: Annotated[
         Path | None, typer.Option(help="A held-out reward model: only watched, to see the reward being hacked.")
     ] = None,
     config: Annotated[
@@ -104,11 +104,17 @@ def grpo(
     """Train a policy by reinforcement: rewards, token-level credit, GRPO. Run again, it goes on from its last
     checkpoint.
 
-    Example: relate train grpo --config trainer/configs/grpo_cpu.yaml --policy policies/sft --reward-model V --judge W
-    --out runs/relate
+    Example: relate train grpo --config trainer/configs/grpo_cpu.yaml --policy policies/sft --reward-model V
+    --held-out-reward-model W --out runs/relate
     """
     options = [f"--set={one}" for one in change or []]
-    given = {"config": config, "prompts": prompts, "base": base, "reward-model": reward_model, "judge": judge}
+    given = {
+        "config": config,
+        "prompts": prompts,
+        "base": base,
+        "reward-model": reward_model,
+        "held-out-reward-model": held_out_reward_model,
+    }
     options += [f"--{name}={value}" for name, value in given.items() if value]
     run_trainer(
         "grpo",

@@ -19,7 +19,7 @@ from app.up import model as packaged
 from app.up.stack import Stack, free_port
 from tests.trainer.small import save_small_policy, small_prompts
 from trainer.baselines.sft import train_sft
-from trainer.config import GrpoConfig, LoraSettings, SftConfig
+from trainer.config import GrpoConfig, LoraSettings, SftConfig, Terms
 from trainer.grpo.setup import Inputs
 from trainer.grpo.train import train_grpo
 from trainer.policy import merge_adapter
@@ -57,8 +57,11 @@ def trained(folder: Path) -> Path:
         max_completion=96,
         lora=LoraSettings(rank=4, alpha=8),
         learning_rate=1e-4,
-        sentence_terms={"length": 0.5, "format": 0.5},
-        relevance_encoder=None,
+        terms=Terms.model_validate(
+            {"length": {"weight": 0.5}, "format": {"weight": 0.5}}
+            | {"diversity": {"weight": 0.5, "level": "token"}}
+            | {name: {"weight": 2.0, "level": "token"} for name in ("risk", "correctness")}
+        ),
         checkpoint_every=1,
     )
     outcome = train_grpo(config, Inputs(policy=str(fine_tuned)), PROMPTS, folder / "run")

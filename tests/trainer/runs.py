@@ -19,7 +19,7 @@ from trainer.rewards.base import FloatArray, Sample
 from trainer.rewards.combine import Rewards
 from trainer.rewards.diversity import Diversity
 
-WIDE = Limits(kl=1e6, shortest=0.0, longest=1e6, distinct=0.0, gap=1.0)  # a policy that writes no ads has none
+WIDE = Limits(kl=None, shortest=0.0, longest=None, distinct=0.0, gap=None)  # a policy that writes no ads has none
 
 
 class Vowels:
@@ -39,15 +39,13 @@ def a_run_config(**changes: Any) -> GrpoConfig:
         "batch_size": 10,
         "max_completion": 8,
         "checkpoint_every": 2,
-        "relevance_encoder": None,
         "learning_rate": 3e-3,
-        "sentence_terms": {"length": 1.0},
-        "token_terms": {"diversity": 0.5},
+        "terms": {"length": {"weight": 1.0}, "diversity": {"weight": 0.5, "level": "token"}},
         "limits": WIDE,
         "micro_groups": 2,
-        "warmup": 2,
+        "warmup_steps": 2,
     }
-    return GrpoConfig(**(usual | changes))
+    return GrpoConfig.model_validate(usual | changes)
 
 
 def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> tuple[Run, Inputs]:
@@ -55,7 +53,7 @@ def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> tupl
     inputs = Inputs(policy=str(policy))
     ranks = Ranks(config)
     made = make_policy(config, inputs, ranks)
-    rewards = Rewards([term or Vowels(), Diversity()], config.sentence_terms, config.token_terms)
+    rewards = Rewards([term or Vowels(), Diversity()], config.terms.weights("sentence"), config.terms.weights("token"))
     return Run(
         config, ranks, made, make_rollout(config, inputs, made, small_prompts()), rewards, None, small_prompts(), out
     ), inputs

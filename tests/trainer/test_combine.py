@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import trainer.config
 from adtext.fold import Span
 from tests.trainer.samples import GOOD, a_sample
-from trainer.config import ConfigError, GrpoConfig, load_config
+from trainer.config import ConfigError, GrpoConfig, from_mapping, load_config
 from trainer.rewards.base import Charge, Sample
 from trainer.rewards.combine import RewardError, Rewards
 
@@ -94,38 +94,37 @@ def test_a_weighted_term_that_nothing_computes_is_refused():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"sentence_terms": {"length": 1.0, "risk": 1.0}}, "risk: at sentence level and at token level"),
-        (
-            {"sentence_terms": {"length": 1.0}, "token_terms": {"relevance": 1.0}},
-            "relevance: known of a whole text only",
-        ),
-        ({"sentence_terms": {"charm": 1.0}}, "charm: no such reward term"),
-        ({"sentence_terms": {}}, "sentence_terms hold no weight above 0"),
-        ({"token_terms": {"risk": -1.0}}, "must not be negative"),
+        ({"terms": {"relevance": {"weight": 1.0, "level": "token"}}}, "terms.relevance.level 'token' is unknown"),
+        ({"terms": {"length": {"weight": 1.0}, "charm": {"weight": 1.0}}}, "charm: no such reward term; there are len"),
+        ({"terms": {}}, "no term at sentence level weighs more than 0"),
+        ({"terms": {"length": {"weight": 0}}}, "no term at sentence level weighs more than 0"),
+        ({"terms": {"risk": {"weight": -1.0}}}, "terms.risk.weight -1.0 must be at least 0"),
+        ({"terms": {"risk": {}}}, "terms.risk.weight must be set"),
+        ({"terms": {"risk": {"weight": 1.0, "kappa": 1.0}}}, "kappa: no such setting; there are weight, level"),
+        ({"terms": {"length": {"weight": 1.0, "fill": 1.0}}}, "terms.length.fill 1.0 must be less than 1"),
         ({"batch_size": 12}, "batch_size 12 must be a multiple of group_size 5"),
-        ({"group_size": 1}, "group_size 1 leaves nothing to compare"),
+        ({"group_size": 1}, "group_size 1 must be at least 2"),
         ({"ranks": 2, "batch_size": 10}, "ranks 2 need engine: deepspeed"),
-        ({"rollout": "magic"}, "rollout 'magic' is unknown: use one of hf, vllm"),
-        ({"clip_low": 1.0}, "clip_low 1.0 must lie in"),
-        ({"sampler_cap": 0.5}, "sampler_cap 0.5 would weigh every token less"),
-        ({"length_fill": 1.0}, "length_fill 1.0 is a share of a field's max"),
-        ({"constraints": "dual", "token_terms": {}}, "constraints: dual scales the penalties"),
+        ({"rollout": "magic"}, "rollout 'magic' is unknown: use hf or vllm"),
+        ({"clip_low": 1.0}, "clip_low 1.0 must be less than 1"),
+        ({"sampler_cap": 0.5}, "sampler_cap 0.5 must be at least 1"),
+        ({"learning_rate": float("nan")}, "learning_rate nan is not a finite number"),
+        ({"limits": {"kl": float("inf")}}, "limits.kl inf is not a finite number: give one, or null"),
+        ({"constraints": "dual", "terms": {"length": {"weight": 1.0}}}, "constraints: dual scales the weights"),
     ],
 )
 def test_a_config_that_cannot_be_meant_is_refused_with_its_rule(changes, said):
     with pytest.raises(ConfigError, match=said):
-        GrpoConfig(**changes)
+        from_mapping(GrpoConfig, changes)
 
 
-def test_an_override_inside_a_mapping_leaves_its_other_terms():
-    assert load_config(GrpoConfig, None, ["token_terms.diversity=1.0"]).token_terms == {
-        "correctness": 2.0,
-        "risk": 2.0,
-        "diversity": 1.0,
-    }
+def test_an_override_inside_a_group_leaves_the_other_settings():
+    terms = load_config(GrpoConfig, None, ["terms.diversity.weight=1.0", "terms.ctcvr.kappa=0"]).terms
+    assert terms.weights("token") == {"correctness": 2.0, "risk": 2.0, "diversity": 1.0}
+    assert terms.ctcvr is not None and (terms.ctcvr.weight, terms.ctcvr.kappa) == (1.0, 0.0)
 
 
-CONFIGS = Path(trainer.config.__file__).with_name("configs")
+CONFIGS = Path(trainer.config.__file__).parents[1] / "configs"
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("grpo_*.yaml")), ids=lambda path: path.stem)
@@ -139,10 +138,10 @@ def test_the_five_configurations_add_one_component_each():
         load_config(GrpoConfig, CONFIGS / f"grpo_{name}.yaml")
         for name in ("model1", "model2", "model3", "model4", "relate")
     ]
-    added = [set(b.sentence_terms) - set(a.sentence_terms) for a, b in pairwise(models[:4])]
-    assert set(models[0].sentence_terms) == {"length", "format"}
+    sentence, token = ([model.terms.weights(level) for model in models] for level in ("sentence", "token"))
+    added = [b.keys() - a.keys() for a, b in pairwise(sentence[:4])]
+    assert sentence[0].keys() == {"length", "format"}
     assert added == [{"ctcvr"}, {"diversity"}, {"relevance", "correctness", "risk"}]
-    assert not any(model.token_terms for model in models[:4])
-    relate = models[4]
-    assert relate.sentence_terms.keys() | relate.token_terms.keys() == models[3].sentence_terms.keys()
-    assert set(relate.token_terms) == {"diversity", "risk", "correctness"}
+    assert not any(token[:4]) and token[4].keys() == {"diversity", "risk", "correctness"}
+    assert sentence[4].keys() | token[4].keys() == sentence[3].keys()
+    assert len({frozenset(model.terms.configured()) for model in models}) == 1, "all are watched by the same curves"

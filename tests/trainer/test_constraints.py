@@ -83,7 +83,7 @@ def test_a_broken_limit_is_named_with_its_value(vitals, said):
     assert broken is not None and said.split(r"\.")[0] in broken
 
 
-def test_one_odd_step_stops_nothing_and_no_judge_means_no_gap():
+def test_one_odd_step_stops_nothing_and_no_held_out_model_means_no_gap():
     watch = Watch(Limits(window=5))
     calm = Vitals(0.01, 30, 1.0, None)
     assert all(watch.look(one) is None for one in [calm] * 6 + [Vitals(2.0, 30, 1.0, None)] + [calm] * 3)

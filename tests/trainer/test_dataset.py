@@ -95,11 +95,11 @@ def test_a_split_parts_whole_groups_and_loses_no_impression() -> None:
         refuse_shared_groups(one, other)
 
 
-def test_policy_and_judge_learn_from_different_advertisers() -> None:
+def test_the_two_reward_models_learn_from_different_advertisers() -> None:
     cells = a_market()
-    policy, judge = half(cells, "policy"), half(cells, "judge")
-    refuse_shared_groups(policy, judge)
-    assert len(policy) + len(judge) == len(cells) == len(half(cells, "all"))
+    policy, held_out = half(cells, "policy"), half(cells, "held_out_model")
+    refuse_shared_groups(policy, held_out)
+    assert len(policy) + len(held_out) == len(cells) == len(half(cells, "all"))
 
 
 def test_the_same_story_on_both_sides_fails_loudly() -> None:
@@ -113,4 +113,4 @@ def test_too_few_advertisers_to_split_say_so() -> None:
     with pytest.raises(SnapshotError, match="collect more advertisers"):
         split(a_market(groups=2), RewardConfig())
     with pytest.raises(SnapshotError, match="collect more advertisers"):
-        half(a_market(groups=1), "judge" if len(half(a_market(groups=2), "policy")) else "policy")
+        half(a_market(groups=1), "held_out_model" if len(half(a_market(groups=2), "policy")) else "policy")

@@ -93,8 +93,8 @@ def test_training_moves_probability_from_rejected_to_chosen(tmp_path, lora):
     ("setting", "said"),
     [
         ("samples=1", "samples 1 must be at least 2"),
-        ("queries=0", "queries 0 at least 1 or null"),
-        ("beta=0", "beta 0.0 must be positive"),
+        ("queries=0", "queries 0 must be at least 1"),
+        ("beta=0", "beta 0 must be greater than 0"),
         ("batch_size=3", "must be a multiple of micro_batch 2"),
     ],
 )

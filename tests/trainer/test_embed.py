@@ -86,7 +86,7 @@ def test_the_packaged_encoder_finds_a_paraphrase_closer_than_another_subject() -
     ("close", "far"),
     [("宽楦跑鞋 包邮", "学生贷款"), ("wide running shoe", "student loans"), ("幅広シューズ", "学生ローン")],
 )
-def test_the_judges_encoder_reads_characters_in_any_language(close: str, far: str) -> None:
+def test_the_hashed_encoder_reads_characters_in_any_language(close: str, far: str) -> None:
     corpus = [
         "宽楦跑鞋",
         "宽楦跑鞋 满减",
@@ -104,7 +104,7 @@ def test_the_judges_encoder_reads_characters_in_any_language(close: str, far: st
     assert base @ near > base @ other
 
 
-def test_a_judges_encoder_is_the_same_after_saving(tmp_path: Path) -> None:
+def test_a_hashed_encoder_is_the_same_after_saving(tmp_path: Path) -> None:
     encoder = HashedEncoder.fit(TEXTS)
     encoder.save(tmp_path / "encoder.npz")
     loaded = HashedEncoder.load(tmp_path / "encoder.npz")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -14,7 +13,7 @@ from accelerate.tracking import GeneralTracker, register_tracker_class
 from adtext.brief import AdText
 from tests.trainer.runs import Vowels, a_run, a_run_config, curves, trained, weights
 from tests.trainer.small import save_small_policy, small_prompts, teach
-from trainer.config import ConfigError, GrpoConfig, Limits, LoraSettings
+from trainer.config import ConfigError, GrpoConfig, Limits, LoraSettings, Terms
 from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
 from trainer.grpo.setup import Inputs
 from trainer.grpo.trackers import Trackers
@@ -104,7 +103,9 @@ def test_a_run_with_another_sampler_goes_on_to_the_bit_over_recorded_completions
 
 
 def test_a_run_raises_the_reward_it_was_given(policy, tmp_path):
-    config = a_run_config(steps=20, batch_size=20, token_terms={}, learning_rate=2e-2)
+    config = a_run_config(
+        steps=20, batch_size=20, terms={"length": {"weight": 1.0}, "diversity": {"weight": 0}}, learning_rate=2e-2
+    )
     trained(policy, tmp_path / "run", config)
     rewards = [curve["reward"] for curve in curves(tmp_path / "run")]
     assert fmean(rewards[-5:]) > 1.1 * fmean(rewards[:5])
@@ -132,7 +133,7 @@ def test_a_run_folder_takes_no_other_run(policy, tmp_path):
 
 
 def test_a_broken_limit_stops_the_run_and_goes_back_to_a_good_checkpoint(policy, tmp_path):
-    limits = replace(a_run_config().limits, window=2, kl=0.05)
+    limits = a_run_config().limits.with_changes(window=2, kl=0.05)
     outcome = trained(
         policy,
         tmp_path / "run",
@@ -171,11 +172,11 @@ class Kept(GeneralTracker):
 
 def test_trackers_are_told_the_curves_of_the_run_folder(policy, tmp_path):
     register_tracker_class(Kept)
-    config = a_run_config(steps=2, sentence_terms={"length": 1.0}, trackers=("kept",))
+    config = a_run_config(steps=2, trackers=("kept",))
     seen = []
     train_grpo(config, Inputs(policy=str(policy)), small_prompts(), tmp_path, watch=seen.append)
     began, *logged, ended = map(json.loads, (tmp_path / "trackers" / "relate.jsonl").read_text().splitlines())
-    assert began["config"]["batch_size"] == 10 and began["config"]["token_terms/diversity"] == 0.5
+    assert began["config"]["batch_size"] == 10 and began["config"]["terms/diversity/weight"] == 0.5
     assert len(seen) == len(logged) == 2 and ended == {"finished": True}
     for told, curve in zip(logged, curves(tmp_path), strict=True):
         assert told["step"] == curve["step"] and told["reward"] == curve["reward"] and told["kl"] == curve["kl"]
@@ -205,7 +206,7 @@ def test_every_epoch_sees_every_prompt_once_and_seeds_never_repeat():
     assert places == [number for step in range(6) for number in prompts_at(step, 8, config)]
     seeds = [sampling_seed(step, rank, config) for step in range(100) for rank in range(8)]
     assert len(set(seeds)) == 800
-    assert [round(learning_rate(step, GrpoConfig(learning_rate=1.0, warmup=4)), 2) for step in range(6)] == [
+    assert [round(learning_rate(step, GrpoConfig(learning_rate=1.0, warmup_steps=4)), 2) for step in range(6)] == [
         0.25,
         0.5,
         0.75,
@@ -242,11 +243,12 @@ def test_grpo_teaches_a_careless_writer_to_comply(tmp_path):
         max_completion=48,
         micro_groups=6,
         learning_rate=4e-4,
-        warmup=2,
+        warmup_steps=2,
         checkpoint_every=4,
-        relevance_encoder=None,
-        sentence_terms={"length": 1.0, "format": 1.0},
-        token_terms={"risk": 2.0, "correctness": 2.0},
+        terms=Terms.model_validate(
+            {"length": {"weight": 1.0}, "format": {"weight": 1.0}, "diversity": {"weight": 0}}
+            | {name: {"weight": 2.0, "level": "token"} for name in ("risk", "correctness")}
+        ),
         limits=Limits(window=4, kl=5.0, shortest=0.2, distinct=0.0),
     )
     outcome = train_grpo(config, Inputs(policy=str(writer)), prompts, tmp_path / "run")

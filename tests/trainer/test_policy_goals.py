@@ -11,7 +11,7 @@ from trainer.reward_model.metrics import Interval
 SFT = {
     "compliance": 0.40,
     "diversity": 0.85,
-    "judge": 0.0018,
+    "held_out_reward_model": 0.0018,
     "relevance": 0.62,
     "format": 0.96,
     "distinct": 4.8,
@@ -19,7 +19,7 @@ SFT = {
     "words": 10.0,
     "points": 0.05,
 }
-RELATE = SFT | {"compliance": 0.70, "diversity": 0.90, "judge": 0.0023, "relevance": 0.90, "words": 9.5}
+RELATE = SFT | {"compliance": 0.70, "diversity": 0.90, "held_out_reward_model": 0.0023, "relevance": 0.90, "words": 9.5}
 
 
 def comparison(relate: dict[str, float], noise: float = 0.001) -> Comparison:
@@ -55,7 +55,7 @@ def test_a_policy_that_is_better_without_cheating_meets_every_goal():
         ({"distinct": 3.0}, "distinct texts of 5"),
         ({"format": 0.90}, "RELATE over SFT: format"),
         ({"compliance": 0.48}, "rise of the Compliance Rate"),
-        ({"judge": 0.0018}, "RELATE over SFT: predicted CTCVR, held-out judge"),
+        ({"held_out_reward_model": 0.0018}, "RELATE over SFT: predicted CTCVR, held-out reward model"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

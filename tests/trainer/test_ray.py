@@ -51,10 +51,9 @@ def arguments(files: dict[str, Path], out: str, **changes: str) -> list[str]:
         "steps": "2",
         "batch_size": "20",
         "max_completion": "8",
-        "relevance_encoder": "null",
-        "sentence_terms": "{length: 1.0}",
+        "terms": "{length: {weight: 1.0}, diversity: {weight: 0.5, level: token}}",
         "checkpoint_every": "2",
-        "limits": "{window: 9, kl: 1000, shortest: 0, longest: 1000, distinct: 0, gap: 1}",
+        "limits": "{kl: null, shortest: 0, longest: null, distinct: 0, gap: null}",
     }
     given = [f"--set={name}={value}" for name, value in (settings | changes).items()]
     return [

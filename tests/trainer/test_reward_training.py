@@ -45,7 +45,7 @@ def same(one, other) -> bool:
 
 
 def test_ctcvr_is_ranked_inside_a_brief_where_clicks_and_conversions_disagree() -> None:
-    members, vectors, tested = trained(a_market(groups=80), replace(CONFIG, epochs=30))
+    members, vectors, tested = trained(a_market(groups=80), CONFIG.with_changes(epochs=30))
     click, both = (
         logits.mean(axis=0)
         for logits in member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, tested.position)
@@ -100,7 +100,7 @@ def test_the_place_of_display_is_not_credited_to_the_text() -> None:
     at_second = cells.position == 1
     clicks = np.where(at_second, np.floor(cells.clicks / 2), cells.clicks)
     halved = replace(cells, clicks=clicks, conversions=np.minimum(cells.conversions, clicks))
-    members, vectors, tested = trained(halved, replace(CONFIG, epochs=30))
+    members, vectors, tested = trained(halved, CONFIG.with_changes(epochs=30))
     logits = [
         member_logits(members, vectors, CONFIG, tested.query, tested.ad, tested.text, np.full(len(tested), place))[
             0
@@ -114,7 +114,7 @@ def test_training_begins_at_the_click_rate_of_each_place() -> None:
     cells = a_market(groups=60, texts=4)
     clicks = np.where(cells.position == 1, np.floor(cells.clicks / 5), cells.clicks)
     fifth = replace(cells, clicks=clicks, conversions=np.minimum(cells.conversions, clicks))
-    members, *_ = trained(fifth, replace(CONFIG, epochs=1, learning_rate=1e-9))
+    members, *_ = trained(fifth, CONFIG.with_changes(epochs=1, learning_rate=1e-9))
     place = members[0].place.detach()
     assert abs(place[0].item()) < 1e-6 and place[1].item() == pytest.approx(np.log(0.2), abs=0.3)
     assert place[2:].min() > place[1]  # places never shown are no better known than the whole
@@ -122,12 +122,12 @@ def test_training_begins_at_the_click_rate_of_each_place() -> None:
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another() -> None:
     cells = a_market()
-    one, again, other = (trained(cells, replace(CONFIG, epochs=2, seed=seed))[0] for seed in (1, 1, 2))
+    one, again, other = (trained(cells, CONFIG.with_changes(epochs=2, seed=seed))[0] for seed in (1, 1, 2))
     assert same(one, again) and not same(one, other)
 
 
 def test_members_of_an_ensemble_differ() -> None:
-    members, *_ = trained(a_market(), replace(CONFIG, epochs=2))
+    members, *_ = trained(a_market(), CONFIG.with_changes(epochs=2))
     assert not same(members[:1], members[1:])
 
 
@@ -160,12 +160,12 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path: Path) 
     with pytest.raises(ConfigError, match="other data or encoder"):
         trained(cells, checkpoints=tmp_path, run="tuesday")
     with pytest.raises(ConfigError, match=r"other settings \(dropout\)"):
-        trained(cells, replace(CONFIG, dropout=0.3), checkpoints=tmp_path, run="monday")
+        trained(cells, CONFIG.with_changes(dropout=0.3), checkpoints=tmp_path, run="monday")
 
 
 def test_a_loss_that_is_no_number_stops_the_run() -> None:
     with pytest.raises(DivergedError, match="member 0, epoch 1: loss is nan: lower learning_rate"):
-        trained(a_market(), replace(CONFIG, learning_rate=1e30))
+        trained(a_market(), CONFIG.with_changes(learning_rate=1e30))
 
 
 def test_training_refuses_groups_that_are_also_held_out() -> None:

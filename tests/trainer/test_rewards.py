@@ -14,7 +14,7 @@ from adtext.rules import RULES
 from adtext.spec import load_spec, measure
 from tests.builders import a_brief
 from tests.trainer.samples import GOOD, GOOD_JA, GOOD_ZH, LOCALES, a_prompt, a_sample
-from trainer.config import TERMS
+from trainer.config import Terms
 from trainer.prompts import Prompt
 from trainer.rewards.base import TERM_OF, Sample
 from trainer.rewards.diversity import Diversity
@@ -37,7 +37,7 @@ def charged(sample: Sample, term: object) -> list[tuple[str, float]]:
 
 def test_every_rule_belongs_to_exactly_one_term():
     assert TERM_OF.keys() == RULES.keys()
-    assert set(TERM_OF.values()) == {"length", "format", "correctness", "risk"} < set(TERMS)
+    assert set(TERM_OF.values()) == {"length", "format", "correctness", "risk"} < Terms.model_fields.keys()
 
 
 @pytest.mark.parametrize("term", [Length(), Format(), risk(), correctness(), Diversity()], ids=lambda term: term.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +147,7 @@ def test_a_text_cut_inside_a_chinese_character_is_scored_and_not_charged_beyond_
 
 def test_limits_that_break_before_the_first_checkpoint_say_so(policy, tmp_path):
     config = a_run_config()
-    strict = replace(config, limits=replace(config.limits, distinct=0.99, window=1), checkpoint_every=6)
+    strict = config.with_changes(limits=config.limits.with_changes(distinct=0.99, window=1), checkpoint_every=6)
     with pytest.raises(
         ValueError, match=r"stopped at step 1, before a checkpoint .*0.00 of a brief's texts are distinct"
     ) as raised:

@@ -76,10 +76,10 @@ def test_the_same_snapshot_and_config_make_the_same_version(snapshot: Path, mode
     assert again.version.version == model.version.version and again.version.metrics == model.version.metrics
 
 
-def test_the_judge_has_other_advertisers_than_the_policys_model(model: RewardModel, snapshot: Path) -> None:
+def test_the_held_out_model_has_other_advertisers_than_the_policys_model(model: RewardModel, snapshot: Path) -> None:
     cells, sides = read_cells(read_snapshot(snapshot)), []
-    for which in ("policy", "judge"):
-        config = replace(CONFIG, half=which)
+    for which in ("policy", "held_out_model"):
+        config = CONFIG.with_changes(half=which)
         unseen = unseen_cells(replace(model, version=replace(model.version, config=as_mapping(config))), snapshot)
         used = half(cells, which)
         assert {*unseen.group} < {*used.group}
@@ -89,7 +89,7 @@ def test_the_judge_has_other_advertisers_than_the_policys_model(model: RewardMod
 
 def test_every_string_is_embedded_once_a_batch(model: RewardModel) -> None:
     encoder = LetterEncoder()
-    member = SharedBottom(encoder.dim, replace(CONFIG, surface=False)).eval()
+    member = SharedBottom(encoder.dim, CONFIG.with_changes(surface=False)).eval()
     RewardModel(model.version, encoder, (member,), Novelty(np.zeros(8), np.eye(8))).score(triples(9))
     assert sorted(encoder.asked) == sorted({string for triple in triples(9) for string in triple})
 

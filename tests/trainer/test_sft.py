@@ -115,9 +115,9 @@ def test_a_trained_policy_finds_the_references_likelier(base, tmp_path, lora):
     ("setting", "said"),
     [
         ("batch_size=3", "batch_size 3 must be a multiple of micro_batch 2"),
-        ("dtype=int4", "dtype 'int4' is unknown"),
+        ("precision=int4", "precision 'int4' is unknown: use float32 or bfloat16"),
         ("epochs=0", "epochs 0 must be at least 1"),
-        ("learning_rate=0", "learning_rate 0.0 must be positive"),
+        ("learning_rate=0", "learning_rate 0 must be greater than 0"),
         ("group_size=5", "group_size: no such setting"),
     ],
 )
@@ -127,5 +127,5 @@ def test_a_wrong_setting_stops_before_a_model_loads(setting, said):
 
 
 def test_weights_that_all_learn_are_not_bfloat16():
-    with pytest.raises(ConfigError, match="swallow small steps"):
-        load_config(SftConfig, None, ["dtype=bfloat16", "lora=null"])
+    with pytest.raises(ConfigError, match="round small steps away"):
+        load_config(SftConfig, None, ["precision=bfloat16", "lora=null"])

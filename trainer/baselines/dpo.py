@@ -61,7 +61,7 @@ def train_dpo(
         raise ValueError(
             "0 preference pairs: too few compliant samples to learn from; fine-tune the policy first (relate train sft)"
         )
-    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.dtype), lora=config.lora, base=base)
+    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora, base=base)
     rows = [
         {"prompt_ids": prompt_ids(tokenizer, pair.prompt),
          "chosen_ids": completion_ids(tokenizer, pair.chosen, pair.prompt.brief.language),
@@ -97,7 +97,7 @@ def _arguments(config: DpoConfig, checkpoints: Path) -> DPOConfig:
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
         gradient_checkpointing=config.gradient_checkpointing,
-        bf16=False,  # the weights already have the dtype of the config
+        bf16=False,  # the weights already have the precision of the config
         use_cpu=not torch.cuda.is_available(),
         save_strategy="no",
         logging_steps=1,

@@ -32,7 +32,7 @@ def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Pa
     The loss is -log π(text, end-of-text | prompt), mean over the tokens of a step; the prompt's own tokens are not
     learned.
     """
-    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.dtype), lora=config.lora)
+    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora)
     rows = Dataset.from_list(
         [
             {"prompt_ids": prompt_ids(tokenizer, prompt),
@@ -114,7 +114,7 @@ def _arguments(config: SftConfig, checkpoints: Path) -> SFTConfig:
         warmup_steps=config.warmup_steps,
         max_grad_norm=1.0,
         gradient_checkpointing=config.gradient_checkpointing,
-        bf16=False,  # the weights already have the dtype of the config
+        bf16=False,  # the weights already have the precision of the config
         use_cpu=not torch.cuda.is_available(),
         save_steps=10,
         save_total_limit=1,

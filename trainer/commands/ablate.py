@@ -15,7 +15,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--policy", required=True)
     parser.add_argument("--base")
     parser.add_argument("--reward-model", type=Path, required=True)
-    parser.add_argument("--judge", type=Path)
+    parser.add_argument("--held-out-reward-model", type=Path)
     parser.add_argument("--prompts", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
@@ -38,7 +38,11 @@ def run(arguments: argparse.Namespace) -> None:
     from trainer.grpo.setup import Inputs
 
     torch.set_num_threads(arguments.threads)
-    given = {"reward_model": arguments.reward_model, "judge": arguments.judge, "cache": arguments.cache}
+    given = {
+        "reward_model": arguments.reward_model,
+        "held_out_reward_model": arguments.held_out_reward_model,
+        "cache": arguments.cache,
+    }
     inputs = Inputs(policy=arguments.policy, base=arguments.base, **given)
     sticks = Yardsticks.load(prompts=arguments.prompts, language=config.language, **given)
     print(ablate(config, inputs, sticks, arguments.out, watch=Console(stderr=True).print))

@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-completion", type=int, default=96)
     parser.add_argument("--reward-model", type=Path)
-    parser.add_argument("--judge", type=Path)
+    parser.add_argument("--held-out-reward-model", type=Path)
     parser.add_argument("--logged", type=Path)
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--cache", type=Path)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, truth: Scorer | None = None) -> Found:
         language=arguments.language,
         encoder=arguments.encoder,
         reward_model=arguments.reward_model,
-        judge=arguments.judge,
+        held_out_reward_model=arguments.held_out_reward_model,
         logged=arguments.logged,
         cache=arguments.cache,
     )

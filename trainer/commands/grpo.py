@@ -19,7 +19,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--policy", required=True)
     parser.add_argument("--base")
     parser.add_argument("--reward-model", type=Path)
-    parser.add_argument("--judge", type=Path)
+    parser.add_argument("--held-out-reward-model", type=Path)
     parser.add_argument("--prompts", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         policy=arguments.policy,
         base=arguments.base,
         reward_model=arguments.reward_model,
-        judge=arguments.judge,
+        held_out_reward_model=arguments.held_out_reward_model,
         cache=arguments.cache,
     )
     console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")

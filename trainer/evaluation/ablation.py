@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def ablate(
     held_out = evenly(load_prompts(sticks.prompts, language=sticks.language, split="held_out"), config.held_out)
     for name, seed in product(CONFIGURATIONS, config.seeds):
         watch(f"{name}, seed {seed}")
-        _train(replace(settings[name], seed=seed), inputs, training, out / name / f"seed{seed}")
+        _train(settings[name].with_changes(seed=seed), inputs, training, out / name / f"seed{seed}")
     judged = Judged(sticks, held_out, Sampling(config.samples, 0, settings["relate"].max_completion), inputs.base, out)
     measured = {START: judged.of(START, [Path(inputs.policy)])}
     for name in CONFIGURATIONS:

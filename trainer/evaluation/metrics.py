@@ -37,7 +37,7 @@ MEASURES: Mapping[str, Measure] = {
     "compliance": Measure("Compliance Rate (eq. 11)", "more"),
     "diversity": Measure("Diversity (eq. 12)", "more"),
     "ctcvr": Measure("predicted CTCVR, training model", "more", "rate"),
-    "judge": Measure("predicted CTCVR, held-out judge", "more", "rate"),
+    "held_out_reward_model": Measure("predicted CTCVR, held-out reward model", "more", "rate"),
     "truth": Measure("true CTCVR, simulated users", "more", "rate"),
     "relevance": Measure("relevance", "more"),
     "format": Measure("format", "more"),
@@ -67,7 +67,7 @@ class Measured:
 def measure(
     policy: str, samples: Sequence[Sample], relevance: Relevance, models: Mapping[str, RewardModel]
 ) -> Measured:
-    """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as `judge`, where there
+    """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as `held_out_reward_model`, where there
     are such.
 
     A text that does not parse is neither compliant nor diverse, and scores 0 as in the rewards; predicted rates and

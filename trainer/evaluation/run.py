@@ -31,7 +31,7 @@ class Yardsticks:
     language: str
     rules: Rules
     relevance: Relevance
-    models: dict[str, RewardModel]  # ctcvr: the one that policies are trained on; judge: the held-out one
+    models: dict[str, RewardModel]  # ctcvr: the one that policies are trained on; held_out_reward_model: the other
     nlg: Nlg
 
     @staticmethod
@@ -41,7 +41,7 @@ class Yardsticks:
         language: str = "en",
         encoder: str = "minilm",
         reward_model: Path | None = None,
-        judge: Path | None = None,
+        held_out_reward_model: Path | None = None,
         logged: Path | None = None,
         cache: Path | None = None,
     ) -> Yardsticks:
@@ -50,7 +50,7 @@ class Yardsticks:
         """
         training = load_prompts(prompts, language=language, split="train")
         relevance = Relevance.fit(make_encoder(encoder, lambda: [], cache), training)
-        folders = {"ctcvr": reward_model, "judge": judge}
+        folders = {"ctcvr": reward_model, "held_out_reward_model": held_out_reward_model}
         models = {name: RewardModel.load(folder, cache=cache) for name, folder in folders.items() if folder}
         nlg = Nlg(best_logged(read_cells(read_snapshot(logged)))) if logged else Nlg()
         return Yardsticks(prompts, language, load_rules(), relevance, models, nlg)

@@ -67,7 +67,7 @@ def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate
     """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1); where none satisfies both, the one that lacks
         least.
 
-    The held-out judge is not asked. ValueError without a candidate.
+    The held-out reward model is not read. ValueError without a candidate.
     """
     if not candidates:
         raise ValueError("no checkpoint to choose from: the run stopped before its first, lower checkpoint_every")

@@ -28,19 +28,19 @@ def curve_of(
     scored: Scored,
     advantages: Tensor,
     spread: dict[str, float],
-    judged: FloatArray | None,
+    held_out: FloatArray | None,
 ) -> Curve:
     """The means of this rank's N texts: each reward on its own, raw compliance (eq. 11 over the batch), lengths in
     tokens.
 
     distinct: different texts of a group. zero_signal_share: groups that no token of learns anything. gap: training
-    reward model − judge.
+    reward model − held-out reward model.
     """
     size = len(groups[0].completions)
     starts = range(0, len(samples), size)
     texts = [[sample.text for sample in samples[at : at + size] if sample.text] for at in starts]
     terms = {name: float(scores.mean()) for name, scores in scored.terms.items()}
-    judge = None if judged is None else float(judged.mean())
+    watched = None if held_out is None else float(held_out.mean())
     return {
         "reward": float(scored.sentence.mean()),
         "rewards": terms,
@@ -51,8 +51,8 @@ def curve_of(
         "length": fmean(len(one.ids) for group in groups for one in group.completions),
         "distinct": fmean(distinct(own) if own else 0 for own in texts),
         "zero_signal_share": fmean(not advantages[at : at + size].any() for at in starts),
-        "judge": judge,
-        "gap": None if judge is None or "ctcvr" not in terms else terms["ctcvr"] - judge,
+        "held_out_reward_model": watched,
+        "gap": None if watched is None or "ctcvr" not in terms else terms["ctcvr"] - watched,
     }
 
 

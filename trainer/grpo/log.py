@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,7 @@ class RunLog:
         inputs.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        mine = {"config": asdict(config), "inputs": dict(inputs)}
-        mine = json.loads(json.dumps(mine))  # tuples become lists, as the file has them
+        mine = {"config": config.model_dump(mode="json"), "inputs": dict(inputs)}
         path = self.folder / "config.json"
         if path.exists() and step > 0:
             theirs = json.loads(path.read_text(encoding="utf-8"))

@@ -52,7 +52,7 @@ def estimate(config: GrpoConfig, model: Any, prompt_tokens: int) -> Memory:
     texts = config.micro_groups * config.group_size * config.max_completion
     row = config.micro_groups * prompt_tokens + texts
     layer = (10 * hidden + 4 * model.intermediate_size) * width
-    kept = layers * hidden * width + layer if config.checkpointing else layers * layer
+    kept = layers * hidden * width + layer if config.gradient_checkpointing else layers * layer
     head = getattr(model, "head_dim", None) or hidden // model.num_attention_heads
     entry = 2 * layers * model.num_key_value_heads * head * frozen_width
     mine = config.prompts_per_step // config.ranks
@@ -78,7 +78,7 @@ def said(memory: Memory) -> str:
     """One line for the terminal; a warning where it will not fit."""
     free = available()
     short = (
-        " (this will not fit: lower micro_groups or max_completion, set checkpointing: true, or use lora)"
+        " (this will not fit: lower micro_groups or max_completion, set gradient_checkpointing: true, or use lora)"
         if memory.total > free
         else ""
     )

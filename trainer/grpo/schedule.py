@@ -26,7 +26,7 @@ def sampling_seed(step: int, rank: int, config: GrpoConfig) -> int:
 
 def learning_rate(step: int, config: GrpoConfig) -> float:
     """Linear warm-up, then constant."""
-    return config.learning_rate * min(1.0, (step + 1) / max(config.warmup, 1))
+    return config.learning_rate * min(1.0, (step + 1) / max(config.warmup_steps, 1))
 
 
 def _epoch(number: int, prompts: int, seed: int) -> list[int]:

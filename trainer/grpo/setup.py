@@ -35,12 +35,12 @@ class Inputs:
     policy: str  # name, model folder or adapter folder
     base: str | None = None  # of an adapter, where it is not the one that the adapter names
     reward_model: Path | None = None
-    judge: Path | None = None  # held-out reward model: watched, never a reward
+    held_out_reward_model: Path | None = None  # only watched: no reward reads it
     cache: Path | None = None  # of embeddings
 
     def names(self) -> dict[str, str]:
         """For the run folder."""
-        return {name: str(getattr(self, name)) for name in ("policy", "base", "reward_model", "judge")}
+        return {name: str(getattr(self, name)) for name in ("policy", "base", "reward_model", "held_out_reward_model")}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:
     torch.manual_seed(config.seed)  # of a fresh adapter
     model, tokenizer = load_policy(
         inputs.policy, dtype=torch.bfloat16 if half else torch.float32,  # DeepSpeed keeps its own float32 masters
-        lora=config.lora, checkpointing=config.checkpointing, base=inputs.base,
+        lora=config.lora, gradient_checkpointing=config.gradient_checkpointing, base=inputs.base,
     )  # fmt: skip
     model.to(device)
     use_shared_prompt_attention(model)
@@ -97,21 +97,26 @@ def make_rollout(config: GrpoConfig, inputs: Inputs, policy: Policy, prompts: Se
 
 
 def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> tuple[Rewards, Conversion | None]:
-    """Every term that can be computed here, also those that only the curves show; and the judge."""
+    """Every term that can be computed here, also those that only the curves show; and the held-out reward model."""
+    named = config.terms
     conversion = (
-        Conversion(RewardModel.load(inputs.reward_model, cache=inputs.cache), kappa=config.kappa)
-        if inputs.reward_model
+        Conversion(RewardModel.load(inputs.reward_model, cache=inputs.cache), kappa=named.ctcvr.kappa)
+        if inputs.reward_model and named.ctcvr
         else None
     )
-    judge = Conversion(RewardModel.load(inputs.judge, cache=inputs.cache), kappa=0.0) if inputs.judge else None
-    if conversion and judge and conversion.model.version.version == judge.model.version.version:
-        raise ConfigError(f"{inputs.judge} is the reward model itself: the judge has to be one that no reward reads")
-    terms: list[Reward] = [Length(config.length_fill), Format(), correctness(), risk(), Diversity()]
-    if config.relevance_encoder:
+    other = inputs.held_out_reward_model
+    held_out = Conversion(RewardModel.load(other, cache=inputs.cache), kappa=0.0) if other else None
+    if conversion and held_out and conversion.model.version.version == held_out.model.version.version:
+        raise ConfigError(
+            f"{other} is the reward model itself: the held-out one has to be a model that no reward reads"
+        )
+    fill = named.length.fill if named.length else 0.0
+    terms: list[Reward] = [Length(fill), Format(), correctness(), risk(), Diversity()]
+    if named.relevance:
         encoder = make_encoder(
-            config.relevance_encoder, lambda: [fact for one in prompts for fact in one.brief.facts()], inputs.cache
+            named.relevance.encoder, lambda: [fact for one in prompts for fact in one.brief.facts()], inputs.cache
         )
         terms.append(Relevance.fit(encoder, prompts))
     if conversion:
         terms.append(conversion)
-    return Rewards(terms, config.sentence_terms, config.token_terms), judge
+    return Rewards(terms, named.weights("sentence"), named.weights("token")), held_out

@@ -5,7 +5,6 @@ need none of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +27,7 @@ class Trackers:
         self._each = [
             kind(PROJECT, run / "trackers") if kind.requires_logging_directory else kind(PROJECT) for kind in kinds
         ]
-        self._settings = dict(_flat(asdict(config)))
+        self._settings = dict(_flat(config.model_dump(mode="json", exclude_none=True)))
 
     def __enter__(self) -> Self:
         for tracker in self._each:

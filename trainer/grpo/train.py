@@ -67,9 +67,9 @@ def train_grpo(
     """
     ranks = Ranks(config)
     trackers = Trackers(config, out, write=ranks.main)
-    rewards, judge = make_rewards(config, inputs, prompts)
+    rewards, held_out = make_rewards(config, inputs, prompts)
     policy = make_policy(config, inputs, ranks)
-    run = Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, judge, prompts, out)
+    run = Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, held_out, prompts, out)
 
     def seen(curve: Curve) -> None:
         trackers.log(curve)
@@ -89,7 +89,7 @@ class Run:
     policy: Policy
     rollout: Rollout
     rewards: Rewards
-    judge: Conversion | None
+    held_out: Conversion | None
     prompts: Sequence[Prompt]
     out: Path
     candidates: list[Candidate] = field(default_factory=list)
@@ -152,7 +152,7 @@ class Run:
         samples = [read(group.prompt, one.text, self.rules) for group in groups for one in group.completions]
         self._observe(step, everyone, groups)
         scored = self.rewards.score(samples, self.duals.multipliers() if config.constraints == "dual" else None)
-        judged = self.judge.scores(samples) if self.judge else None
+        held_out = self.held_out.scores(samples) if self.held_out else None
         rewarded = perf_counter()
 
         charges = self._charges(groups, scored)
@@ -173,7 +173,7 @@ class Run:
         self._sync()
 
         mine = curve_of(
-            groups, samples, scored, advantages, self.rewards.spread_within(scored, config.group_size), judged
+            groups, samples, scored, advantages, self.rewards.spread_within(scored, config.group_size), held_out
         )
         curve = {
             "step": step,
@@ -227,7 +227,7 @@ class Run:
             started = [
                 Sample(prompt, "", text, ()) for prompt, texts in zip(prompts, parsed, strict=True) for text in texts
             ]
-            for model in (self.conversion, self.judge):
+            for model in (self.conversion, self.held_out):
                 if model:
                     model.fit(started)
 
@@ -281,7 +281,11 @@ class Run:
         return [choose(some, self.config.dual) for some in (self.candidates, old) if some]
 
     def _scaled(self) -> dict[str, Conversion]:
-        return {name: model for name, model in (("ctcvr", self.conversion), ("judge", self.judge)) if model}
+        return {
+            name: model
+            for name, model in (("ctcvr", self.conversion), ("held_out_reward_model", self.held_out))
+            if model
+        }
 
     def _resume(self) -> int:
         """Take up the last checkpoint; the step to take next."""

@@ -18,7 +18,7 @@ class Vitals:
     kl: float  # to π_ref, nats a token
     length: float  # tokens a text
     distinct: float  # distinct texts a brief, as a share of the group size
-    gap: float | None  # mean score by the training reward model less that by the judge; None without a judge
+    gap: float | None  # mean score by the training reward model less that by the held-out one; None without it
 
 
 @dataclass
@@ -58,14 +58,17 @@ class Watch:
 
     def _broken(self, kl: float, length: float, distinct: float, gap: float) -> str | None:
         limits = self.limits
-        if kl > limits.kl:
-            return f"KL to the starting policy is {kl:.3f} nats a token, above limits.kl {limits.kl}"
-        if not limits.shortest <= length <= limits.longest:
-            return (
-                f"texts are {length:.2f} times as long as at the start, outside [{limits.shortest}, {limits.longest}]"
-            )
+        if limits.kl is not None and kl > limits.kl:
+            return f"KL to the starting policy is {kl:.3f} nats per token, above limits.kl {limits.kl}"
+        if length < limits.shortest:
+            return f"texts are {length:.2f} times as long as at the start, below limits.shortest {limits.shortest}"
+        if limits.longest is not None and length > limits.longest:
+            return f"texts are {length:.2f} times as long as at the start, above limits.longest {limits.longest}"
         if distinct < limits.distinct:
             return f"{distinct:.2f} of a brief's texts are distinct, below limits.distinct {limits.distinct}"
-        if gap > limits.gap:
-            return f"the training reward model is ahead of the held-out one by {gap:.3f} more than at the start, above limits.gap {limits.gap}"
+        if limits.gap is not None and gap > limits.gap:
+            return (
+                f"the training reward model is ahead of the held-out one by {gap:.3f} more than at the start, above "
+                f"limits.gap {limits.gap}"
+            )
         return None

@@ -142,13 +142,13 @@ def share_of(group: str, salt: str) -> float:
 
 
 def split(cells: Cells, config: RewardConfig) -> Split:
-    """Whole groups by a hash of their name: the first `tested` of the unit interval, the next `held_out`, the rest."""
+    """Whole groups by a hash of their name: the first `tested` of the unit interval, the next `validation`, the rest."""
     share = np.array([share_of(group, f"split-{config.seed}") for group in cells.groups])[cells.group]
-    tuned_until = config.tested + config.held_out
+    tuned_until = config.tested + config.validation
     sides = share >= tuned_until, (config.tested <= share) & (share < tuned_until), share < config.tested
     if not all(side.any() for side in sides):
         raise SnapshotError(
-            f"{len(np.unique(cells.group))} groups leave a side of the split empty (held_out {config.held_out}, "
+            f"{len(np.unique(cells.group))} groups leave a side of the split empty (validation {config.validation}, "
             f"tested {config.tested}): "
             f"collect more advertisers or change the shares"
         )
@@ -156,13 +156,14 @@ def split(cells: Cells, config: RewardConfig) -> Split:
 
 
 def half(cells: Cells, which: str) -> Cells:
-    """all, or the advertisers of the policy's reward model, or those of the held-out judge: no advertiser is in
+    """all, or the advertisers of the policy's reward model, or those of the held-out reward model: no advertiser is in
     both.
     """
     if which == "all":
         return cells
-    judges = np.array([share_of(group, "judge") < 0.5 for group in cells.groups])[cells.group]
-    chosen = cells.where(judges if which == "judge" else ~judges)
+    # "judge" is the salt of the hash: another one would deal the advertisers anew
+    others = np.array([share_of(group, "judge") < 0.5 for group in cells.groups])[cells.group]
+    chosen = cells.where(others if which == "held_out_model" else ~others)
     if not len(chosen):
         raise SnapshotError(f"half {which!r} holds none of {len(cells.groups)} groups: collect more advertisers")
     return chosen

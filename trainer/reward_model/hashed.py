@@ -1,4 +1,4 @@
-"""The held-out judge's encoder: hashed words and characters reduced by SVD; nothing learned is shared with a neural
+"""The held-out reward model's encoder: hashed words and characters reduced by SVD; nothing learned is shared with a neural
 one.
 """
 

@@ -5,7 +5,7 @@ embedded once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,4 +151,4 @@ def member_logits(
 
 def as_mapping(config: RewardConfig) -> dict[str, object]:
     """The config as a manifest keeps it."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+    return config.model_dump(mode="json")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def train_ensemble(
                 _resume(state, path, config, run)
             while not state.finished(config):
                 loss = _epoch(state, whole, vectors, config)
-                held_out_loss = _judge(state.model, check, vectors)
+                held_out_loss = _loss_without_training(state.model, check, vectors)
                 if not np.isfinite(loss + held_out_loss):
                     raise DivergedError(
                         f"member {number}, epoch {state.epoch}: loss is {loss}: lower learning_rate "
@@ -189,7 +189,7 @@ def _epoch(state: MemberState, whole: Batch, vectors: Tensor, config: RewardConf
 
 
 @torch.no_grad()
-def _judge(model: SharedBottom, batch: Batch, vectors: Tensor) -> float:
+def _loss_without_training(model: SharedBottom, batch: Batch, vectors: Tensor) -> float:
     model.eval()
     return float(entire_space_loss(*predict(model, batch, vectors), batch))
 
@@ -205,7 +205,7 @@ def _save(state: MemberState, path: Path, config: RewardConfig, run: str) -> Non
     """Whole or not at all: written beside, then renamed."""
     content = {
         "run": run,
-        "config": asdict(config),
+        "config": config.model_dump(mode="json"),
         "epoch": state.epoch,
         "worse": state.worse,
         "best_loss": state.best_loss,
@@ -222,7 +222,7 @@ def _save(state: MemberState, path: Path, config: RewardConfig, run: str) -> Non
 
 def _resume(state: MemberState, path: Path, config: RewardConfig, run: str) -> None:
     content: Mapping[str, Any] = torch.load(path, weights_only=True)
-    changed = [name for name, value in asdict(config).items() if content["config"].get(name) != value]
+    changed = [name for name, value in config.model_dump(mode="json").items() if content["config"].get(name) != value]
     if changed or content["run"] != run:
         what = f"settings ({', '.join(changed)})" if changed else "data or encoder"
         raise ConfigError(f"{path} was made with other {what}: resume with the same, or name a new folder")
