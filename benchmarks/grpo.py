@@ -33,7 +33,7 @@ from torch import Tensor
 
 from benchmarks.grpo_sides import GROUP_SIZE, Ours, Side, Trl, quieten
 from benchmarks.record import RESULTS, record
-from trainer.grpo.layout import Ids
+from trainer.forward.ids import Ids
 from trainer.prompts import load_prompts
 
 WHOLE = "whole step"

@@ -19,8 +19,8 @@ from adtext.prompt import parse, render
 from adtext.rules import load_rules
 from trainer.config import GrpoConfig
 from trainer.credit import token_rewards
+from trainer.forward.ids import Ids
 from trainer.grpo.advantage import sentence_advantages, token_advantages
-from trainer.grpo.layout import Ids
 from trainer.grpo.step import optimise
 from trainer.policy import Reference, load_policy, prompt_ids
 from trainer.prompts import Prompt
@@ -85,7 +85,7 @@ class Ours:
         advantages = token_advantages(sentence.flatten(), torch.from_numpy(charges), alpha=1.0)
         credit = perf_counter() - began
 
-        self.optimise([Ids.of(group) for group in groups], advantages)
+        self.optimise([group.ids for group in groups], advantages)
         return credit
 
 

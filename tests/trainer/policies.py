@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from trainer.config import GrpoConfig, LoraSettings
-from trainer.grpo.layout import Ids
+from trainer.forward.ids import Ids
 from trainer.packaged_model import packaged_gguf
 from trainer.policy import _with_fresh_adapter
 

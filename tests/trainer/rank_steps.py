@@ -14,7 +14,7 @@ import torch
 from tests.trainer.runs import a_run_config
 from trainer.config import GrpoConfig
 from trainer.distributed import Ranks
-from trainer.grpo.layout import Ids
+from trainer.forward.ids import Ids
 from trainer.grpo.step import optimise
 from trainer.policy import Reference, load_policy, trained_state
 

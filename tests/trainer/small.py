@@ -16,8 +16,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from adtext.brief import Ad, AdBrief, AdText
 from adtext.prompt import render, write
 from adtext.spec import load_spec
-from trainer.grpo.attention import use_shared_prompt_attention
-from trainer.grpo.layout import Ids, completion_logprobs, pack
+from trainer.forward.attention import use_shared_prompt_attention
+from trainer.forward.ids import Ids
+from trainer.forward.layout import completion_logprobs, pack
 from trainer.policy import completion_ids, load_policy, prompt_ids, save_policy
 from trainer.prompts import Prompt
 

@@ -13,7 +13,8 @@ from adtext.prompt import write
 from adtext.rules import load_rules
 from trainer.baselines.dpo import Preference, preferences, train_dpo
 from trainer.config import ConfigError, DpoConfig, LoraSettings, load_config
-from trainer.grpo.layout import Ids, completion_logprobs, pack
+from trainer.forward.ids import Ids
+from trainer.forward.layout import completion_logprobs, pack
 from trainer.policy import completion_ids, load_policy, prompt_ids
 from trainer.prompts import Prompt, evenly
 from trainer.reward_model.score import Scores

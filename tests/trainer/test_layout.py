@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.trainer.policies import VOCABULARY, a_policy, distance, gradients, some_groups
-from trainer.grpo.attention import use_shared_prompt_attention
-from trainer.grpo.layout import Ids, completion_logprobs, pack
-from trainer.grpo.logprobs import selected_logprobs
+from trainer.forward.attention import use_shared_prompt_attention
+from trainer.forward.ids import Ids
+from trainer.forward.layout import completion_logprobs, pack
+from trainer.forward.logprobs import selected_logprobs
 
 UNEQUAL = ((7, (3, 5, 1, 4)), (4, (2, 6)), (11, (8, 8, 8)))
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
 from tests.trainer.policies import a_policy, byte_level_tokenizer, distance, gradients, some_groups
-from trainer.grpo.attention import use_shared_prompt_attention
-from trainer.grpo.layout import completion_logprobs, pack
+from trainer.forward.attention import use_shared_prompt_attention
+from trainer.forward.layout import completion_logprobs, pack
 from trainer.grpo.loss import grpo_loss
 
 GROUPS = some_groups(((7, (3, 5, 1, 6, 2)), (4, (2, 6, 4, 1, 7)), (9, (5, 5, 5, 5, 5))))

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from tests.trainer.policies import Frozen, a_config, a_policy, distance, some_groups
-from trainer.grpo.layout import completion_logprobs, pack
+from trainer.forward.layout import completion_logprobs, pack
 from trainer.grpo.step import NotFiniteError, optimise
 from trainer.policy import Reference
 

@@ -17,7 +17,7 @@ from trainer.evaluation.report import said
 from trainer.evaluation.sampling import Entrant, Sampling, sample
 from trainer.prompts import DataSplit, evenly, load_prompts
 from trainer.reward_model.dataset import read_cells
-from trainer.reward_model.embed import make_encoder
+from trainer.reward_model.encoders import make_encoder
 from trainer.reward_model.score import RewardModel
 from trainer.rewards.semantics import Relevance
 from trainer.snapshot import read_snapshot

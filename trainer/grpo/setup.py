@@ -11,11 +11,11 @@ import torch
 
 from trainer.config import ConfigError, GrpoConfig
 from trainer.distributed import Ranks
-from trainer.grpo.attention import use_shared_prompt_attention
+from trainer.forward.attention import use_shared_prompt_attention
 from trainer.grpo.memory import estimate, said
 from trainer.policy import Reference, base_of, load_policy, merged_state, prompt_ids
 from trainer.prompts import Prompt
-from trainer.reward_model.embed import make_encoder
+from trainer.reward_model.encoders import make_encoder
 from trainer.reward_model.score import RewardModel
 from trainer.rewards.base import Reward
 from trainer.rewards.combine import Rewards

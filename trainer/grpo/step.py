@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from trainer.config import GrpoConfig
-from trainer.grpo.attention import use_shared_prompt_attention
-from trainer.grpo.layout import Ids, Layout, TokenLogprobs, completion_logprobs, pack
+from trainer.forward.attention import use_shared_prompt_attention
+from trainer.forward.ids import Ids
+from trainer.forward.layout import Layout, TokenLogprobs, completion_logprobs, pack
 from trainer.grpo.loss import Diagnostics, grpo_loss
 
 if TYPE_CHECKING:

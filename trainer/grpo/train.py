@@ -25,7 +25,6 @@ from trainer.distributed import Ranks
 from trainer.grpo.advantage import sentence_advantages, token_advantages
 from trainer.grpo.constraints import Candidate, Duals, choose
 from trainer.grpo.curves import Curve, curve_of, diagnostics, mean_curve, records
-from trainer.grpo.layout import Ids
 from trainer.grpo.log import RunLog
 from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
 from trainer.grpo.setup import Inputs, Policy, make_policy, make_rewards, make_rollout
@@ -165,7 +164,7 @@ class Run:
         for parameters in self.policy.optimizer.param_groups:
             parameters["lr"] = learning_rate(step, config)
         report = optimise(
-            self.policy.model, self.policy.optimizer, [Ids.of(group) for group in groups], advantages, config,
+            self.policy.model, self.policy.optimizer, [group.ids for group in groups], advantages, config,
             reference=self.policy.reference, sampler=sampler_logprobs(groups) if config.sampler_cap else None,
             accelerator=self.ranks.accelerator,
         )  # fmt: skip

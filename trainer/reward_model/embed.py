@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -124,18 +124,6 @@ def packaged_folder() -> Path:
             "model"
         )
     return Path(found.origin).parent / "model"
-
-
-def make_encoder(name: str, fit: Callable[[], Sequence[str]], cache: Path | None) -> Encoder:
-    """`hashed` is fitted on the training strings; every other name is a sentence-transformers model, cached when a
-    folder is given.
-    """
-    if name == "hashed":
-        from trainer.reward_model.hashed import HashedEncoder
-
-        return HashedEncoder.fit(fit())
-    encoder = SentenceEncoder(name)
-    return CachedEncoder(encoder, cache) if cache else encoder
 
 
 def _identity(name: str, folder: Path) -> str:

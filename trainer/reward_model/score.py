@@ -20,7 +20,8 @@ from trainer.config import RewardConfig, from_mapping
 from trainer.registry import RewardModelVersion, read_reward_model, write_reward_model
 from trainer.reward_model.calibrate import Calibration
 from trainer.reward_model.dataset import Cells
-from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
+from trainer.reward_model.embed import Encoder
+from trainer.reward_model.encoders import load_encoder
 from trainer.reward_model.hashed import HashedEncoder
 from trainer.reward_model.model import SharedBottom, answering
 from trainer.reward_model.novelty import Novelty
@@ -111,7 +112,7 @@ class RewardModel:
         """A saved model. cache: where its encoder's vectors are kept."""
         version = read_reward_model(folder)
         config = from_mapping(RewardConfig, version.config)
-        encoder = _load_encoder(folder, config, cache)
+        encoder = load_encoder(folder, config, cache)
         if encoder.name != version.encoder:
             raise ValueError(f"{folder} was trained on encoder {version.encoder}, here is {encoder.name}: train anew")
         members = []
@@ -120,16 +121,6 @@ class RewardModel:
             member.load_state_dict(weights)
             members.append(member.eval())
         return RewardModel(version, encoder, tuple(members), Novelty.load(folder / "novelty.npz"))
-
-
-def _load_encoder(folder: Path, config: RewardConfig, cache: Path | None) -> Encoder:
-    encoder: Encoder
-    if config.encoder == "hashed":
-        encoder = HashedEncoder.load(folder / "encoder.npz")
-    else:
-        encoder = SentenceEncoder(config.encoder)
-        encoder = CachedEncoder(encoder, cache) if cache else encoder
-    return ShapedEncoder.load(encoder, folder / "surface.npz") if config.surface else encoder
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from trainer.forward.ids import Ids
 from trainer.prompts import Prompt
 
 if TYPE_CHECKING:  # a reader of logged groups needs no torch
@@ -31,6 +32,11 @@ class Group:
     prompt: Prompt
     prompt_ids: tuple[int, ...]  # the prompt as the policy read it, chat template included
     completions: tuple[Completion, ...]
+
+    @property
+    def ids(self) -> Ids:
+        """Its tokens, as the forward pass takes them."""
+        return Ids(self.prompt_ids, [completion.ids for completion in self.completions])
 
 
 class Rollout(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.grpo.layout import Ids, completion_logprobs, pack
+from trainer.forward.layout import completion_logprobs, pack
 from trainer.rollout.base import Group
 
 
@@ -32,7 +32,7 @@ def sampler_logprobs(groups: Sequence[Group]) -> Tensor:
 @torch.no_grad()
 def drift(model: Any, group: Group) -> float:
     """Mean |log π_sampler − log π_θ| over the tokens of one group, in nats; 0 for a group without tokens."""
-    scored = completion_logprobs(model, pack([Ids.of(group)], device=model.device))
+    scored = completion_logprobs(model, pack([group.ids], device=model.device))
     claimed = sampler_logprobs([group]).to(scored.logp.device)[:, : scored.logp.shape[1]]
     return float((claimed - scored.logp).abs().sum() / scored.mask.sum().clamp(min=1))
 

@@ -14,25 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from trainer.grpo.attention import NAME, Blocks
-from trainer.grpo.logprobs import selected_logprobs
-from trainer.rollout.base import Group
-
-
-class Ids(NamedTuple):
-    """One group's tokens: the prompt's, and those of each completion."""
-
-    prompt: Sequence[int]
-    completions: Sequence[Sequence[int]]
-
-    @classmethod
-    def of(cls, group: Group) -> Ids:
-        return cls(group.prompt_ids, [completion.ids for completion in group.completions])
-
-    @property
-    def tokens(self) -> int:
-        """What the group takes of a shared row."""
-        return len(self.prompt) + sum(map(len, self.completions))
+from trainer.forward.attention import NAME, Blocks
+from trainer.forward.ids import Ids
+from trainer.forward.logprobs import selected_logprobs
 
 
 @dataclass(frozen=True, slots=True)
