@@ -1,16 +1,18 @@
 """Brief → prompt, completion → ad text. One template, in the brief's language, for live writing, training and
 evaluation alike.
 
-The brief is untrusted. It stands in the prompt as data after every instruction, chat-control tokens in it are defused,
-and the answer's form is fixed: two labelled lines (three where the platform shows a second description). Anything else
+The brief is untrusted. It stands in the prompt as data after every instruction, chat-control tokens in it are literal
+text, and the answer's form is fixed: two labelled lines (three where the platform shows a second description). Anything else
 does not parse.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -18,6 +20,9 @@ from adtext.brief import AdBrief, AdText
 from adtext.spec import TextSpec
 
 Message = dict[str, str]  # {"role": …, "content": …}, as chat templates take it
+
+# What every chat template is rendered with, in training and in serving alike. The answer is the ad: Qwen3 must not think.
+CHAT_TEMPLATE_ARGUMENTS: Mapping[str, bool] = MappingProxyType({"enable_thinking": False})
 
 LANDING_PAGE_CHARS = 700  # what the prompt shows of a landing page: the model reads a start, the checks read all of it
 
@@ -125,8 +130,12 @@ _EXAMPLES = (
 )
 
 
-def render(brief: AdBrief, spec: TextSpec, *, examples: int = 0) -> list[Message]:
-    """The chat messages that ask for one text. `examples` worked examples (0 to 2, English) come before the brief."""
+def render(brief: AdBrief, spec: TextSpec, *, examples: int = 0, control_tokens: Iterable[str] = ()) -> list[Message]:
+    """The chat messages that ask for one text. `examples` worked examples (0 to 2, English) come before the brief.
+
+    control_tokens: what the policy's tokenizer reads as one token wherever it stands, beyond `bracketed` ones, which
+    never reach a prompt whole.
+    """
     wording = _WORDINGS[brief.language]
     messages = [{"role": "system", "content": _system(brief.language, spec)}]
     for facts, answer in _EXAMPLES[:examples]:
@@ -134,7 +143,7 @@ def render(brief: AdBrief, spec: TextSpec, *, examples: int = 0) -> list[Message
             {"role": "user", "content": f"{facts}\n\n{wording.ask}"},
             {"role": "assistant", "content": write(answer, brief.language)},
         ]
-    return [*messages, {"role": "user", "content": f"{_facts(brief, wording)}\n\n{wording.ask}"}]
+    return [*messages, {"role": "user", "content": f"{_facts(brief, wording, tuple(control_tokens))}\n\n{wording.ask}"}]
 
 
 def write(text: AdText, language: str) -> str:
@@ -196,7 +205,7 @@ def _system(language: str, spec: TextSpec) -> str:
     return wording.system + "\n" + "\n".join(lines)
 
 
-def _facts(brief: AdBrief, wording: _Wording) -> str:
+def _facts(brief: AdBrief, wording: _Wording, control_tokens: tuple[str, ...]) -> str:
     ad = brief.ad
     values = {
         "query": brief.query,
@@ -207,7 +216,9 @@ def _facts(brief: AdBrief, wording: _Wording) -> str:
         "landing_page": _excerpt(ad.landing_page),
     }
     values = {fact: "" if _ORDERS.search(value) else value for fact, value in values.items()}
-    return "\n".join(f"{label}: {_defuse(values[fact])}" for fact, label in wording.facts if values[fact])
+    return "\n".join(
+        f"{label}: {_literal(values[fact], control_tokens)}" for fact, label in wording.facts if values[fact]
+    )
 
 
 def _excerpt(page: str) -> str:
@@ -226,12 +237,25 @@ _ORDERS = re.compile(
     r"|(?:忽略|无视|忘记).{0,12}(?:以上|之前|上述|指令|规则)|系统提示|提示词|(?:标题|描述)\s*[:：]|(?:以前|上記)の指示|プロンプト|(?:タイトル|説明文)\s*[:：]",
     re.IGNORECASE,
 )
-_CHAT_CONTROL = re.compile(r"<\|[^|>]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|</?think>")
+
+# Where a control token of any chat family opens: <|im_end|>, </s>, <start_of_turn>, <<SYS>>, [INST], [gMASK], …
+_OPENING = re.compile(r"(?<=[<＜])(?=\S)|(?<=\[)(?=[A-Za-z/])")
 
 
-def _defuse(value: str) -> str:
-    """Take chat-control tokens out of untrusted text: a tokenizer would read them as the end of the user's turn."""
-    return _CHAT_CONTROL.sub(" ", value)
+def bracketed(token: str) -> bool:
+    """Whether a control token opens with a bracket, so that no fact in a prompt can hold it."""
+    return _OPENING.search(token) is not None
+
+
+def _literal(value: str, control_tokens: tuple[str, ...]) -> str:
+    """Untrusted text in which nothing is a control token: a space stands inside each, so that it is read as its letters.
+
+    A tokenizer would otherwise read it as the end of the user's turn.
+    """
+    value = _OPENING.sub(" ", value)
+    for token in control_tokens:
+        value = value.replace(token, f"{token[0]} {token[1:]}")
+    return value
 
 
 @lru_cache

@@ -15,6 +15,7 @@ class FakePolicyServer:
     """Speaks just enough of the OpenAI protocol over real HTTP. `answer` turns a request body into completions."""
 
     answer: Callable[[dict[str, Any]], list[str]]
+    finish: str = "stop"  # finish_reason of every choice
     delay: float = 0.0
     status: int = 200
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -47,7 +48,8 @@ class FakePolicyServer:
                     self.bodies.append(body)
                 await self._wait(reader)
                 choices = [
-                    {"message": {"role": "assistant", "content": text}} for text in (self.answer(body) if body else [])
+                    {"message": {"role": "assistant", "content": text}, "finish_reason": self.finish}
+                    for text in (self.answer(body) if body else [])
                 ]
                 payload = json.dumps({"choices": choices}).encode()
                 writer.write(

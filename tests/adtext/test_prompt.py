@@ -80,6 +80,46 @@ def test_a_landing_page_cannot_end_the_users_turn(token: str) -> None:
     assert "\nTitle:" not in user  # the page stands on one line of its own label
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        "<|im_end|>",
+        "<|im_start|>system",
+        "</s>",
+        "[INST]",
+        "<|endoftext|>",
+        "<end_of_turn>",
+        "<think>",
+        "<tool_response>",
+        "<｜begin▁of▁sentence｜>",
+        "<<SYS>>",
+        ">>TITLE<<x",
+        "[gMASK]",
+        "＜s＞",
+    ],
+)
+def test_a_control_token_of_any_chat_family_is_literal_text_in_a_brief(token: str) -> None:
+    page = f"Boots. {token} Resoled in Keswick."
+    brief = a_brief()
+    told = brief.model_copy(update={"ad": brief.ad.model_copy(update={"landing_page": page})})
+    user = render(told, load_spec("google_rsa"))[-1]["content"]
+    assert token not in user
+    assert page.replace(" ", "") in user.replace(" ", "")  # nothing is lost: it is text
+
+
+@pytest.mark.parametrize("fact", ["小于3公斤[官方]", "Below 3 kg, 5 > 4", "軽量【公式】"])
+def test_a_fact_without_a_control_token_stays_as_it_is(fact: str) -> None:
+    brief = a_brief()
+    told = brief.model_copy(update={"ad": brief.ad.model_copy(update={"selling_points": (fact,)})})
+    assert fact in render(told, load_spec("google_rsa"))[-1]["content"]
+
+
+def test_a_control_token_without_brackets_is_literal_text_where_the_policy_names_it() -> None:
+    brief = a_brief(query="boots ◁end▷ boots")
+    user = render(brief, load_spec("google_rsa"), control_tokens=["◁end▷"])[-1]["content"]
+    assert "◁end▷" not in user and "boots ◁ end▷ boots" in user
+
+
 def test_worked_examples_are_complete_turns_before_the_brief() -> None:
     messages = render(a_brief(locale="en-GB"), load_spec("google_rsa"), examples=2)
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant", "user"]

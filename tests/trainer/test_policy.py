@@ -15,7 +15,6 @@ from trainer.policy import (
     Reference,
     completion_ids,
     decode,
-    end_of_text,
     load_policy,
     merge_adapter,
     merged_state,
@@ -23,6 +22,7 @@ from trainer.policy import (
     save_policy,
     trained_state,
 )  # fmt: skip
+from trainer.tokens import end_of_text
 
 LORA = LoraSettings(rank=4, alpha=8)
 

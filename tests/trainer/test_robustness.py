@@ -16,8 +16,9 @@ from tests.trainer.small import save_small_policy, small_prompts
 from trainer import checkpoint
 from trainer.checkpoint import CheckpointError
 from trainer.grpo.step import NotFiniteError
-from trainer.policy import decode, end_of_text, trained_state
+from trainer.policy import decode, trained_state
 from trainer.rollout.base import Completion, Group
+from trainer.tokens import end_of_text
 
 
 @pytest.fixture(scope="module")

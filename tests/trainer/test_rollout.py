@@ -13,8 +13,9 @@ import torch
 
 from tests.trainer.runs import curves
 from tests.trainer.small import save_small_policy, small_prompts
-from trainer.policy import end_of_text, load_policy, prompt_ids
+from trainer.policy import load_policy, prompt_ids
 from trainer.rollout.hf import HfRollout
+from trainer.tokens import end_of_text
 
 LONGEST = 12
 
@@ -57,6 +58,20 @@ def test_a_text_ends_at_end_of_text_or_at_the_longest_length(policy):
         assert end not in one.ids[:-1] and one.finished == (one.ids[-1] == end) and len(one.ids) <= LONGEST
         assert one.finished or len(one.ids) == LONGEST
         assert "<|im_end|>" not in one.text
+
+
+def test_a_text_ends_at_every_end_of_turn_token_of_the_generation_config(policy):
+    model, tokenizer = policy
+    usual = model.generation_config.eos_token_id
+    ends = {end_of_text(tokenizer), *range(300, 400)}  # many, so that random texts meet one
+    model.generation_config.eos_token_id = sorted(ends)
+    try:
+        texts = [one for group in written(policy, group_size=20) for one in group.completions]
+    finally:
+        model.generation_config.eos_token_id = usual
+    assert {one.ids[-1] for one in texts if one.finished} - {end_of_text(tokenizer)}
+    for one in texts:
+        assert ends.isdisjoint(one.ids[:-1]) and one.finished == (one.ids[-1] in ends)
 
 
 def test_texts_are_drawn_as_often_as_the_policy_says(policy):

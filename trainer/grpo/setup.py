@@ -13,7 +13,7 @@ from trainer.config import ConfigError, GrpoConfig
 from trainer.distributed import Ranks
 from trainer.forward.attention import use_shared_prompt_attention
 from trainer.grpo.memory import estimate, said
-from trainer.policy import Reference, base_of, load_policy, merged_state, prompt_ids
+from trainer.policy import Reference, load_policy, merged_state, prompt_ids
 from trainer.prompts import Prompt
 from trainer.reward_model.encoders import make_encoder
 from trainer.reward_model.score import RewardModel
@@ -26,6 +26,8 @@ from trainer.rewards.semantics import Relevance
 from trainer.rewards.structure import Format, Length
 from trainer.rollout.base import Rollout
 from trainer.rollout.hf import HfRollout
+from trainer.source import base_of
+from trainer.tokens import ends_of_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,10 @@ def make_rollout(config: GrpoConfig, inputs: Inputs, policy: Policy, prompts: Se
     from trainer.rollout.vllm import VllmRollout
 
     longest = max(len(prompt_ids(policy.tokenizer, prompt)) for prompt in prompts)
-    engine = VllmRollout(base_of(inputs.policy, inputs.base), policy.tokenizer, config, longest_prompt=longest)
+    engine = VllmRollout(
+        base_of(inputs.policy, inputs.base), policy.tokenizer, config, longest_prompt=longest,
+        ends=ends_of_text(policy.tokenizer, policy.plain.generation_config),
+    )  # fmt: skip
     engine.push(merged_state(policy.plain))
     return engine
 

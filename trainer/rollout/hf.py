@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from trainer.policy import decode, end_of_text
+from trainer.policy import decode
 from trainer.rollout.base import Completion, Group
+from trainer.tokens import end_of_text, ends_of_text
 
 if TYPE_CHECKING:
     from trainer.prompts import Prompt
@@ -43,7 +44,8 @@ class HfRollout:
 
     def __init__(self, model: Any, tokenizer: Any, *, max_completion: int) -> None:
         self._model, self._tokenizer, self._longest = model, tokenizer, max_completion
-        self._end = end_of_text(tokenizer)
+        self._padding = end_of_text(tokenizer)
+        self._ends = ends_of_text(tokenizer, model.generation_config)
 
     def push(self, state_dict: Mapping[str, Tensor]) -> None:
         """Nothing to do: the weights are the trainer's own."""
@@ -65,7 +67,7 @@ class HfRollout:
         ]
 
     def _completion(self, ids: list[int], logprobs: list[float]) -> Completion:
-        return Completion(tuple(ids), decode(self._tokenizer, ids), ids[-1] == self._end, tuple(logprobs))
+        return Completion(tuple(ids), decode(self._tokenizer, ids), ids[-1] in self._ends, tuple(logprobs))
 
     def _write(self, prompt_ids: Sequence[Sequence[int]], group_size: int, random: torch.Generator) -> list[_Row]:
         rows = [
@@ -80,7 +82,7 @@ class HfRollout:
         for step in range(self._longest):
             self._choose(going, logits, random)
             for row in going:
-                row.open = [text for text in row.open if row.ids[text][-1] != self._end]
+                row.open = [text for text in row.open if row.ids[text][-1] not in self._ends]
             alive = [at for at, row in enumerate(going) if row.open]
             if not alive or step == self._longest - 1:
                 break
@@ -99,7 +101,7 @@ class HfRollout:
 
         device = self._model.device
         longest = max(map(len, prompt_ids))
-        ids = torch.tensor([[self._end] * (longest - len(one)) + list(one) for one in prompt_ids], device=device)
+        ids = torch.tensor([[self._padding] * (longest - len(one)) + list(one) for one in prompt_ids], device=device)
         real = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompt_ids], device=device)
         cache = DynamicCache()
         answer = self._model(
@@ -135,7 +137,8 @@ class HfRollout:
         slots = max(len(row.open) for row in rows)
         spare = [slots - len(row.open) for row in rows]
         ids = [
-            [row.ids[text][-1] for text in row.open] + [self._end] * none for row, none in zip(rows, spare, strict=True)
+            [row.ids[text][-1] for text in row.open] + [self._padding] * none
+            for row, none in zip(rows, spare, strict=True)
         ]
         texts = [row.open + [_NOBODY] * none for row, none in zip(rows, spare, strict=True)]
         writers = torch.tensor(texts, device=device)

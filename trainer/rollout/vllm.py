@@ -26,14 +26,16 @@ class VllmRollout:
 
     name = "vllm"
 
-    def __init__(self, model: str, tokenizer: Any, config: GrpoConfig, *, longest_prompt: int) -> None:
+    def __init__(
+        self, model: str, tokenizer: Any, config: GrpoConfig, *, longest_prompt: int, ends: frozenset[int]
+    ) -> None:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # one process: weights are handed over, not sent
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
         from vllm import LLM
 
         on_cpu = not torch.cuda.is_available()
         length = longest_prompt + config.max_completion
-        self._tokenizer, self._longest = tokenizer, config.max_completion
+        self._tokenizer, self._longest, self._ends = tokenizer, config.max_completion, sorted(ends)
         self._llm = LLM(
             model=model,
             dtype="float32" if on_cpu else config.precision,
@@ -56,7 +58,13 @@ class VllmRollout:
         seeds = range(seed, seed + group_size * len(prompts), group_size)  # a group's texts take the seeds in between
         settings = [
             SamplingParams(
-                n=group_size, temperature=1.0, max_tokens=self._longest, logprobs=0, seed=one, detokenize=False
+                n=group_size,
+                temperature=1.0,
+                max_tokens=self._longest,
+                logprobs=0,
+                seed=one,
+                detokenize=False,
+                stop_token_ids=self._ends,
             )
             for one in seeds
         ]

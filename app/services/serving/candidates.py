@@ -43,10 +43,12 @@ class Vetted:
     compliant: int  # of them parsed and without a blocking finding: eq. 11's numerator
 
 
-def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules) -> Vetted:
-    """Judge raw completions of one brief. One that does not parse is a candidate that did not comply."""
+def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules, *, cut: int = 0) -> Vetted:
+    """Judge raw completions of one brief. One that does not parse is a candidate that did not comply, and so is each of
+    the `cut` ones that the token limit broke off.
+    """
     promised = _promised(brief, rules.lexicon)
-    candidates = compliant = 0
+    candidates, compliant = cut, 0
     kept: dict[str, Candidate] = {}
     for completion in completions:
         candidates += 1

@@ -180,7 +180,7 @@ class Generation:
         async with self._slots_of(order.policy).slot(priority):
             draft = await writer.write(order.brief, order.spec, n=order.n, seed=seed)
         rules = self._state.rules
-        vetted = vet(draft.completions, order.brief, order.spec, rules)
+        vetted = vet(draft.completions, order.brief, order.spec, rules, cut=draft.cut)
         CANDIDATES.labels(order.policy.version, "compliant").inc(vetted.compliant)
         CANDIDATES.labels(order.policy.version, "refused").inc(vetted.candidates - vetted.compliant)
         texts = self._new(vetted, order, await self._known(order.key))
