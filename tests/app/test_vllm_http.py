@@ -11,8 +11,8 @@ from service import BOOTS, KAFFEE, Generate, a_request
 from adtext.brief import AdBrief
 from adtext.rules import load_rules
 from adtext.spec import load_spec
+from app.core.settings import Settings
 from app.policies.vllm_http import VllmWriter, request_body
-from app.settings import Settings
 from app.store.seed import seed
 from trainer.registry import PolicyVersion
 
