@@ -1,8 +1,12 @@
-"""What was shown, to whom, and what came of it: assignment, events, attribution, statistics."""
+"""A/B tests: assignment, events, attribution, statistics and the report.
 
+Assignment decides which arm a unit sees, events say what was shown and what came of it, attribution decides what
+counts, and the statistics compare arms from sums alone. `report` is the client of the service's report endpoint.
+"""
+
+from abtest import report
 from abtest.assignment import assign, bucket
 from abtest.attribution import attribute
-from abtest.report import report
 from abtest.stats import (
     FunnelSums,
     Lift,

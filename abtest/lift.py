@@ -1,7 +1,7 @@
-"""The relative change between two arms, R_T / R_C - 1, with its interval: three ways to the same question.
+"""The relative change between two arms, R_T / R_C - 1, with its interval, by three methods.
 
-Units are independent and arms are independent; impressions within a unit are not (treating them so gives 23.7 % false
-alarms at 5 %).
+Units are independent and arms are independent; impressions within a unit are not (treating them as independent gives
+23.7 % false alarms at 5 %).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from scipy.special import betainc, betaincc, betaincinv, ndtr, ndtri
 from abtest.sums import UnitSums
 
 Method = Literal["fieller", "log", "exact"]
-Evidence = Literal["counts", "tagged", "full"]
+Evidence = Literal["counts", "one_low", "tagged", "full"]
 
-# effective conversions in an arm: fewer are shown as counts with the exact interval, without a verdict
+# effective conversions in an arm: with fewer in both, the report shows counts and the exact interval, and no verdict
 COUNTS_BELOW = 10
-TAGGED_BELOW = 50  # fewer carry a tag: the normal approximation is rough there
+TAGGED_BELOW = 50  # with fewer the verdict carries a warning: the normal approximation is rough
 
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """A relative change (eq. 10) and how sure it is. What is undefined is None, and `note` says why in words."""
+    """A relative change (eq. 10) with its uncertainty. What is undefined is None, and `note` says why in words."""
 
     value: float | None  # R_T / R_C - 1: 0.0919 reads "+9.19 %"
     low: float | None  # the interval, on the same scale
@@ -37,17 +37,22 @@ class Lift:
     note: str = ""
 
 
-def evidence(*arms: UnitSums) -> Evidence:
-    """How far the weakest arm carries, by effective conversions R²/v: `counts` (under 10), `tagged` (under 50) or
-    `full`.
+def evidence(treatment: UnitSums, control: UnitSums) -> Evidence:
+    """How much the arms' effective conversions R²/v support.
+
+    counts   under 10 in both arms: no verdict
+    one_low  under 10 in one arm only: harm may be declared, by the sequential test of `sequential.always_valid_share`
+    tagged   under 50 in an arm: a verdict with a warning
+    full     50 or more in both
     """
-    weakest = min(arm.effective_conversions for arm in arms)
-    return "counts" if weakest < COUNTS_BELOW else "tagged" if weakest < TAGGED_BELOW else "full"
+    low, high = sorted(arm.effective_conversions for arm in (treatment, control))
+    if low < COUNTS_BELOW:
+        return "counts" if high < COUNTS_BELOW else "one_low"
+    return "tagged" if low < TAGGED_BELOW else "full"
 
 
 def ratio_lift(treatment: UnitSums, control: UnitSums, *, confidence: float = 0.95, method: Method = "fieller") -> Lift:
-    """R_T / R_C - 1 of two independent arms, with a two-sided interval and p. Shows what it can: see `note`, and
-    `evidence` for a verdict.
+    """R_T / R_C - 1 of two independent arms, with a two-sided interval and p, for one look at the data.
 
     fieller  all θ with (R_T - θ·R_C)² <= c²·(v_T + θ²·v_C), c = Φ⁻¹((1 + confidence)/2); it excludes zero exactly when
         |z| > c, where
@@ -72,9 +77,11 @@ def compare(treatment: UnitSums, control: UnitSums) -> Lift:
     lift = Lift(None, None, None, None, None, None, None, method="fieller")
     for name, arm in (("treatment", treatment), ("control", control)):
         if arm.ratio is None:
-            return replace(lift, note=f"{name} has nothing to count yet: Σx is 0 over {arm.n} units")
+            return replace(lift, note=f"{name} has nothing to count yet")
     r_t, r_c = treatment.sum_y / treatment.sum_x, control.sum_y / control.sum_x
     lift = replace(lift, difference=r_t - r_c)
+    if r_t == r_c == 0:
+        return replace(lift, note=_NO_CONVERSIONS)
     if r_c == 0:
         return replace(lift, note="control has no conversions: a relative change has no baseline")
     lift = replace(lift, value=r_t / r_c - 1)
@@ -133,37 +140,59 @@ def exact_lift(treatment: UnitSums, control: UnitSums, *, confidence: float) -> 
     none.
 
     Given all conversions Y, treatment's are Binomial(Y, π) with odds π/(1-π) = θ·X_T/X_C, X = Σx; the limits of π carry
-    over to θ. Counts are deflated by the design effect, because conversions of one unit come together (12 % false
-    alarms at 50 conversions without):
-    D = max(1, (v_T + v_C) / (p̄(1-p̄)(1/X_T + 1/X_C))),   p̄ = (Y_T + Y_C) / (X_T + X_C).
+    over to θ. Counts are divided by the design effect D (see `deflated`), because conversions of one unit come
+    together (12 % false alarms at 50 conversions without it).
     """
     lift = replace(compare(treatment, control), z=None, p_value=None, method="exact")
-    v_t, v_c = treatment.ratio_variance, control.ratio_variance
-    if v_t is None or v_c is None:
-        return replace(lift, note=lift.note or _no_variance(treatment, control))
-    x_t, x_c, total = treatment.sum_x, control.sum_x, treatment.sum_y + control.sum_y
-    pooled = total / (x_t + x_c)
-    if not 0 < pooled < 1:
-        return replace(
-            lift, note=f"the exact method needs some conversions, and fewer than Σx: {total:g} of {x_t + x_c:g}"
-        )
-    deflation = max(1.0, (v_t + v_c) / (pooled * (1 - pooled) * (1 / x_t + 1 / x_c)))
-    y_t, y_c = treatment.sum_y / deflation, control.sum_y / deflation
+    counts = deflated(treatment, control)
+    if isinstance(counts, str):
+        return replace(lift, note=lift.note or counts)
+    x_t, x_c = treatment.sum_x, control.sum_x
     share, tail = x_t / (x_t + x_c), (1 - confidence) / 2
-    p_more = float(betainc(y_t, y_c + 1, share)) if y_t else 1.0
-    p_fewer = float(betaincc(y_t + 1, y_c, share)) if y_c else 1.0
-    # lower limits of the arms' shares of all conversions;
-    least_t = float(betaincinv(y_t, y_c + 1, tail)) if y_t else 0.0
-    # 0 for far less than one conversion after deflation
-    least_c = float(betaincinv(y_c, y_t + 1, tail)) if y_c else 0.0
+    p_more = float(betainc(counts.treatment, counts.control + 1, share)) if counts.treatment else 1.0
+    p_fewer = float(betaincc(counts.treatment + 1, counts.control, share)) if counts.control else 1.0
+    # lower limits of each arm's share of all conversions; 0 for far less than one conversion after deflation
+    least_t = float(betaincinv(counts.treatment, counts.control + 1, tail)) if counts.treatment else 0.0
+    least_c = float(betaincinv(counts.control, counts.treatment + 1, tail)) if counts.control else 0.0
     return replace(
         lift,
         low=least_t / (1 - least_t) * x_c / x_t - 1,
         high=(1 - least_c) / least_c * x_c / x_t - 1 if least_c else None,
         p_value=min(1.0, 2 * min(p_more, p_fewer)),
-        se=sqrt(v_t + v_c),
+        se=counts.se,
         note="" if least_c else "control has too few conversions: the change has a lower limit only",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DeflatedCounts:
+    """Conversions of both arms, divided by the design effect: as many as independent trials would be worth."""
+
+    treatment: float
+    control: float
+    se: float  # of the difference of the ratios
+
+
+def deflated(treatment: UnitSums, control: UnitSums) -> DeflatedCounts | str:
+    """Y_T / D and Y_C / D, or the sentence that says why they are unknown.
+
+    D = max(1, (v_T + v_C) / (p_T(1-p_T)/X_T + p_C(1-p_C)/X_C)),   p = Y/X of each arm.
+    The binomial variance is each arm's: with a common p̄ a real effect would look like clustering.
+    """
+    v_t, v_c = treatment.ratio_variance, control.ratio_variance
+    if v_t is None or v_c is None:
+        return _no_variance(treatment, control)
+    if not treatment.sum_y + control.sum_y:
+        return _NO_CONVERSIONS
+    p_t, p_c = treatment.sum_y / treatment.sum_x, control.sum_y / control.sum_x
+    binomial = p_t * (1 - p_t) / treatment.sum_x + p_c * (1 - p_c) / control.sum_x
+    if max(p_t, p_c) > 1 or binomial <= 0:
+        return "the exact method needs at most one conversion per impression, and fewer conversions than impressions"
+    effect = max(1.0, (v_t + v_c) / binomial)
+    return DeflatedCounts(treatment.sum_y / effect, control.sum_y / effect, sqrt(v_t + v_c))
+
+
+_NO_CONVERSIONS = "neither arm has a conversion yet"
 
 
 def _no_variance(treatment: UnitSums, control: UnitSums) -> str:

@@ -1,18 +1,13 @@
-"""A report as a figure: lifts on a shared axis centred at zero, and the cumulative ΔCTCVR with its always-valid
-band.
-"""
+"""A report as a figure: the lifts on one axis, and the cumulative ΔCTCVR with its always-valid band."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-if TYPE_CHECKING:
-    from abtest.report import LiftAnswer, Report
+from abtest.document import LiftAnswer, Report
 
-# one a treatment, dark enough on white
+# one per treatment, dark enough on white
 COLORS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#0e7490", "#be185d")
 
 
@@ -24,7 +19,7 @@ def report_figure(report: Report) -> go.Figure:
     arms = [arm.arm for arm in report.arms[1:]]
     for color, arm in zip(COLORS, arms, strict=False):
         _intervals(figure, report, arm, color)
-        _course(figure, report, arm, color)
+        _trend(figure, report, arm, color)
     reach = max(
         (abs(edge) for metric in report.metrics for edge in (metric.lift.low, metric.lift.high) if edge is not None),
         default=0.1,
@@ -57,7 +52,7 @@ def _intervals(figure: go.Figure, report: Report, arm: str, color: str) -> None:
 
 
 def _segments(lifts: list[LiftAnswer], labels: list[str]) -> tuple[list[float | None], list[str | None]]:
-    """Interval ends joined pairwise, with gaps between them."""
+    """The ends of each interval as one line, with a gap after it."""
     x: list[float | None] = []
     y: list[str | None] = []
     for lift, label in zip(lifts, labels, strict=True):
@@ -67,7 +62,7 @@ def _segments(lifts: list[LiftAnswer], labels: list[str]) -> tuple[list[float | 
     return x, y
 
 
-def _course(figure: go.Figure, report: Report, arm: str, color: str) -> None:
+def _trend(figure: go.Figure, report: Report, arm: str, color: str) -> None:
     points = [point for point in report.daily if point.arm == arm and point.value is not None]
     days = [point.day for point in points]
     for edge, fill in (([point.high for point in points], None), ([point.low for point in points], "tonexty")):

@@ -1,5 +1,5 @@
-"""The statistics of a report, on sums. Lifts (`lift`, `sequential`) and planning (`planning`) have their own files,
-handed on here.
+"""The statistics of a report, computed from sums, under one name. Lifts, sequential tests, the sample-ratio check and
+planning have files of their own; corrections for many comparisons and guardrails stand here.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import sqrt
 
-from scipy.special import chdtrc, ndtr
+from scipy.special import ndtr
 
 from abtest.lift import Evidence, Lift, evidence, ratio_lift
 from abtest.planning import achieved_power, days_to_go, minimum_detectable_lift, required_units
-from abtest.sequential import always_valid_lift
+from abtest.ratio_check import SampleRatio, sample_ratio, sequential_sample_ratio
+from abtest.sequential import always_valid_lift, always_valid_share
 from abtest.sums import FunnelSums, UnitSums, funnel_sums
 
 __all__ = [
     "Evidence",
-    "FunnelSplit",
     "FunnelSums",
     "Lift",
     "NonInferiority",
@@ -26,10 +26,10 @@ __all__ = [
     "UnitSums",
     "achieved_power",
     "always_valid_lift",
+    "always_valid_share",
     "benjamini_hochberg",
     "days_to_go",
     "evidence",
-    "funnel_split",
     "funnel_sums",
     "holm",
     "minimum_detectable_lift",
@@ -37,112 +37,40 @@ __all__ = [
     "ratio_lift",
     "required_units",
     "sample_ratio",
+    "sequential_sample_ratio",
 ]
-
-SAMPLE_RATIO_ALARM = 0.001  # p: assignment is a hash, so a smaller p means lost units, not bad luck
-
-
-@dataclass(frozen=True, slots=True)
-class FunnelSplit:
-    """Where a change came from: ln(1 + CTCVR lift) = ln(1 + CTR lift) + ln(1 + CVR lift)."""
-
-    ctr: Lift
-    cvr: Lift
-    ctcvr: Lift
-    # of the two log changes: Var ln CTCVR = Var ln CTR + Var ln CVR + 2 · covariance; None without conversions
-    covariance: float | None
-
-
-def funnel_split(treatment: FunnelSums, control: FunnelSums, *, confidence: float = 0.95) -> FunnelSplit:
-    """The three lifts with intervals on the log scale, where they add, and the covariance of the two parts (arms are
-    independent).
-    """
-    ctr, cvr, ctcvr = (
-        ratio_lift(mine, theirs, confidence=confidence, method="log")
-        for mine, theirs in (
-            (treatment.ctr, control.ctr),
-            (treatment.cvr, control.cvr),
-            (treatment.ctcvr, control.ctcvr),
-        )
-    )
-    c_t, c_c = treatment.log_covariance, control.log_covariance
-    return FunnelSplit(ctr, cvr, ctcvr, None if c_t is None or c_c is None else c_t + c_c)
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRatio:
-    """Whether units fell into the arms as configured. On alarm no verdict may be shown."""
-
-    p_value: float | None  # None with fewer than two arms of positive weight, or without units
-    alarm: bool
-    unexpected: tuple[int, ...] = ()  # arms of weight zero that have units all the same: an alarm of its own
-    note: str = ""
-
-
-def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> SampleRatio:
-    """Pearson's χ² = Σ (O - E)²/E of the units per arm against the configured weights, alarm at p < 0.001    Fabijan
-        et
-        al., KDD 2019.
-
-    Weights need not sum to one. An arm of weight zero expects nobody: it takes no part in χ² and alarms by itself when
-    it has units.
-    """
-    if len(counts) != len(weights):
-        raise ValueError(
-            f"counts has {len(counts)} arms and weights has {len(weights)}: give one of each per arm, in one order"
-        )
-    for name, numbers in (("counts", counts), ("weights", weights)):
-        if bad := [number for number in numbers if not 0 <= number < float("inf")]:
-            raise ValueError(f"{name} holds {bad[0]}: each must be finite, 0 or more")
-    unexpected = tuple(i for i, (count, weight) in enumerate(zip(counts, weights, strict=True)) if count and not weight)
-    note = f"units in {len(unexpected)} arm(s) of weight zero" if unexpected else ""
-    live = [(count, weight) for count, weight in zip(counts, weights, strict=True) if weight]
-    units, weight_sum = sum(count for count, _ in live), sum(weight for _, weight in live)
-    if len(live) < 2 or not units:
-        why = "no units yet" if len(live) >= 2 else f"{len(live)} arm(s) of positive weight: there is no ratio to check"
-        return SampleRatio(None, bool(unexpected), unexpected, note or why)
-    chi_square = sum(
-        (count - units * weight / weight_sum) ** 2 / (units * weight / weight_sum) for count, weight in live
-    )
-    p_value = float(chdtrc(len(live) - 1, chi_square))
-    return SampleRatio(p_value, p_value < SAMPLE_RATIO_ALARM or bool(unexpected), unexpected, note)
 
 
 def holm(ps: Sequence[float]) -> tuple[float, ...]:
-    """Holm's adjusted p-values in the order given: at most alpha below alpha is one false verdict among all arms
-        Scand. J. Stat. 1979.
+    """Holm's adjusted p-values in the order given: rejecting at adjusted p < alpha keeps the family-wise error rate at
+    most alpha. Scand. J. Stat. 1979.
 
     p̃_(k) = max over j <= k of min(1, (m - j + 1) · p_(j))
     """
-    ascending = _ascending(ps)
+    _check_p_values(ps)
+    ascending = sorted(range(len(ps)), key=ps.__getitem__)
     steps = accumulate((min(1.0, (len(ps) - rank) * ps[i]) for rank, i in enumerate(ascending)), max)
-    return _in_order(ascending, steps)
+    return tuple(p for _, p in sorted(zip(ascending, steps, strict=True)))
 
 
 def benjamini_hochberg(ps: Sequence[float]) -> tuple[float, ...]:
-    """Benjamini–Hochberg adjusted p-values in the order given: marks on breakdowns, at most alpha of them false on
-        average    JRSS B 1995.
-
-    p̃_(k) = min over j >= k of min(1, m/j · p_(j))
+    """Benjamini–Hochberg adjusted p-values in the order given: rejecting at adjusted p < alpha keeps the expected share
+    of false rejections at most alpha. JRSS B 1995.
     """
-    descending = _ascending(ps)[::-1]
-    steps = accumulate((min(1.0, len(ps) / (len(ps) - rank) * ps[i]) for rank, i in enumerate(descending)), min)
-    return _in_order(descending, steps)
+    from scipy.stats import false_discovery_control  # not with the module: half of the service's start would be this
+
+    _check_p_values(ps)
+    return tuple(false_discovery_control(ps).tolist()) if ps else ()
 
 
-def _ascending(ps: Sequence[float]) -> list[int]:
-    if bad := [p for p in ps if not 0 <= p <= 1]:
-        raise ValueError(f"ps holds {bad[0]}: each must be a p-value in [0, 1]; leave out comparisons without one")
-    return sorted(range(len(ps)), key=ps.__getitem__)
-
-
-def _in_order(order: Sequence[int], adjusted: accumulate[float]) -> tuple[float, ...]:
-    return tuple(p for _, p in sorted(zip(order, adjusted, strict=True)))
+def _check_p_values(ps: Sequence[float]) -> None:
+    if invalid := [p for p in ps if not 0 <= p <= 1]:
+        raise ValueError(f"ps holds {invalid[0]}: each must be a p-value in [0, 1]; leave out comparisons without one")
 
 
 @dataclass(frozen=True, slots=True)
 class NonInferiority:
-    """Whether a guardrail held: the treatment is not worse than the control by more than the margin."""
+    """Whether a guardrail held: treatment is not worse than control by more than the margin."""
 
     passed: bool
     p_value: float | None  # one-sided, of being worse by the margin or more
@@ -160,7 +88,7 @@ def non_inferiority(
     Where lower is better (latency), θ = 1 + margin and z has the other sign.
 
     Passed when the one-sided p is under alpha, which is when Fieller's (1 - 2·alpha) interval lies on the right side
-    of the margin. Not passed is not "worse": it may only be unknown yet; the lift and its interval stand beside.
+    of the margin. Not passed does not mean worse: the data may not say yet; read the lift and its interval.
     """
     if not 0 < margin < 1:
         raise ValueError(f"margin {margin} must lie in (0, 1): 0.02 allows two percent worse")

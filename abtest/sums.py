@@ -172,9 +172,10 @@ class FunnelSums(_Sums):
         """Cov(ln CTR, ln CVR) = Σ(c - CTR·i)(v - CVR·c) / ((n-1)·n·ī·c̄·CTR·CVR), so that Var ln CTCVR = Var ln CTR +
         Var ln CVR + 2 Cov.
 
-        None without conversions, or with fewer than two units.
+        None without clicks or conversions, or with fewer than two units. Conversions without clicks are possible
+        sums: the source may count views.
         """
-        if not self.conversions or self.n < 2:
+        if not self.clicks or not self.conversions or self.n < 2:
             return None
         ctr, cvr = self.clicks / self.impressions, self.conversions / self.clicks
         residual = self.sum_cv - cvr * self.sum_cc - ctr * self.sum_iv + ctr * cvr * self.sum_ic

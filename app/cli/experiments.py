@@ -14,7 +14,7 @@ from app.cli.errors import Refusal
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from abtest.report import Rate, Report
+    from abtest.document import Rate, Report
 
 experiments = typer.Typer(no_args_is_help=True, help="Create, start, ramp, reweigh, stop, list and read A/B tests.")
 
@@ -121,7 +121,7 @@ def report(
     """Show what an experiment says so far: the verdict, then each metric with its interval."""
     from rich.console import Console
 
-    from abtest.report import Report
+    from abtest.document import Report
 
     answer = Service(url, key, "report").get(f"/experiments/{name}/report", tz=tz, phase=phase, view=view, as_of=as_of)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from abtest.report import MetricAnswer, Report, VerdictAnswer
+from abtest.document import MetricAnswer, Report, VerdictAnswer
 from app.container import ContainerDep
 from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, page, viewer
 from app.services.experiments import lifecycle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from abtest.report import ArmGuardrails
+from abtest.document import ArmGuardrails
 from app.pages.formats import change, count, number, rate, span
 
 TAU_COMPLIANCE, TAU_DIVERSITY = 0.94, 0.82  # τ_q and τ_d of eq. 1: what a policy is trained to keep

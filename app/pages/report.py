@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from abtest.report import CohortPoint, DayPoint, MetricAnswer, Report, VerdictAnswer
+from abtest.document import CohortPoint, DayPoint, MetricAnswer, Report, VerdictAnswer
 from app.container import ContainerDep
 from app.core.problems import Problem
 from app.pages.assets import PLOTLY

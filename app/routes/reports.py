@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from abtest.document import Breakdown, Report
 from abtest.events import Instant
-from abtest.report import Breakdown, Report
 from app.container import Container, ContainerDep
 from app.core.problems import Problem, documented
 from app.routes.experiments import Name, Reader

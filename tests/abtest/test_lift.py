@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 from units import sums_of, trials, units
 
 from abtest.lift import evidence, ratio_lift
@@ -82,22 +82,53 @@ def test_clustered_conversions_widen_the_exact_interval():
     assert together.low < single.low < single.high < together.high
 
 
+# Clopper–Pearson, two-sided: twice the smaller tail of Binomial(Y, X_T / (X_T + X_C)); independent units, so D = 1
 @pytest.mark.parametrize(
-    ("conversions", "carries"), [(0, "counts"), (9, "counts"), (11, "tagged"), (48, "tagged"), (52, "full")]
+    ("treatment", "control", "p_value"),
+    [((9, 1000), (3, 9000), 3.3e-7), ((8, 1000), (12, 9000), 8.3e-4), ((12, 9000), (8, 1000), 8.3e-4)],
 )
-def test_the_weakest_arm_decides_how_far_the_evidence_carries(conversions, carries):
-    assert evidence(trials(900, 10_000), trials(conversions, 10_000)) == carries
+def test_a_real_effect_between_unequal_arms_is_no_clustering(treatment, control, p_value):
+    (y_t, x_t), (y_c, x_c) = treatment, control
+    tails = binom.cdf(y_t, y_t + y_c, x_t / (x_t + x_c)), binom.sf(y_t - 1, y_t + y_c, x_t / (x_t + x_c))
+    lift = ratio_lift(trials(*treatment), trials(*control), method="exact")
+    assert lift.p_value == pytest.approx(2 * min(tails), rel=0.02)
+    assert lift.p_value == pytest.approx(p_value, rel=0.025)
+
+
+def test_the_exact_method_divides_counts_by_the_design_effect_of_each_arm():
+    # every converting unit converts on all of its four impressions: D is 4, so 24 against 12 weigh like 6 against 3
+    clustered = ratio_lift(
+        sums_of([4] * 10_000, [4] * 6 + [0] * 9994), sums_of([4] * 10_000, [4] * 3 + [0] * 9997), method="exact"
+    )
+    single = binomtest(6, 9, 0.5)
+    limits = single.proportion_ci(0.95, method="exact")
+    assert (clustered.low, clustered.high) == pytest.approx(tuple(p / (1 - p) - 1 for p in limits), rel=1e-2)
+    assert clustered.p_value == pytest.approx(single.pvalue, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("treatment", "control", "supports"),
+    [
+        (0, 900, "one_low"), (9, 900, "one_low"), (900, 9, "one_low"), (8, 11, "one_low"),
+        (0, 0, "counts"), (9, 9, "counts"), (0, 9, "counts"),
+        (11, 900, "tagged"), (900, 48, "tagged"), (11, 11, "tagged"), (52, 900, "full"), (900, 52, "full"),
+    ],
+)  # fmt: skip
+def test_what_the_effective_conversions_of_both_arms_support(treatment, control, supports):
+    assert evidence(trials(treatment, 10_000), trials(control, 10_000)) == supports
 
 
 def test_conversions_of_a_few_units_are_little_evidence():
-    assert evidence(sums_of([10] * 1000, [10] * 8 + [0] * 992)) == "counts"  # eighty conversions, eight units
+    eighty_conversions_of_eight_units = sums_of([10] * 1000, [10] * 8 + [0] * 992)
+    assert evidence(eighty_conversions_of_eight_units, trials(900, 10_000)) == "one_low"
 
 
 @pytest.mark.parametrize(("treatment", "control", "method", "words"), [
     (trials(5, 100), trials(0, 100), "fieller", "control has no conversions"),
     (trials(5, 100), trials(0, 100), "log", "control has no conversions"),
     (trials(5, 100), trials(0, 100), "exact", "lower limit only"),
-    (trials(0, 100), trials(0, 100), "exact", "needs some conversions"),
+    (trials(0, 100), trials(0, 100), "exact", "neither arm has a conversion yet"),
+    (trials(0, 100), trials(0, 100), "fieller", "neither arm has a conversion yet"),
     (trials(0, 100), trials(5, 100), "fieller", "treatment has no conversions"),
     (NOBODY, trials(5, 100), "fieller", "treatment has nothing to count yet"),
     (trials(5, 100), NOBODY, "exact", "control has nothing to count yet"),
@@ -105,7 +136,7 @@ def test_conversions_of_a_few_units_are_little_evidence():
     (ONE_UNIT, ONE_UNIT, "exact", "treatment has 1 unit(s) and control has 1 unit(s)"),
     (NO_SQUARES, trials(5, 100), "log", "variance missing"),
     (trials(9, 9), trials(9, 9), "fieller", "no variation between units"),
-    (trials(9, 9), trials(9, 9), "exact", "fewer than Σx"),
+    (trials(9, 9), trials(9, 9), "exact", "no variation between units"),
     (trials(40, 1000), trials(3, 1000), "fieller", "baseline too small for a relative interval"),
 ])  # fmt: skip
 def test_what_is_undefined_is_said_in_words(treatment, control, method, words):

@@ -5,7 +5,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from abtest.lift import ratio_lift
 from abtest.planning import achieved_power, days_to_go, minimum_detectable_lift, required_units
+from abtest.sums import UnitSums
 
 baselines, lifts, powers = st.floats(0.001, 0.4), st.floats(0.02, 1.0), st.floats(0.5, 0.99)
 
@@ -37,8 +39,28 @@ def test_power_at_no_lift_is_one_tail_of_alpha():
 
 def test_power_of_a_negative_lift():
     n, p, q = 5000, 0.1, 0.09
-    z = (0.01 * n**0.5 - norm.ppf(0.975) * (2 * p * (1 - p)) ** 0.5) / (p * (1 - p) + q * (1 - q)) ** 0.5
-    assert achieved_power(p, -0.1, n) == pytest.approx(norm.cdf(z))
+    z = 0.01 * n**0.5 / (p * (1 - p) + q * (1 - q)) ** 0.5
+    assert achieved_power(p, -0.1, n) == pytest.approx(norm.cdf(z - norm.ppf(0.975)))
+
+
+# Fleiss, Statistical Methods for Rates and Proportions, unpooled: (1.95996 + 0.84162)² · (p(1-p) + q(1-q)) / (q-p)²
+@pytest.mark.parametrize(
+    ("baseline", "lift", "units"), [(0.20, 0.25, 1091), (0.02, 0.05, 315_204), (0.1, -0.1, 13_491)]
+)
+def test_the_planned_units_are_those_of_the_unpooled_test(baseline, lift, units):
+    assert required_units(baseline, lift, alpha=0.05, power=0.8) == pytest.approx(units, abs=1)
+
+
+@pytest.mark.parametrize(("baseline", "lift"), [(0.2, 0.25), (0.02, 0.5), (0.1, -0.3)])
+def test_at_the_planned_units_the_expected_z_is_the_sum_of_the_two_quantiles(baseline, lift):
+    units = required_units(baseline, lift, alpha=0.05, power=0.8)
+    arms = (sums_of_rate(units, baseline * (1 + lift)), sums_of_rate(units, baseline))
+    assert abs(ratio_lift(*arms).z) == pytest.approx(norm.ppf(0.975) + norm.ppf(0.8), rel=2e-3)
+
+
+def sums_of_rate(units: int, rate: float) -> UnitSums:
+    """Units of one impression each, of which exactly the rate converts."""
+    return UnitSums(units, units, units * rate, units, units * rate, units * rate)
 
 
 def test_a_handful_of_units_sees_nothing():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from units import sums_of, units
 
+from abtest.lift import ratio_lift
 from abtest.sums import FunnelSums, UnitSums, funnel_sums
 
 
@@ -87,6 +88,14 @@ def test_impossible_sums_are_refused_by_argument(change, named):
 def test_an_impossible_funnel_is_refused_by_argument():
     with pytest.raises(ValueError, match="clicks -1"):
         FunnelSums(3, 6, -1, 0, 14, 1, 0, 3, 0, 0)
+
+
+def test_conversions_without_clicks_have_a_ctcvr_and_no_cvr():
+    sums = FunnelSums(100, 300, 0, 5, 1000, 0, 5, 0, 17, 0)
+    assert sums.ctcvr.ratio == pytest.approx(5 / 300)
+    assert (sums.cvr.ratio, sums.log_covariance) == (None, None)
+    lift = ratio_lift(sums.cvr, sums.cvr)
+    assert (lift.value, lift.note) == (None, "treatment has nothing to count yet")
 
 
 @given(seed=st.integers(0, 10_000))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abtest.report import Report
+from abtest.document import Report
 from app.pages import formats
 from app.pages.figures import lift_by_first_day, lift_over_time
 from app.pages.planner import Wish, plan

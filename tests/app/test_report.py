@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from counting import DAY, HOUR, AdSystem, a_funnel, an_event
 
-from abtest.report import Report, report
+from abtest.document import Report
+from abtest.report import report
 from abtest.stats import FunnelSums, always_valid_lift, ratio_lift
 
 NOW = datetime.now(UTC)

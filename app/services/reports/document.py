@@ -10,8 +10,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from abtest.attribution import LATENESS
-from abtest.lift import ratio_lift
-from abtest.report import (
+from abtest.document import (
     ArmAnswer,
     Banner,
     CohortPoint,
@@ -25,6 +24,7 @@ from abtest.report import (
     SampleRatioAnswer,
     VerdictAnswer,
 )
+from abtest.lift import ratio_lift
 from abtest.sequential import always_valid_lift
 from abtest.stats import sample_ratio
 from abtest.sums import FunnelSums, UnitSums

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from abtest.report import ArmGuardrails, LiftAnswer, RulesCompliance
+from abtest.document import ArmGuardrails, LiftAnswer, RulesCompliance
 from abtest.stats import non_inferiority
 from abtest.sums import FunnelSums, UnitSums
 from adtext.brief import AdBrief, AdText

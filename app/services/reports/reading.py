@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
-from abtest.report import Breakdown, BreakdownRow, LiftAnswer, Report
+from abtest.document import Breakdown, BreakdownRow, LiftAnswer, Report
 from abtest.stats import benjamini_hochberg
 from abtest.sums import FunnelSums
 from abtest.verdict import ALPHA, adjust, compare_arms

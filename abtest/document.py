@@ -1,0 +1,261 @@
+"""The report of an experiment as a document: what the service answers with, and what a client parses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from abtest.lift import Evidence, Lift
+
+Metric = Literal["ctcvr", "ctr", "cvr"]
+DecidedBy = Literal["fixed", "always_valid"]
+
+
+class LiftAnswer(BaseModel):
+    """A relative change with its interval and p; what is undefined is null, and `note` says why."""
+
+    value: float | None = Field(description="R_T / R_C - 1: 0.0919 reads +9.19 %.")
+    low: float | None
+    high: float | None
+    p_value: float | None
+    z: float | None
+    difference: float | None
+    se: float | None
+    method: str
+    note: str
+
+    @classmethod
+    def of(cls, lift: Lift) -> LiftAnswer:
+        return cls(**asdict(lift))
+
+
+class Rate(BaseModel):
+    """A ratio and the counts it is computed from."""
+
+    numerator: float
+    denominator: float
+    value: float | None
+
+
+class ArmAnswer(BaseModel):
+    """The counts of one arm, in the view of the report."""
+
+    arm: str
+    policy: str
+    weight: int = Field(description="Of 10,000.")
+    assigned_units: int = Field(description="Units that asked for a text.")
+    units: int = Field(description="Units with a mature counted impression.")
+    impressions: int
+    clicks: int
+    conversions: int
+    ctr: float | None
+    cvr: float | None
+    ctcvr: float | None
+    effective_conversions: float = Field(description="R²/v: how many independent conversions would be as precise.")
+    design_effect: float | None
+    immature_impressions: int = Field(description="Not yet mature: shown beside, never counted.")
+    immature_clicks: int
+    immature_conversions: int
+    invalid_impressions: int = Field(
+        description="Left out by the valid view: bots, prefetches, clicks faster than a person, and what the sender "
+        "reported as invalid."
+    )
+    units_in_two_arms: int = Field(description="Units that saw this arm and another: left out of every figure.")
+
+
+class MetricAnswer(BaseModel):
+    """One metric of one treatment against control."""
+
+    arm: str
+    metric: Metric
+    control: Rate
+    treatment: Rate
+    lift: LiftAnswer = Field(description="Of one look: Fieller's; exact under 10 effective conversions in an arm.")
+    always_valid: LiftAnswer = Field(
+        description="Holds at all looks together; with one arm low, of the share of conversions."
+    )
+    log: LiftAnswer = Field(description="On the log scale, where ln CTCVR = ln CTR + ln CVR.")
+    adjusted_p: float | None = Field(description="Holm's over the treatments; of CTCVR it decides.")
+    adjusted_always_valid_p: float | None
+    evidence: Evidence = Field(
+        description="counts: under 10 effective conversions in both arms; one_low: in one arm; tagged: under 50 in an "
+        "arm; full: 50 or more in both."
+    )
+
+
+class VerdictAnswer(BaseModel):
+    arm: str
+    status: str
+    sentence: str
+    decided_by: DecidedBy
+
+
+class Banner(BaseModel):
+    """A warning that stands above the figures."""
+
+    kind: Literal["sample_ratio", "two_arms", "immature", "low_counts", "no_data", "served_violations"]
+    level: Literal["alarm", "warning", "note"]
+    sentence: str
+
+
+class SampleRatioAnswer(BaseModel):
+    counted: Literal["assigned", "exposed"]
+    counts: list[int]
+    weights: list[int]
+    p_value: float | None
+    alarm: bool
+    note: str
+
+
+class DayPoint(BaseModel):
+    """A treatment's ΔCTCVR, cumulative to the end of a day, with the band that holds at all days together."""
+
+    day: date
+    arm: str
+    value: float | None
+    low: float | None
+    high: float | None
+    units: int = Field(description="In both arms, so far.")
+
+
+class CohortPoint(BaseModel):
+    """A treatment's ΔCTCVR over the units whose first impression came on a day: a novelty effect fades over the
+    days."""
+
+    first_day: date
+    arm: str
+    value: float | None
+    low: float | None
+    high: float | None
+    units: int
+
+
+class RulesCompliance(BaseModel):
+    rules_version: str
+    candidates: int
+    compliant: int
+
+
+class ArmGuardrails(BaseModel):
+    """The guardrails of one arm: what must not get worse while CTCVR gets better."""
+
+    arm: str
+    compliance_rate: float | None = Field(
+        description="Share of the policy's raw candidates that pass, before any filter (eq. 11)."
+    )
+    compliance: list[RulesCompliance]
+    served_violations: int = Field(
+        description="Impressions of texts in which a reviewer or later rules found a violation; the only good value "
+        "is 0."
+    )
+    diversity: float | None = Field(description="Diversity of the policy's latest texts (eq. 12).")
+    requests: int
+    no_ad_share: float | None
+    fallback_share: float | None
+    p95_latency_ms: float | None = Field(description="To within 5 %.")
+    impressions_per_unit: float | None
+    impressions_per_unit_lift: LiftAnswer | None = Field(description="Against control; null for control itself.")
+    impressions_per_unit_held: bool | None = Field(
+        description="Not worse by more than 2 %, one-sided test at 2.5 %; false may mean that the data do not say yet."
+    )
+
+
+class MethodAnswer(BaseModel):
+    """How the figures were computed, with all sums."""
+
+    as_of: datetime
+    cutoff: datetime = Field(description="Impressions up to then are mature: impression + window + lateness <= as_of.")
+    window_hours: float
+    lateness_hours: float
+    planned_units: int
+    confidence: float
+    layer: str
+    range: tuple[int, int]
+    salt: str
+    formulas: list[str]
+    sums: dict[str, dict[str, float]] = Field(
+        description="FunnelSums by arm: all that the statistics were computed from."
+    )
+
+
+class Report(BaseModel):
+    """An experiment's report, one phase, one view."""
+
+    experiment: str
+    state: str
+    phase: int
+    phases: int
+    view: Literal["valid", "all"]
+    tz: str
+    headline: str = Field(description="The verdict in one sentence.")
+    verdicts: list[VerdictAnswer] = Field(description="One per treatment.")
+    decided_by: DecidedBy = Field(description="The interval that decides: fixed or always_valid.")
+    decision: str = Field(description="Which interval decides, why, and until when, in one sentence.")
+    banners: list[Banner] = Field(description="Shown above everything else.")
+    arms: list[ArmAnswer] = Field(description="Control first.")
+    metrics: list[MetricAnswer]
+    sample_ratio: list[SampleRatioAnswer]
+    guardrails: list[ArmGuardrails]
+    daily: list[DayPoint]
+    cohorts: list[CohortPoint]
+    method: MethodAnswer
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat row per treatment and metric: the table, the CSV and the Parquet file."""
+        return [_row(self, metric) for metric in self.metrics]
+
+
+class BreakdownRow(BaseModel):
+    """One value of a property, one treatment against control."""
+
+    value: str
+    arm: str
+    control: Rate
+    treatment: Rate
+    lift: LiftAnswer
+    adjusted_p: float | None = Field(
+        description="Benjamini–Hochberg's over all rows: at most 5 % of the marks are false on average; null where nothing is tested."
+    )
+    marked: bool
+
+
+class Breakdown(BaseModel):
+    """CTCVR by one property of the texts."""
+
+    experiment: str
+    phase: int
+    dimension: Literal["locale", "industry", "platform", "source"]
+    view: Literal["valid", "all"]
+    as_of: datetime
+    warning: str = Field(description="How many comparisons stand here, and what they may be used for.")
+    rows: list[BreakdownRow]
+
+
+def _row(report: Report, metric: MetricAnswer) -> dict[str, Any]:
+    sides = {
+        f"{side}_{name}": value
+        for side, rate in (("control", metric.control), ("treatment", metric.treatment))
+        for name, value in rate.model_dump().items()
+    }
+    lifts = {
+        f"{kind}_{name}": getattr(lift, name)
+        for kind, lift in (("lift", metric.lift), ("always_valid", metric.always_valid))
+        for name in ("value", "low", "high", "p_value", "z", "method", "note")
+    }
+    return {
+        "experiment": report.experiment,
+        "phase": report.phase,
+        "view": report.view,
+        "as_of": report.method.as_of,
+        "control": report.arms[0].arm,
+        "arm": metric.arm,
+        "metric": metric.metric,
+        **sides,
+        **lifts,
+        "adjusted_p": metric.adjusted_p,
+        "adjusted_always_valid_p": metric.adjusted_always_valid_p,
+        "evidence": metric.evidence,
+    }
