@@ -1,7 +1,7 @@
 """`abtest.report(url, experiment, key=…)` fetches a report, and `from abtest.report import report` names the same call.
 
-The module is callable, so that neither spelling hides the other. The code is in `abtest.client`, the document's types
-are in `abtest.document`.
+The module is callable, so that neither spelling hides the other. The code is in `abtest.client`, the
+document's types are in `abtest.document`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from abtest.client import NotebookReport, report
-from abtest.document import Breakdown, Report
+from abtest.client import NotebookReport as Report
+from abtest.client import report
 
-__all__ = ["Breakdown", "NotebookReport", "Report", "report"]
+__all__ = ["Report", "report"]
 
 
 class _CallableModule(ModuleType):
-    def __call__(self, *args: Any, **options: Any) -> NotebookReport:
+    def __call__(self, *args: Any, **options: Any) -> Report:
         return report(*args, **options)
 
 

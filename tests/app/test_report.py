@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from counting import DAY, HOUR, AdSystem, a_funnel, an_event
 
-from abtest.document import Report
-from abtest.report import report
+from abtest.report import Report, report
 from abtest.stats import FunnelSums, always_valid_lift, ratio_lift
 
 NOW = datetime.now(UTC)

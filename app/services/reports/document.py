@@ -28,7 +28,7 @@ from abtest.lift import ratio_lift
 from abtest.sequential import always_valid_lift
 from abtest.stats import sample_ratio
 from abtest.sums import FunnelSums, UnitSums
-from abtest.verdict import ALPHA, Comparison, compare_arms, verdict
+from abtest.verdict import ALPHA, Comparison, compare_arms, decision, verdict
 from app.services.experiments.lifecycle import ArmRecord, ExperimentRecord, PhaseRecord
 from app.services.reports.guardrails import GuardrailData, guardrails
 from app.store.sums import DaySums, RunningSums, View, cutoff_of, funnel_sums
@@ -92,6 +92,13 @@ def compose(
         for metric in METRICS
     }
     verdicts = _verdicts(question, sums, compared["ctcvr"], alarm=any(ratio.alarm for ratio in ratios))
+    units, planned_units = sum(arm.n for arm in sums), question.experiment.planned_units
+    decided = decision(
+        planned_units=planned_units,
+        units=units,
+        ended=question.phase.ended_at is not None,
+        decided_on=day if units >= planned_units else None,
+    )
     blocks = guardrails(question.arms, sums, data)
     return Report(
         experiment=question.experiment.name,
@@ -102,6 +109,8 @@ def compose(
         tz=question.zone.key,
         headline=" ".join(dict.fromkeys(one.sentence for one in verdicts)),
         verdicts=verdicts,
+        decided_by=decided.decided_by,
+        decision=decided.sentence,
         banners=_banners(arms, ratios, compared["ctcvr"], sum(block.served_violations for block in blocks)),
         arms=arms,
         metrics=[row for number in range(1, len(sums)) for row in _metrics(question, sums, compared, number)],
@@ -154,7 +163,7 @@ def _sample_ratio(
 def _verdicts(
     question: Question, sums: Sequence[FunnelSums], compared: Sequence[Comparison], *, alarm: bool
 ) -> list[VerdictAnswer]:
-    final = question.experiment.state == "stopped" or sum(one.n for one in sums) >= question.experiment.planned_units
+    final = sum(arm.n for arm in sums) >= question.experiment.planned_units
     return [
         VerdictAnswer(arm=arm.name, **asdict(verdict(one, name=arm.name, final=final, alarm=alarm)))
         for arm, one in zip(question.arms[1:], compared, strict=True)

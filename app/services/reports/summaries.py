@@ -9,20 +9,12 @@ from datetime import datetime
 from time import monotonic
 from zoneinfo import ZoneInfo
 
-from abtest.planning import days_to_go
-<<<<<<< HEAD:app/services/reports/summaries.py
 from abtest.document import Report
+from abtest.planning import days_to_go
 from app.services.experiments.lifecycle import ExperimentRecord
 from app.services.reports.document import compose
 from app.services.reports.guardrails import GuardrailData
 from app.services.reports.reading import ask
-=======
-from abtest.document import Report
-from app.services.experiments import ExperimentRecord
-from app.services.guardrails import GuardrailData
-from app.services.report_document import compose
-from app.services.reporting import ask
->>>>>>> 1b542d6 (Make the sample-ratio check exact and sequential, and let one low arm declare harm):app/services/glances.py
 from app.store.database import Database
 from app.store.sums import assigned_units, cutoff_day_sums, day_sums
 
