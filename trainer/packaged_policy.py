@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 
+from trainer.adapter import Adapter
 from trainer.registry import PACKAGED_POLICY
 from trainer.source import PACKAGED
 
@@ -32,6 +33,7 @@ def pack(adapter: Path, folder: Path = FOLDER) -> None:
     """Write the adapter's weights in bfloat16 and what of its settings is not a default. Its base becomes the packaged
     model.
     """
+    Adapter.read(adapter)  # refused here what could not be added below
     settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     kept = {name: settings[name] for name in _KEPT} | {"target_modules": sorted(settings["target_modules"])}
     kept["base_model_name_or_path"] = PACKAGED
@@ -45,7 +47,9 @@ def pack(adapter: Path, folder: Path = FOLDER) -> None:
 
 def add(model: nn.Module, folder: Path = FOLDER) -> None:
     """W ← W + (α/r)·B·A for every adapted layer, added in float32. ValueError for an adapter of another model."""
-    settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    settings = Adapter.read(folder)
+    if settings is None:
+        raise ValueError(f"{folder} holds no adapter_config.json: it is no adapter")
     adapter, weights = load_file(folder / "adapter_model.safetensors"), dict(model.named_parameters())
     for name, down in adapter.items():
         if not name.endswith(_DOWN):
@@ -55,7 +59,7 @@ def add(model: nn.Module, folder: Path = FOLDER) -> None:
             raise ValueError(
                 f"{folder} is an adapter of another model: {own} of {up.shape[0]} × {down.shape[1]} is not in this one"
             )
-        update = settings["lora_alpha"] / settings["r"] * (up.float() @ down.float())
+        update = settings.alpha / settings.rank * (up.float() @ down.float())
         weights[own].data.copy_(weights[own].data.float() + update)
 
 

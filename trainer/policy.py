@@ -9,15 +9,16 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from adtext.brief import AdText
 from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, render, write
-from trainer.config import ConfigError, LoraSettings
-from trainer.source import adapter_settings, base_of, tokenizer_of
+from trainer.adapter import Adapter
+from trainer.config import LoraSettings
+from trainer.source import base_of, tokenizer_of
 from trainer.tokens import end_of_text, literal_ids, unbracketed
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ def load_policy(
     """
     from transformers import AutoModelForCausalLM
 
-    settings, source = adapter_settings(Path(model)), base_of(model, base)
+    adapter, source = Adapter.read(Path(model)), base_of(model, base)
+    if adapter and lora:
+        adapter.check(lora)
     tokenizer = tokenizer_of(source)
     loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
-    if settings:
-        loaded = _with_adapter(loaded, Path(model), lora)
+    if adapter:
+        loaded = adapter.apply(loaded, lora)
     elif lora:
         loaded = _with_fresh_adapter(loaded, lora)
     if gradient_checkpointing:
@@ -69,21 +72,6 @@ def _with_fresh_adapter(model: Any, lora: LoraSettings) -> Any:
         bias="none",
     )
     return get_peft_model(model, settings)
-
-
-def _with_adapter(model: Any, folder: Path, lora: LoraSettings | None) -> Any:
-    from peft import PeftModel
-
-    adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=lora is not None)
-    if lora is None:
-        return adapted.merge_and_unload()
-    rank = cast(Any, adapted.peft_config[TRAINED]).r
-    if rank != lora.rank:
-        raise ConfigError(
-            f"{folder} is an adapter of rank {rank}, the config says {lora.rank}: set lora.rank={rank}, or merge it "
-            "first"
-        )
-    return adapted
 
 
 # ---- prompts and targets as ids

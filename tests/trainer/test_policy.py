@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from tests.trainer.small import save_small_policy, small_prompts
 from trainer import packaged_policy
@@ -89,8 +92,108 @@ def test_an_adapter_survives_saving_and_merging(folder, tmp_path):
     merged, _ = load_policy(tmp_path / "merged")
     assert torch.allclose(logits(merged, ids), expected, atol=1e-4)
     assert not (tmp_path / "merged.partial").exists()
-    with pytest.raises(ConfigError, match="rank 4, the config says 8"):
-        load_policy(tmp_path / "adapter", lora=LoraSettings(rank=8))
+
+
+def test_a_merged_adapter_trains_all_weights(folder, adapter):
+    model, tokenizer = load_policy(adapter)
+    plain, _ = load_policy(folder)
+    assert trained_state(model).keys() == trained_state(plain).keys() != set()
+    ids = prompt_ids(tokenizer, small_prompts("zh")[0])
+    continued, _ = load_policy(adapter, lora=LORA)
+    assert torch.allclose(logits(model, ids), logits(continued, ids), atol=1e-4)
+    reference = Reference(model)
+    unsettle(model)
+    with reference.active() as frozen:
+        assert torch.allclose(logits(frozen, ids), logits(continued, ids), atol=1e-4)
+
+
+@pytest.fixture
+def adapter(folder, tmp_path) -> Path:
+    model, tokenizer = load_policy(folder, lora=LORA)
+    unsettle(model)
+    save_policy(model, tokenizer, tmp_path / "an adapter")
+    return tmp_path / "an adapter"
+
+
+@pytest.mark.parametrize(
+    ("lora", "said"),
+    [
+        (LoraSettings(rank=8, alpha=8), r"lora\.rank 8 \(the adapter has 4\)"),
+        (LoraSettings(rank=4, alpha=32), r"lora\.alpha 32 \(the adapter has 8\)"),
+        (
+            LoraSettings(rank=4, alpha=8, targets=("q_proj", "v_proj")),
+            r"lora\.targets q_proj, v_proj \(the adapter has",
+        ),
+    ],
+    ids=["rank", "alpha", "targets"],
+)
+def test_settings_that_contradict_the_adapter_are_refused_before_a_model_loads(adapter, lora, said, monkeypatch):
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", None)
+    with pytest.raises(ConfigError, match=said) as raised:
+        load_policy(adapter, lora=lora)
+    assert "\n" not in str(raised.value) and "lora: null to merge it" in str(raised.value)
+
+
+@pytest.mark.parametrize("lora", [None, LORA], ids=["merged", "continued"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("use_dora", True),
+        ("use_rslora", True),
+        ("alpha_pattern", {"q_proj": 64}),
+        ("rank_pattern", {"q_proj": 2}),
+        ("modules_to_save", ["lm_head"]),
+        ("bias", "all"),
+        ("init_lora_weights", "pissa"),
+        ("target_modules", ".*_proj"),
+        ("peft_type", "LOHA"),
+        ("a_setting_of_next_year", {"x": 1}),
+    ],
+)
+def test_what_an_adapter_holds_and_this_code_does_not_read_is_refused_by_name(adapter, name, value, lora):
+    change_settings(adapter, **{name: value})
+    with pytest.raises(ConfigError, match=rf"settings that are not read here \({name}: ") as raised:
+        load_policy(adapter, lora=lora)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_adapters_dropout_is_refused_where_it_is_continued(adapter):
+    change_settings(adapter, lora_dropout=0.05)
+    load_policy(adapter)
+    with pytest.raises(ConfigError, match=r"lora_dropout 0\.05"):
+        load_policy(adapter, lora=LORA)
+
+
+def test_weights_of_an_adapter_that_are_not_read_are_refused_by_name(folder, adapter):
+    weights = load_file(adapter / "adapter_model.safetensors")
+    save_file(weights | {"base_model.model.lm_head.weight": torch.zeros(2, 2)}, adapter / "adapter_model.safetensors")
+    with pytest.raises(ConfigError, match=r"not read here: base_model\.model\.lm_head\.weight"):
+        load_policy(adapter)
+    plain, _ = load_policy(folder)
+    with pytest.raises(ConfigError, match=r"not read here: base_model\.model\.lm_head\.weight"):
+        packaged_policy.add(plain, adapter)
+
+
+@pytest.mark.parametrize("missing", ["layers.1", "lora_B"])
+def test_an_adapter_that_does_not_fit_its_base_is_refused_with_one_line(folder, adapter, missing):
+    weights = load_file(adapter / "adapter_model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if missing not in name}
+    save_file(kept, adapter / "adapter_model.safetensors")
+    with pytest.raises(ConfigError, match="is an adapter of another model") as raised:
+        load_policy(adapter)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_adapter_of_a_wider_model_is_refused_with_one_line(adapter, tmp_path):
+    wider = save_small_policy(tmp_path / "wider", small_prompts(), kind="qwen3", width=64)
+    with pytest.raises(ConfigError, match="is an adapter of another model") as raised:
+        load_policy(adapter, base=wider)
+    assert "\n" not in str(raised.value)
+
+
+def change_settings(adapter: Path, **changes: object) -> None:
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_a_packed_adapter_is_small_loads_as_any_other_and_adds_up_without_peft(folder, tmp_path):
@@ -140,6 +243,29 @@ def test_a_merged_state_is_a_copy_that_leaves_the_training_weights_alone(folder)
     for weight in state.values():
         weight.zero_()
     assert torch.equal(logits(model, ids), expected)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("empty", "holds no config.json"),
+        ("without weights", "holds no weights"),
+        ("a file", "is a file"),
+        ("not there", "does not exist"),
+        ("policies/sft", "no folder here"),
+    ],
+)
+def test_a_source_that_is_no_model_is_refused_with_one_line(folder, tmp_path, what, said, monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda self, name, **_: asked.append(name) or 1 / 0)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a file").write_text("{}")
+    shutil.copytree(folder, tmp_path / "without weights", ignore=shutil.ignore_patterns("*.safetensors"))
+    source = what if what == "policies/sft" else str(tmp_path / what)
+    with pytest.raises(ConfigError, match=said) as raised:
+        load_policy(source)
+    assert "\n" not in str(raised.value) and source in str(raised.value)
+    assert asked == (["policies/sft"] if what == "policies/sft" else [])  # the hub is asked once
 
 
 def test_what_cannot_be_loaded_is_refused_by_name(folder):
