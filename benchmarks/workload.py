@@ -18,6 +18,7 @@ from adtext.examples import Example, load_examples
 from adtext.rules import Rules, load_rules
 from adtext.spec import load_spec
 from adtext.templates import compose
+from app.core.contract import TextState
 from app.core.settings import Settings
 from app.runtime.pool_cache import brief_digest, pool_key
 from app.store.database import Database
@@ -90,7 +91,7 @@ class Workload:
 
     def _batch(self, number: int, policy: PolicyVersion, rules_version: str) -> Batch:
         brief, spec = AdBrief.model_validate(self.brief(number)), load_spec(PLATFORM)
-        texts = [NewText(os.urandom(16), text, "model", "approved", 1.0, ()) for text in self.texts(number)]
+        texts = [NewText(os.urandom(16), text, "model", TextState.APPROVED, 1.0, ()) for text in self.texts(number)]
         key = pool_key(policy.version, spec, brief)
         return Batch(key, brief, brief_digest(brief), spec.name, spec.version, rules_version, policy.id, texts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -18,6 +19,29 @@ UnitId = Annotated[
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
+class Reason(StrEnum):
+    """Why an answer holds no text of the policy."""
+
+    DEADLINE = "deadline"
+    MODEL_TOO_SLOW = "model_too_slow"
+    POLICY_UNAVAILABLE = "policy_unavailable"
+    OVERLOADED = "overloaded"
+    POLICY_DOES_NOT_WRITE_LOCALE = "policy_does_not_write_locale"
+    NO_COMPLIANT_TEXT = "no_compliant_text"
+    REVIEW_REQUIRED = "review_required"
+    RULES_UNCONFIRMED = "rules_unconfirmed"
+    STORE_UNAVAILABLE = "store_unavailable"
+
+
+class TextState(StrEnum):
+    """Where a kept text stands."""
+
+    APPROVED = "approved"
+    REVIEW = "review"  # waits for a person
+    REJECTED = "rejected"
+    RETIRED = "retired"  # its brief is past retention; it is approved again when the same text is written again
+
+
 class GenerateRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,7 +49,9 @@ class GenerateRequest(BaseModel):
     platform: Platform
     unit_id: UnitId
     n: Annotated[int, Field(ge=1, le=8, description="Texts wanted; fewer come where fewer are allowed.")] = 1
-    deadline_ms: Annotated[int, Field(ge=10, le=60_000, description="When the answer must leave.")] = 200
+    deadline_ms: Annotated[
+        int, Field(ge=10, le=60_000, description="When the answer must leave, counted from the request's arrival.")
+    ] = 200
     experiment: Slug | None = Field(
         default=None, description="Absent: the running experiment of the layer that covers the unit."
     )
@@ -53,5 +79,8 @@ class GenerateResponse(BaseModel):
     experiment: str | None = Field(description="The experiment this answer counts in; null: none.")
     arm: str | None = Field(description="The arm the unit is assigned to, whatever was served.")
     texts: list[ServedText]
-    reason: str | None = Field(description="Why the policy's own text is not served, or nothing is; null when it is.")
+    reason: Reason | None = Field(description="Why the policy's own text is not served; null when it is.")
+    fallback_missing: bool = Field(
+        default=False, description="True where no approved or template text could be served instead: `texts` is empty."
+    )
     note: str | None = Field(default=None, description="What the caller should know about the experiment it named.")

@@ -62,6 +62,7 @@ def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
         limit = settings.max_events_body_bytes if path == "/events" else settings.max_body_bytes
         request_id, length, chunked = _read_headers(scope["headers"])
         scope["request_id"] = request_id
+        scope["arrived"] = began  # deadlines and latencies count from here
         status = _CLOSED
 
         async def answer(message: Message) -> None:

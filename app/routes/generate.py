@@ -31,6 +31,8 @@ async def generate(
             continue
 
     try:
-        return await container.serving.serve(body, request_id=request.scope["request_id"], gone=gone)
+        return await container.serving.serve(
+            body, request_id=request.scope["request_id"], arrived=request.scope["arrived"], gone=gone
+        )
     except CallerGone:
         raise Problem(499, "caller_gone", "the caller disconnected before a text was written") from None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adtext.brief import Line
 from app.container import ContainerDep
+from app.core.contract import TextState
 from app.core.problems import Problem, documented
 from app.http.auth import actor, require
 from app.services.compliance.review import Decision, review
@@ -31,7 +32,7 @@ class Provenance(BaseModel):
     description_2: str | None
     origin: str = Field(description="model, template or advertiser.")
     machine_generated: bool
-    state: str = Field(description="approved, review, rejected, or retired: its brief is past retention.")
+    state: TextState
     policy: str = Field(description="The policy version that wrote it, or 'advertiser'.")
     prompt_hash: str | None = Field(description="Of the prompt as the model got it.")
     seed: int | None
@@ -58,7 +59,7 @@ class ReviewBody(BaseModel):
 
 class ReviewAnswer(BaseModel):
     id: UUID
-    state: str
+    state: TextState
 
 
 @router.get("/{text_id}/provenance", responses=documented(404))

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from adtext.checks import Finding
+from app.core.contract import TextState
 from app.store.database import AsyncConnection
 from app.store.models.creatives import BriefRow, TextRow
 from app.store.models.policies import Policy
@@ -37,13 +38,15 @@ async def approve(
     """Into the pool, as checked by these rules."""
     checked = {"rules_version": rules_version, "findings": [asdict(finding) for finding in findings]}
     await connection.execute(
-        update(TextRow).where(TextRow.id == text_id).values(_decided("approved", reviewer) | checked)
+        update(TextRow).where(TextRow.id == text_id).values(_decided(TextState.APPROVED, reviewer) | checked)
     )
 
 
 async def reject(connection: AsyncConnection, text_id: UUID, *, reviewer: str) -> None:
-    await connection.execute(update(TextRow).where(TextRow.id == text_id).values(_decided("rejected", reviewer)))
+    await connection.execute(
+        update(TextRow).where(TextRow.id == text_id).values(_decided(TextState.REJECTED, reviewer))
+    )
 
 
-def _decided(state: str, reviewer: str) -> dict[str, Any]:
+def _decided(state: TextState, reviewer: str) -> dict[str, Any]:
     return {"state": state, "reviewed_by": reviewer, "reviewed_at": func.now()}

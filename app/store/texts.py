@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text, update
 
 from adtext.brief import AdBrief, AdText
 from adtext.checks import Finding
+from app.core.contract import TextState
 from app.store.database import AsyncConnection, Direct
 from app.store.models.creatives import BriefRow, TextRow
 from app.store.registry import CHANNEL
@@ -69,7 +70,7 @@ class NewText:
     id: bytes
     text: AdText
     origin: str
-    state: str
+    state: TextState
     score: float
     findings: Sequence[Finding]
 
@@ -124,7 +125,7 @@ async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozens
         await cursor.execute(
             _SAVE, [digests, bodies, *counts, *_columns([texts[key] for key in sorted(texts)], len(_TEXT_COLUMNS))]
         )
-        servable = {text_id.bytes for text_id, state in await cursor.fetchall() if state == "approved"}
+        servable = {text_id.bytes for text_id, state in await cursor.fetchall() if state == TextState.APPROVED}
     return [frozenset(new.id for new in batch.texts if new.id in servable) for batch in batches]
 
 
@@ -202,7 +203,7 @@ async def outdated_texts(connection: AsyncConnection, rules_version: str, limit:
     statement = (
         select(TextRow, BriefRow.body)
         .outerjoin(BriefRow, BriefRow.digest == TextRow.brief_digest)
-        .where(TextRow.state == "approved", TextRow.rules_version != rules_version)
+        .where(TextRow.state == TextState.APPROVED, TextRow.rules_version != rules_version)
         .limit(limit)
         .with_for_update(of=TextRow, skip_locked=True)
     )
@@ -210,7 +211,7 @@ async def outdated_texts(connection: AsyncConnection, rules_version: str, limit:
 
 
 async def mark_checked(
-    connection: AsyncConnection, text_id: UUID, rules_version: str, *, state: str, findings: Sequence[Finding]
+    connection: AsyncConnection, text_id: UUID, rules_version: str, *, state: TextState, findings: Sequence[Finding]
 ) -> None:
     changed = {"rules_version": rules_version, "state": state, "findings": [asdict(finding) for finding in findings]}
     await connection.execute(update(TextRow).where(TextRow.id == text_id).values(changed))
@@ -218,7 +219,9 @@ async def mark_checked(
 
 async def approved_count(connection: AsyncConnection, pool_key: bytes) -> int:
     statement = (
-        select(func.count()).select_from(TextRow).where(TextRow.pool_key == pool_key, TextRow.state == "approved")
+        select(func.count())
+        .select_from(TextRow)
+        .where(TextRow.pool_key == pool_key, TextRow.state == TextState.APPROVED)
     )
     return int((await connection.execute(statement)).scalar_one())
 

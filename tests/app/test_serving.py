@@ -210,7 +210,8 @@ async def test_nothing_allowed_is_an_empty_answer_with_its_reason(
         "business": "100% guaranteed cheapest boots",
     }
     answer = await generate(ad=hopeless)
-    assert answer["texts"] == [] and answer["reason"] == "no_compliant_text_and_no_fallback"
+    assert answer["texts"] == []
+    assert (answer["reason"], answer["fallback_missing"]) == ("no_compliant_text", True)
     assert database.execute("SELECT candidates, compliant FROM candidate_counts").fetchall() == [(3, 0)]
 
 

@@ -138,7 +138,7 @@ def test_other_languages_and_regulated_industries_are_served_by_the_fallback_cha
         if expected is None:
             continue
         answer = ask(stack, api, example, "visitor", layer="no-experiment")
-        assert answer["reason"].startswith(expected), example.name
+        assert answer["reason"] == expected, example.name
         assert all(text["source"] in ("advertiser", "template") for text in answer["texts"]), example.name
         if "hostile" not in example.tags:
             assert answer["texts"], example.name
@@ -159,7 +159,7 @@ def test_with_the_model_stopped_every_answer_is_in_time_and_allowed(stack: Stack
                 query=f"{example.brief().query} today",
                 layer="no-experiment",
             )
-            assert answer["reason"] == "deadline"
+            assert answer["reason"] in ("deadline", "model_too_slow")
             assert answer["texts"] and answer["texts"][0]["source"] in ("advertiser", "template")
             assert monotonic() - started < 10
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from adtext.brief import AdBrief
 from adtext.checks import check, is_compliant
 from adtext.spec import load_spec
+from app.core.contract import TextState
 from app.runtime.periodic import Periodic
 from app.runtime.state import ReplicaState
 from app.store.database import Database
@@ -43,12 +44,18 @@ class Revalidation:
             rows = await outdated_texts(connection, rules.version, BATCH)
             for row in rows:
                 if row.body is None:  # its brief went with retention: it cannot be judged, so it is not served
-                    await mark_checked(connection, row.id, rules.version, state="rejected", findings=())
+                    await mark_checked(connection, row.id, rules.version, state=TextState.RETIRED, findings=())
                     await announce_pool(connection, row.pool_key)
                     continue
                 findings = check(text_of(row), AdBrief.model_validate(row.body), load_spec(row.platform), rules)
                 held = row.origin != "advertiser" and any(finding.severity == "review" for finding in findings)
-                state = "rejected" if not is_compliant(findings) else "review" if held else "approved"
+                state = (
+                    TextState.REJECTED
+                    if not is_compliant(findings)
+                    else TextState.REVIEW
+                    if held
+                    else TextState.APPROVED
+                )
                 await mark_checked(connection, row.id, rules.version, state=state, findings=findings)
                 await announce_pool(connection, row.pool_key)
         return len(rows)

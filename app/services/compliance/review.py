@@ -9,6 +9,7 @@ from adtext.brief import AdBrief
 from adtext.checks import Finding, check, is_compliant
 from adtext.rules import Rules
 from adtext.spec import load_spec
+from app.core.contract import TextState
 from app.core.problems import Problem
 from app.store import provenance as store
 from app.store.audit import record
@@ -20,7 +21,7 @@ Decision = Literal["approve", "reject"]
 
 async def review(
     connection: AsyncConnection, text_id: UUID, decision: Decision, note: str, rules: Rules, *, actor: str
-) -> str:
+) -> TextState:
     """Approve or reject a text; returns its new state. The pool learns of it when the transaction commits.
 
     An approval is checked by the rules in force: a blocking finding, or a brief that is gone, refuses it.
@@ -36,7 +37,7 @@ async def review(
         await store.reject(connection, text_id, reviewer=actor)
     await record(connection, actor, f"text.{decision}", f"text:{text_id}", note=note, before=row.state)
     await announce_pool(connection, row.pool_key)
-    return "approved" if decision == "approve" else "rejected"
+    return TextState.APPROVED if decision == "approve" else TextState.REJECTED
 
 
 def _allowed(row: Any, rules: Rules) -> list[Finding]:

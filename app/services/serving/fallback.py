@@ -18,6 +18,7 @@ from adtext.checks import check, is_compliant
 from adtext.rules import Rules
 from adtext.spec import TextSpec
 from adtext.templates import compose
+from app.core.contract import TextState
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.state import ReplicaState
 from app.services.serving.candidates import Candidate, identity, judge
@@ -75,7 +76,10 @@ class Fallback:
         if not chosen and nlg is not None and not own.regulated:
             chosen, origin, policy = _templates(own, spec, rules), "template", nlg.version
         policy_id = nlg.id if nlg is not None else 0
-        texts = [NewText(_identity(key, one), one.text, origin, "approved", one.score, one.findings) for one in chosen]
+        texts = [
+            NewText(_identity(key, one), one.text, origin, TextState.APPROVED, one.score, one.findings)
+            for one in chosen
+        ]
         servable: frozenset[bytes] = frozenset()
         if texts:
             servable = await self._commits.submit(

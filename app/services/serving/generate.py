@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from abtest.assignment import assign
 from abtest.events import Source
 from adtext.spec import TextSpec, load_spec
-from app.core.contract import GenerateRequest, GenerateResponse, ServedText
+from app.core.contract import GenerateRequest, GenerateResponse, Reason, ServedText
 from app.core.metrics import EMPTY, SERVED
-from app.core.problems import Problem
 from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.core.tokens import Sealer, Served
@@ -29,10 +27,10 @@ from app.runtime.state import ReplicaState
 from app.services.serving.candidates import judge
 from app.services.serving.fallback import Fallback
 from app.services.serving.generation import Generation, Order, Overloaded
+from app.services.serving.placement import Placement, place
 from app.services.serving.pool_loader import PoolLoader
 from app.services.serving.serving_log import ServingLog
 from app.store.database import Unavailable
-from app.store.registry import LiveExperiment, Registry
 from app.store.servings import ServingRow
 from trainer.registry import PolicyVersion
 
@@ -54,22 +52,10 @@ class CallerGone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a unit stands: its experiment and arm, and the policy that serves it."""
-
-    policy: PolicyVersion
-    experiment: str | None = None
-    phase_id: int = 0
-    arm: int = 0
-    arm_name: str | None = None
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
     texts: Sequence[PooledText]
     source: Source
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class Serving:
@@ -97,23 +83,25 @@ class Serving:
         self._clients = clients
         self._rotation = Rotation()
 
-    async def serve(self, request: GenerateRequest, *, request_id: str, gone: Gone) -> GenerateResponse:
-        """Texts for one unit. Raises Problem for an unknown experiment, CallerGone when the caller left."""
-        started = time.perf_counter()
-        deadline = started + max(0, request.deadline_ms - self._settings.deadline_margin_ms) / 1000
+    async def serve(self, request: GenerateRequest, *, request_id: str, arrived: float, gone: Gone) -> GenerateResponse:
+        """Texts for one unit. Raises Problem for an unknown experiment, CallerGone when the caller left.
+
+        arrived: `perf_counter` when the request arrived. The deadline counts from then, and so does the latency.
+        """
+        deadline = arrived + max(0, request.deadline_ms - self._settings.deadline_margin_ms) / 1000
         placement = place(request, self._state.registry)
         unit = self._secrets.unit_digest(request.unit_id)
         choice = await self._choose(request, placement.policy, unit, deadline, gone)
-        return self._answer(request, request_id, placement, unit, choice, started)
+        return self._answer(request, request_id, placement, unit, choice, arrived)
 
     async def _choose(
         self, request: GenerateRequest, policy: PolicyVersion, unit: bytes, deadline: float, gone: Gone
     ) -> Choice:
         spec = load_spec(request.platform)
         if not self._state.confirmed:
-            reason = "rules_unconfirmed"
+            reason = Reason.RULES_UNCONFIRMED
         elif not policy.speaks(request.brief.locale):
-            reason = "policy_does_not_write_locale"
+            reason = Reason.POLICY_DOES_NOT_WRITE_LOCALE
         else:
             order = Order(
                 pool_key(policy.version, spec, request.brief),
@@ -144,9 +132,9 @@ class Serving:
         if order.brief.regulated:
             if head is None or time.monotonic() - head.attempted > THIN_RETRY_S:
                 self._refill_behind(order, head)
-            raise _NoText("review_required")
+            raise _NoText(Reason.REVIEW_REQUIRED)
         if head is not None and time.monotonic() - head.attempted < RETRY_S:
-            raise _NoText("no_compliant_text")
+            raise _NoText(Reason.NO_COMPLIANT_TEXT)
         fresh = await self._write_now(order, deadline, gone)
         return Choice(self._turn(fresh, unit, order.key, request), Source.FRESH)
 
@@ -155,9 +143,9 @@ class Serving:
             async with asyncio.timeout(deadline - time.perf_counter()):
                 return await self._pool_loader.load(key)
         except TimeoutError:
-            raise _NoText("deadline") from None
+            raise _NoText(Reason.DEADLINE) from None
         except Unavailable:
-            raise _NoText("store_unavailable") from None
+            raise _NoText(Reason.STORE_UNAVAILABLE) from None
 
     async def _write_now(self, order: Order, deadline: float, gone: Gone) -> Sequence[PooledText]:
         """Join the key's refill until the deadline, or until the caller hangs up; not at all where the model cannot be
@@ -165,10 +153,10 @@ class Serving:
         """
         writer, left = self._clients(order.policy), deadline - time.perf_counter()
         if writer.down:
-            raise _NoText("policy_unavailable")
+            raise _NoText(Reason.POLICY_UNAVAILABLE)
         if left < self._generation.pace(order.policy):
             self._generation.refill_behind(order, writer)
-            raise _NoText("deadline")
+            raise _NoText(Reason.DEADLINE)
         writing = asyncio.ensure_future(self._generation.wait(order, writer, left))
         leaving = asyncio.ensure_future(gone())
         try:
@@ -177,22 +165,22 @@ class Serving:
                 raise CallerGone
             fresh = writing.result()
         except TimeoutError:
-            raise _NoText("deadline") from None
+            raise _NoText(Reason.DEADLINE) from None
         except WriterUnavailable:
-            raise _NoText("policy_unavailable") from None
+            raise _NoText(Reason.POLICY_UNAVAILABLE) from None
         except Overloaded:
-            raise _NoText("overloaded") from None
+            raise _NoText(Reason.OVERLOADED) from None
         except Unavailable:
-            raise _NoText("store_unavailable") from None
+            raise _NoText(Reason.STORE_UNAVAILABLE) from None
         finally:
             writing.cancel()
             leaving.cancel()
         if not fresh:
-            raise _NoText("no_compliant_text")
+            raise _NoText(Reason.NO_COMPLIANT_TEXT)
         return fresh
 
     async def _from_fallback(
-        self, request: GenerateRequest, spec: TextSpec, unit: bytes, deadline: float, reason: str
+        self, request: GenerateRequest, spec: TextSpec, unit: bytes, deadline: float, reason: Reason
     ) -> Choice:
         """The advertiser's approved text, else the template; else nothing, and why."""
         key = fallback_key(spec, request.brief)
@@ -204,11 +192,11 @@ class Serving:
             async with asyncio.timeout(left):
                 texts = preparing.result() if preparing.done() else await asyncio.shield(preparing)
         except TimeoutError:
-            return Choice((), Source.NONE, f"{reason}_and_no_time_for_the_fallback")
+            return Choice((), Source.NONE, reason)
         except Unavailable:
-            return Choice((), Source.NONE, "store_unavailable")
+            return Choice((), Source.NONE, Reason.STORE_UNAVAILABLE)
         if not texts:
-            return Choice((), Source.NONE, f"{reason}_and_no_fallback")
+            return Choice((), Source.NONE, reason)
         source = Source.ADVERTISER if texts[0].origin == "advertiser" else Source.TEMPLATE
         return Choice(self._turn(texts, unit, key, request), source, reason)
 
@@ -249,109 +237,76 @@ class Serving:
         placement: Placement,
         unit: bytes,
         choice: Choice,
-        started: float,
+        arrived: float,
     ) -> GenerateResponse:
         now_ms = time.time_ns() // 1_000_000
-        latency_ms = (time.perf_counter() - started) * 1000
-        texts = []
-        brief = request.brief
-        for position, one in enumerate(choice.texts):
-            serve_id = os.urandom(16)
-            token = self._sealer.seal(
-                Served(serve_id, unit, one.id, placement.phase_id, placement.arm, one.policy_id, choice.source, now_ms)
+        served = [Served(
+            os.urandom(16), unit, one.id, placement.phase_id, placement.arm, one.policy_id, choice.source, now_ms
+        ) for one in choice.texts]  # fmt: skip
+        texts = [
+            ServedText(
+                text_id=UUID(bytes=one.id),
+                title=one.text.title,
+                description=one.text.description,
+                description_2=one.text.description_2,
+                token=self._sealer.seal(serving),
+                source=_SOURCES[choice.source],
+                policy=one.policy,
+                machine_generated=one.origin != "advertiser",
             )
-            texts.append(
-                ServedText(
-                    text_id=UUID(bytes=one.id),
-                    title=one.text.title,
-                    description=one.text.description,
-                    description_2=one.text.description_2,
-                    token=token,
-                    source=_SOURCES[choice.source],
-                    policy=one.policy,
-                    machine_generated=one.origin != "advertiser",
-                )
-            )
-            self._log.add(
-                ServingRow(
-                    serve_id,
-                    now_ms,
-                    request_id,
-                    unit,
-                    placement.phase_id,
-                    placement.arm,
-                    one.id,
-                    one.policy_id,
-                    choice.source,
-                    position,
-                    brief.query,
-                    brief.locale,
-                    request.platform,
-                    latency_ms,
-                )
-            )
+            for one, serving in zip(choice.texts, served, strict=True)
+        ]
         if texts:
             _SERVED[choice.source].inc(len(texts))
         else:
             EMPTY.labels(choice.reason).inc()
-            self._log.add(
-                ServingRow(
-                    os.urandom(16),
-                    now_ms,
-                    request_id,
-                    unit,
-                    placement.phase_id,
-                    placement.arm,
-                    None,
-                    0,
-                    Source.NONE,
-                    0,
-                    brief.query,
-                    brief.locale,
-                    request.platform,
-                    latency_ms,
-                )
-            )
-        return GenerateResponse(
+        answer = GenerateResponse(
             request_id=request_id,
             experiment=placement.experiment,
             arm=placement.arm_name,
             texts=texts,
             reason=choice.reason,
+            fallback_missing=not texts,
             note=placement.note,
         )
+        latency_ms = (time.perf_counter() - arrived) * 1000
+        for row in self._rows(request, request_id, placement, unit, now_ms, latency_ms, served):
+            self._log.add(row)
+        return answer
+
+    @staticmethod
+    def _rows(
+        request: GenerateRequest,
+        request_id: str,
+        placement: Placement,
+        unit: bytes,
+        now_ms: int,
+        latency_ms: float,
+        served: Sequence[Served],
+    ) -> Iterator[ServingRow]:
+        """One row a text; one without a text where nothing is served."""
+        nothing = (Served(os.urandom(16), unit, b"", placement.phase_id, placement.arm, 0, Source.NONE, now_ms),)
+        for position, one in enumerate(served or nothing):
+            yield ServingRow(
+                one.serve_id,
+                now_ms,
+                request_id,
+                unit,
+                placement.phase_id,
+                placement.arm,
+                one.text_id or None,
+                one.policy_id,
+                one.source,
+                position,
+                request.brief.query,
+                request.brief.locale,
+                request.platform,
+                latency_ms,
+            )
 
 
 class _NoText(Exception):
     """The policy has no text to serve now; `reason` says why."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Reason) -> None:
         self.reason = reason
-
-
-def place(request: GenerateRequest, registry: Registry) -> Placement:
-    """The unit's arm and policy (DESIGN §3.2). Outside every experiment: the champion, not counted."""
-    if request.experiment is None:
-        for experiment in registry.running.get(request.layer, ()):
-            if (placement := _in(experiment, request.unit_id, registry.policies)) is not None:
-                return placement
-        return Placement(registry.champion)
-    named = registry.experiments.get(request.experiment)
-    if named is None:
-        known = ", ".join(sorted(registry.experiments)[:10]) or "none yet"
-        detail = (
-            f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer."
-        )
-        raise Problem(404, "unknown_experiment", detail, field="experiment", value=request.experiment)
-    if named.state != "running":
-        return Placement(
-            registry.champion, note=f"experiment {named.name} is {named.state}: the champion was served, not counted"
-        )
-    return _in(named, request.unit_id, registry.policies) or Placement(registry.champion)
-
-
-def _in(experiment: LiveExperiment, unit_id: str, policies: Mapping[str, PolicyVersion]) -> Placement | None:
-    if experiment.plan is None or (name := assign(experiment.plan, unit_id)) is None:
-        return None
-    arm = experiment.arm_names.index(name)
-    return Placement(policies[experiment.policies[arm]], experiment.name, experiment.phase_id, arm, name)

@@ -18,6 +18,7 @@ from itertools import count
 
 from adtext.brief import AdBrief
 from adtext.spec import TextSpec
+from app.core.contract import TextState
 from app.core.metrics import CANDIDATES, REFILLS
 from app.policies.base import Writer, WriterUnavailable
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
@@ -229,7 +230,7 @@ class Generation:
                 text=one.text,
                 origin=origin,
                 # regulated industries, and texts that rules alone cannot decide, wait for a person
-                state="review" if order.brief.regulated or one.needs_review else "approved",
+                state=TextState.REVIEW if order.brief.regulated or one.needs_review else TextState.APPROVED,
                 score=one.score,
                 findings=one.findings,
             )

@@ -10,6 +10,7 @@ from typing import Any
 
 from adtext.brief import AdBrief
 from adtext.spec import load_spec
+from app.core.contract import Reason
 from app.core.settings import Settings
 from app.policies.base import WriterUnavailable
 from app.policies.clients import PolicyClients
@@ -90,7 +91,7 @@ class Prefilling:
                 await store.finish(connection, item.id, state="failed", texts=0, reason=reason)
                 return True
             texts = await self._write(item, policy, brief)
-            why_not = "review_required" if brief.regulated else "no_compliant_text"
+            why_not = Reason.REVIEW_REQUIRED if brief.regulated else Reason.NO_COMPLIANT_TEXT
             await store.finish(
                 connection, item.id, state="done" if texts else "failed", texts=texts, reason=None if texts else why_not
             )

@@ -34,7 +34,7 @@ class TextRow(Base):
     pool_key: Mapped[bytes]
     policy_id: Mapped[int] = mapped_column(ForeignKey("policies.id"))
     origin: Mapped[str]  # model | template | advertiser
-    state: Mapped[str]  # approved | review | rejected | retired: its brief is past retention
+    state: Mapped[str]  # app.core.contract.TextState
     title: Mapped[str]
     description: Mapped[str]
     description_2: Mapped[str | None]

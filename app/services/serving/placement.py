@@ -1,0 +1,52 @@
+"""A unit's arm, and the policy that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from abtest.assignment import assign
+from app.core.contract import GenerateRequest
+from app.core.problems import Problem
+from app.store.registry import LiveExperiment, Registry
+from trainer.registry import PolicyVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a unit stands: its experiment and arm, and the policy that serves it."""
+
+    policy: PolicyVersion
+    experiment: str | None = None
+    phase_id: int = 0
+    arm: int = 0
+    arm_name: str | None = None
+    note: str | None = None
+
+
+def place(request: GenerateRequest, registry: Registry) -> Placement:
+    """The unit's arm and policy (DESIGN §3.2). Outside every experiment: the champion, not counted."""
+    if request.experiment is None:
+        for experiment in registry.running.get(request.layer, ()):
+            if (placement := _in(experiment, request.unit_id, registry.policies)) is not None:
+                return placement
+        return Placement(registry.champion)
+    named = registry.experiments.get(request.experiment)
+    if named is None:
+        known = ", ".join(sorted(registry.experiments)[:10]) or "none yet"
+        detail = (
+            f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer."
+        )
+        raise Problem(404, "unknown_experiment", detail, field="experiment", value=request.experiment)
+    if named.state != "running":
+        return Placement(
+            registry.champion, note=f"experiment {named.name} is {named.state}: the champion was served, not counted"
+        )
+    return _in(named, request.unit_id, registry.policies) or Placement(registry.champion)
+
+
+def _in(experiment: LiveExperiment, unit_id: str, policies: Mapping[str, PolicyVersion]) -> Placement | None:
+    if experiment.plan is None or (name := assign(experiment.plan, unit_id)) is None:
+        return None
+    arm = experiment.arm_names.index(name)
+    return Placement(policies[experiment.policies[arm]], experiment.name, experiment.phase_id, arm, name)
