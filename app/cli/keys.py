@@ -27,6 +27,9 @@ def create(
         list[str], typer.Option(help="generate, events, report, review, ops or admin; repeat it for several.")
     ],
     name: Annotated[str, typer.Option(help="Who or what holds the key.")] = "made on the command line",
+    advertiser: Annotated[
+        str | None, typer.Option(help="The one advertiser whose ads, texts and events it may touch; default: all.")
+    ] = None,
     expires: Annotated[int | None, typer.Option(help="Days until it ends; default: never.", min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Calls a second; default: the deployment's.", min=0.001)] = None,
 ) -> None:
@@ -39,7 +42,13 @@ def create(
     until = datetime.now(UTC) + timedelta(days=expires) if expires else None
     made = _in_database(
         lambda connection: make(
-            connection, name=name, scopes=scope, rate_per_second=rate, expires_at=until, actor=ACTOR
+            connection,
+            name=name,
+            scopes=scope,
+            advertiser=advertiser,
+            rate_per_second=rate,
+            expires_at=until,
+            actor=ACTOR,
         )
     )
     print(made.key)
@@ -53,7 +62,7 @@ def list_all() -> None:
 
     from app.services.admin.keys import listed
 
-    table = Table("id", "name", "prefix", "scopes", "rate/s", "made", "ends", box=None)
+    table = Table("id", "name", "prefix", "scopes", "advertiser", "rate/s", "made", "ends", box=None)
     for key in _in_database(lambda connection: listed(connection, limit=100_000)):
         ends = (
             f"revoked {key.revoked_at:%Y-%m-%d}"
@@ -64,8 +73,9 @@ def list_all() -> None:
         )
         rate = "default" if key.rate_per_second is None else f"{key.rate_per_second:g}"
         table.add_row(
-            str(key.id), key.name, key.prefix, ", ".join(key.scopes), rate, f"{key.created_at:%Y-%m-%d}", ends
-        )
+            str(key.id), key.name, key.prefix, ", ".join(key.scopes), key.advertiser or "all", rate,
+            f"{key.created_at:%Y-%m-%d}", ends,
+        )  # fmt: skip
     Console().print(table)
 
 
@@ -74,7 +84,7 @@ def rotate(
     key_id: Annotated[int, typer.Argument(help="The key's number, as `relate keys list` shows it.")],
     overlap: Annotated[int, typer.Option(help="Minutes for which the old key still works.", min=0)] = 60,
 ) -> None:
-    """Print a new key with the old one's name, scopes and rate."""
+    """Print a new key with the old one's name, scopes, advertiser, rate and expiry."""
     from app.services.admin.keys import rotate as change
 
     made = _in_database(lambda connection: change(connection, key_id, overlap=timedelta(minutes=overlap), actor=ACTOR))

@@ -13,6 +13,8 @@ from typing import Literal, get_args
 Scope = Literal["generate", "events", "report", "review", "ops", "admin"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 PAGE_SCOPES = frozenset({"report", "review", "ops", "admin"})  # what people do; the other two are done by ad systems
+# what a key of one advertiser may have: the others show or change what belongs to all advertisers
+ADVERTISER_SCOPES = frozenset({"generate", "events", "review"})
 
 _READABLE = "23456789abcdefghjkmnpqrstuvwxyz"  # no 0/o, 1/i/l
 

@@ -1,8 +1,8 @@
 """Logs as JSON lines on stderr: what happened and where, never what was in a request.
 
 Nothing of a request's content may reach a log: no query, landing page, key, token or unit id. Two rules see to that
-here: an access line names the route's template, not the path; a traceback is written as types and places, since an
-exception's message may quote what was sent.
+here: an access line names the route's template, not the path, and never the address of an ad's viewer; a traceback is
+written as types and places, since an exception's message may quote what was sent.
 """
 
 from __future__ import annotations
@@ -64,14 +64,16 @@ class AccessLog:
         self.flush()
         self._stream = stream
 
-    def add(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    def add(self, method: str, route: str, status: int, seconds: float, request_id: str, client: str, key: str) -> None:
+        """`client`: the caller's address, empty where it is an ad viewer's; `key`: the prefix of its API key."""
         if self._stream is None:
             return
         if not self._lines:
             asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
         self._lines.append(
             f'{{"at":{time():.3f},"level":"info","logger":"app.access","method":{quoted(method)},"route":{quoted(route)},'
-            f'"status":{status},"ms":{seconds * 1000:.2f},"request_id":{quoted(request_id)}}}\n'
+            f'"status":{status},"ms":{seconds * 1000:.2f},"request_id":{quoted(request_id)},'
+            f'"client":{quoted(client)},"key":{quoted(key)}}}\n'
         )
 
     def flush(self) -> None:

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from adtext.brief import Locale
 from trainer.registry import PACKAGED_POLICY
 
+MIN_RATE = 0.001  # calls per second: one in a quarter of an hour
+
 
 def _names(value: object) -> object:
     """A list from the environment, as people write it: zh-CN, en-US."""
@@ -94,7 +96,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     max_events_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     rate_per_second: float = Field(
-        default=1000.0, gt=0, description="Default rate of a key; each key may have its own."
+        default=1000.0, ge=MIN_RATE, description="Default rate of a key; each key may have its own."
     )
 
     packs_dir: Path | None = Field(default=None, description="Lexicon packs in place of the packaged ones.")

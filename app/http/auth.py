@@ -1,8 +1,8 @@
 """Who is calling and what they may do: API keys as HTTP bearer, and the cookie that a page's visitor got in exchange
 for one.
 
-A cookie holds that digest, signed, so that a key which is revoked or expires takes its
-sessions with it.
+A cookie holds the key's digest and a random session id, signed. A session ends when it is signed out, and with its key.
+A request has one identity: an API route reads the bearer key where one is sent, a page reads the cookie only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
 from fastapi.openapi.models import HTTPBearer
@@ -28,6 +29,7 @@ from app.runtime.state import ReplicaState
 from app.store.registry import Key
 
 COOKIE = "relate_session"
+SECURE_COOKIE = f"__Host-{COOKIE}"  # browsers accept this name over HTTPS only, and from this host only
 SESSION_S = 12 * 3600
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -39,12 +41,34 @@ def actor(key: Key) -> str:
     return f"{key.name} ({key.prefix})"
 
 
+def require_advertiser(key: Key, advertiser: str, field: str) -> None:
+    """Refuse what belongs to another advertiser than the key's own."""
+    if not key.covers(advertiser):
+        raise Problem(
+            403,
+            "other_advertiser",
+            f"key {key.prefix} is limited to advertiser {key.advertiser!r}: send its ads only, or use another key",
+            field=field,
+            value=advertiser,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a session cookie holds."""
+
+    key_digest: bytes
+    id: bytes
+    expires_at: datetime
+
+
 class Authenticator:
     """Knows every live key, signs sessions, counts each key's calls. One per process."""
 
     def __init__(self, settings: Settings, secrets: Secrets, state: ReplicaState) -> None:
         self._state = state
         self._secret = secrets.cookies
+        self._https = settings.public_url.startswith("https://")
         self._signer = TimestampSigner(secrets.cookies, salt="relate.session", digest_method=hashlib.sha256)
         self.limits = RateLimits(settings.rate_per_second)
         self._bootstrap = _bootstrap(settings)
@@ -61,15 +85,36 @@ class Authenticator:
         """A cookie for the holder of this key. An empty digest makes a visitor's: it opens nothing, but the sign-in
         form is tied to it.
         """
-        return self._signer.sign(digest.hex() or "visitor-" + secrets.token_hex(8)).decode()
+        return self._signer.sign(f"{digest.hex() or 'visitor'}-{secrets.token_hex(16)}").decode()
 
-    def holder(self, cookie: str) -> Key | None:
-        """Whose session it is; None for a visitor, an altered or outlived cookie, or a key that lives no more."""
+    def opened(self, cookie: str) -> Session | None:
+        """What the cookie holds; None for a visitor's, and for one that was altered or has expired."""
         try:
-            digest = bytes.fromhex(self._signer.unsign(cookie, max_age=SESSION_S).decode())
+            signed, signed_at = self._signer.unsign(cookie, max_age=SESSION_S, return_timestamp=True)
+            digest, session = map(bytes.fromhex, signed.decode().split("-"))
         except (BadSignature, ValueError):
             return None
-        return self.key(digest)
+        return Session(digest, session, signed_at + timedelta(seconds=SESSION_S))
+
+    def holder(self, cookie: str) -> Key | None:
+        """Whose session it is; None for a visitor, an altered, expired or signed-out cookie, or a key that has
+        ended.
+        """
+        session = self.opened(cookie)
+        if session is None or session.id in self._state.registry.ended_sessions:
+            return None
+        return self.key(session.key_digest)
+
+    def secure(self, request: Request) -> bool:
+        """Whether pages are reached over HTTPS."""
+        return self._https or request.url.scheme == "https"
+
+    def cookie_name(self, request: Request) -> str:
+        return SECURE_COOKIE if self.secure(request) else COOKIE
+
+    def cookie(self, request: Request) -> str:
+        """The session cookie that came with a request; empty without one."""
+        return request.cookies.get(self.cookie_name(request), "")
 
     def csrf(self, cookie: str) -> str:
         """The token that proves a form was rendered for this very session."""
@@ -107,22 +152,32 @@ class Require(SecurityBase):
         self._cookie = not PAGE_SCOPES.isdisjoint(scopes)
 
     async def __call__(self, request: Request) -> Key:
-        authenticator: Authenticator = request.app.state.authenticator
         given = _bearer(request.scope["headers"])
-        if given is None and self._cookie and (cookie := request.cookies.get(COOKIE)):
-            key = authenticator.holder(cookie)
-            if key and request.method not in _SAFE and not authenticator.same_origin(cookie, await csrf_token(request)):
-                raise Problem(
-                    403,
-                    "csrf",
-                    f"a change made with a session cookie needs its CSRF token, in {CSRF_HEADER} or the form",
-                )
-        else:
-            key = authenticator.key(digest_of(given)) if given else None
+        if given is None and self._cookie:
+            return await self.by_cookie(request)
+        authenticator: Authenticator = request.app.state.authenticator
+        return self._admit(request, authenticator.key(digest_of(given)) if given else None, given)
+
+    async def by_cookie(self, request: Request) -> Key:
+        """The Key behind the session cookie, under the same conditions; a bearer key beside it is not read."""
+        authenticator: Authenticator = request.app.state.authenticator
+        cookie = authenticator.cookie(request)
+        key = authenticator.holder(cookie)
+        if key and request.method not in _SAFE and not authenticator.same_origin(cookie, await csrf_token(request)):
+            raise Problem(
+                403,
+                "csrf",
+                f"a change made with a session cookie needs its CSRF token, in {CSRF_HEADER} or the form",
+            )
+        return self._admit(request, key, None)
+
+    def _admit(self, request: Request, key: Key | None, given: bytes | None) -> Key:
         if key is None:
             raise _unauthenticated(given)
+        request.scope["key_prefix"] = key.prefix  # for the access log
         if self._enough.isdisjoint(key.scopes):
             raise _forbidden(key, self.scopes)
+        authenticator: Authenticator = request.app.state.authenticator
         wait = authenticator.limits.take(key.id, key.rate_per_second)
         if wait > 0:
             raise _too_many(key, wait)

@@ -92,7 +92,9 @@ def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
             if observe is None:
                 observe = observers[route, status] = REQUESTS.labels(route, status).observe
             observe(seconds)
-            access.add(scope["method"], route, status, seconds, request_id)
+            # a pixel's caller is a person who sees an ad
+            client = "" if route == "/pixel/{kind}" else (scope.get("client") or ("",))[0]
+            access.add(scope["method"], route, status, seconds, request_id, client, scope.get("key_prefix", ""))
 
     INFLIGHT.set_function(lambda: inflight)
     return serve

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.core.api_keys import Scope
 from app.core.problems import FieldProblem, Problem, field_problem
-from app.http.auth import COOKIE, Authenticator, Require, require
+from app.http.auth import Authenticator, Require, require
 from app.pages import formats, shapes
 from app.store.database import Unavailable
 from app.store.registry import Key
@@ -57,9 +57,14 @@ class Viewer:
         return not self.key.scopes.isdisjoint({*scopes, "admin"})
 
 
+def home_of(key: Key) -> str | None:
+    """The first page that a key opens; None where it opens no page."""
+    return next((href for _, href, scopes in NAVIGATION if not key.scopes.isdisjoint({*scopes, "admin"})), None)
+
+
 def signed_in(request: Request) -> Viewer | None:
     authenticator: Authenticator = request.app.state.authenticator
-    cookie = request.cookies.get(COOKIE, "")
+    cookie = authenticator.cookie(request)
     key = authenticator.holder(cookie)
     return Viewer(key, authenticator.csrf(cookie)) if key else None
 
@@ -79,7 +84,7 @@ class Viewing:
             if request.method != "GET":  # a form's address answers to POST alone
                 asked = HOME
             raise HTTPException(303, "sign in first", headers={"Location": f"/signin?next={quote(asked, safe='')}"})
-        await self._required(request)
+        await self._required.by_cookie(request)
         return who
 
 

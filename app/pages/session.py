@@ -9,10 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.core.api_keys import PAGE_SCOPES, digest_of
+from app.container import ContainerDep
+from app.core.api_keys import digest_of
 from app.core.problems import Problem
-from app.http.auth import COOKIE, SESSION_S, Authenticator
-from app.pages.frame import HOME, Viewer, page
+from app.http.auth import SESSION_S, Authenticator
+from app.pages.frame import HOME, Viewer, home_of, page, signed_in
+from app.services.admin.sessions import end_session
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,8 +22,10 @@ _MAX_KEY = 200
 
 
 @router.get("/")
-async def start() -> Response:
-    return RedirectResponse(HOME, 303)
+async def start(request: Request) -> Response:
+    """The first page that the visitor's key opens."""
+    who = signed_in(request)
+    return RedirectResponse((who and home_of(who.key)) or HOME, 303)
 
 
 @router.get("/signin")
@@ -37,35 +41,43 @@ async def sign_in(
     next: Annotated[str, Form(max_length=2000)] = HOME,
 ) -> Response:
     authenticator: Authenticator = request.app.state.authenticator
-    if not authenticator.same_origin(request.cookies.get(COOKIE, ""), csrf):
+    if not authenticator.same_origin(authenticator.cookie(request), csrf):
         return _form(request, next, "This form had expired. Please send it again.", 403)
     digest = digest_of(key.strip())
     found = authenticator.key(digest)
     if found is None:
         return _form(request, next, "That key is unknown, expired or revoked. Ask an admin for a new one.", 401)
-    if PAGE_SCOPES.isdisjoint(found.scopes):
-        return _form(
-            request, next, f"Key {found.prefix} may {' and '.join(sorted(found.scopes))}, which opens no page.", 403
-        )
-    response = RedirectResponse(_local(next), 303)
+    home = home_of(found)
+    if home is None:
+        scopes = " and ".join(sorted(found.scopes))
+        return _form(request, next, f"Key {found.prefix} has scope {scopes}, which opens no page. Use the API.", 403)
+    response = RedirectResponse(home if _local(next) == HOME else _local(next), 303)
     _set_cookie(request, response, authenticator.session(digest))
     return response
 
 
 @router.post("/signout")
-async def sign_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
+async def sign_out(request: Request, container: ContainerDep, csrf: Annotated[str, Form()] = "") -> Response:
+    """End the session on every replica: a copy of its cookie opens nothing any more."""
     authenticator: Authenticator = request.app.state.authenticator
-    if not authenticator.same_origin(request.cookies.get(COOKIE, ""), csrf):
+    cookie = authenticator.cookie(request)
+    if not authenticator.same_origin(cookie, csrf):
         raise Problem(403, "csrf", "the form had expired: go back, reload the page and sign out again")
+    if session := authenticator.opened(cookie):
+        async with container.database.begin() as connection:
+            await end_session(connection, session.id, session.expires_at)
+        await container.state.refresh()
     response = RedirectResponse("/signin", 303)
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(
+        authenticator.cookie_name(request), secure=authenticator.secure(request), httponly=True, samesite="strict"
+    )
     return response
 
 
 def _form(request: Request, next: str, refusal: str = "", status: int = 200) -> Response:
     """The sign-in form, tied to a cookie of its own; someone already signed in is told so and may go on."""
     authenticator: Authenticator = request.app.state.authenticator
-    held = request.cookies.get(COOKIE, "")
+    held = authenticator.cookie(request)
     key = authenticator.holder(held)
     cookie = held if key else authenticator.session(b"")
     who = Viewer(key, authenticator.csrf(cookie)) if key else None
@@ -77,8 +89,15 @@ def _form(request: Request, next: str, refusal: str = "", status: int = 200) -> 
 
 
 def _set_cookie(request: Request, response: Response, cookie: str) -> None:
-    secure = request.url.scheme == "https" or request.app.state.container.settings.public_url.startswith("https://")
-    response.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
+    authenticator: Authenticator = request.app.state.authenticator
+    response.set_cookie(
+        authenticator.cookie_name(request),
+        cookie,
+        max_age=SESSION_S,
+        httponly=True,
+        samesite="strict",
+        secure=authenticator.secure(request),
+    )
 
 
 def _local(address: str) -> str:

@@ -14,7 +14,7 @@ from adtext.spec import load_spec
 from app.container import ContainerDep
 from app.core.contract import Platform
 from app.core.problems import documented
-from app.http.auth import require
+from app.http.auth import require, require_advertiser
 from app.store.registry import Key
 
 router = APIRouter(tags=["compliance"])
@@ -57,9 +57,10 @@ class CheckAnswer(BaseModel):
 
 @router.post("/check", responses=documented())
 async def check_texts(
-    body: CheckRequest, container: ContainerDep, _: Annotated[Key, Depends(require("generate", "review"))]
+    body: CheckRequest, container: ContainerDep, key: Annotated[Key, Depends(require("generate", "review"))]
 ) -> CheckAnswer:
     """Check texts against a brief, by the same rules that decide what is served."""
+    require_advertiser(key, body.brief.ad.advertiser, "brief.ad.advertiser")
     rules, spec = container.state.rules, load_spec(body.platform)
     judged = [check(text, body.brief, spec, rules) for text in body.texts]
     return CheckAnswer(

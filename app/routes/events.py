@@ -44,13 +44,13 @@ class EventAnswers(BaseModel):
 
 @router.post("/events", responses=documented())
 async def report_events(
-    batch: EventBatch, container: ContainerDep, _: Annotated[Key, Depends(require("events"))]
+    batch: EventBatch, container: ContainerDep, key: Annotated[Key, Depends(require("events"))]
 ) -> EventAnswers:
     """Report impressions, clicks and conversions, in any order, 1 to 1,000 at once.
 
     Answers after the commit: each row is `accepted`, a `duplicate` (its event_id is known: harmless), or `rejected`
-    with the reason (`invalid_event`, `future_event`, `forged_token`, `expired_token`, `unknown_token_key`). 503:
+    with the reason (`invalid_event`, `future_event`, `forged_token`, `expired_token`, `unknown_token_key`, `other_advertiser`). 503:
     nothing was committed, send it again.
     """
     rows: Sequence[Event | InvalidEvent] = batch.events
-    return EventAnswers(answers=await container.ingest.record(rows))
+    return EventAnswers(answers=await container.ingest.record(rows, advertiser=key.advertiser))

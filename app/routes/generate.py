@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from app.container import ContainerDep
 from app.core.contract import GenerateRequest, GenerateResponse
 from app.core.problems import Problem, documented
-from app.http.auth import require
+from app.http.auth import require, require_advertiser
 from app.services.serving.generate import CallerGone
 from app.store.registry import Key
 
@@ -18,13 +18,15 @@ router = APIRouter(tags=["serving"])
 
 @router.post("/generate", responses=documented(404))
 async def generate(
-    request: Request, body: GenerateRequest, container: ContainerDep, _: Annotated[Key, Depends(require("generate"))]
+    request: Request, body: GenerateRequest, container: ContainerDep, key: Annotated[Key, Depends(require("generate"))]
 ) -> GenerateResponse:
     """Write ad texts for one brief and one unit.
 
     Every text returned has passed the compliance checks. `texts` may be empty; `reason` then says why. Show a text, and
     send its token back with `POST /events` for its impression, click and conversion.
     """
+
+    require_advertiser(key, body.brief.ad.advertiser, "brief.ad.advertiser")
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":

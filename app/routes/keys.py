@@ -13,6 +13,7 @@ from adtext.brief import Line
 from app.container import ContainerDep
 from app.core.api_keys import Scope
 from app.core.problems import documented
+from app.core.settings import MIN_RATE
 from app.http.auth import actor, require
 from app.services.admin import keys
 from app.store.registry import Key
@@ -31,8 +32,13 @@ class KeyBody(BaseModel):
     scopes: Annotated[
         list[Scope], Field(min_length=1, max_length=6, description="What it may do; `admin` may do everything.")
     ]
+    advertiser: Annotated[Line, Field(min_length=1, max_length=80)] | None = Field(
+        default=None,
+        description="The one advertiser whose ads, texts and events it may touch, spelt as in `brief.ad.advertiser`; "
+        "absent: all.",
+    )
     rate_per_second: float | None = Field(
-        default=None, gt=0, le=1e6, allow_inf_nan=False, description="Absent: the default."
+        default=None, ge=MIN_RATE, le=1e6, allow_inf_nan=False, description="Calls per second; absent: the default."
     )
     expires_at: Instant | None = Field(default=None, description="RFC 3339 with offset; absent: never.")
 
@@ -46,6 +52,7 @@ class KeyAnswer(BaseModel):
     name: str
     prefix: str = Field(description="The readable start of the key.")
     scopes: list[str]
+    advertiser: str | None
     rate_per_second: float | None
     created_at: datetime
     expires_at: datetime | None
@@ -81,7 +88,7 @@ class ExpireBody(BaseModel):
 async def create(body: KeyBody, container: ContainerDep, admin: Admin) -> NewKeyAnswer:
     """Make a key. The answer is the only place where it is ever shown."""
     async with container.database.begin() as connection:
-        made = await keys.create(connection, **body.model_dump(), actor=actor(admin))
+        made = await keys.create(connection, **body.model_dump(), limit=admin.expires_at, actor=actor(admin))
     await container.state.refresh()  # so that the next call to this replica may already use it
     return NewKeyAnswer.of(made)
 
@@ -104,10 +111,16 @@ async def list_all(
 
 @router.post("/{key_id}/rotate", status_code=201, responses=documented(404, 409))
 async def rotate(key_id: KeyId, body: RotateBody, container: ContainerDep, admin: Admin) -> NewKeyAnswer:
-    """Replace a key: a new one with the same name, scopes and rate. The old one works for `overlap_minutes` more."""
+    """Replace a key by a new one with the same name, scopes, advertiser, rate and expiry. The old one works for
+    `overlap_minutes` more.
+    """
     async with container.database.begin() as connection:
         made = await keys.rotate(
-            connection, key_id, overlap=timedelta(minutes=body.overlap_minutes), actor=actor(admin)
+            connection,
+            key_id,
+            overlap=timedelta(minutes=body.overlap_minutes),
+            limit=admin.expires_at,
+            actor=actor(admin),
         )
     await container.state.refresh()
     return NewKeyAnswer.of(made)
@@ -115,9 +128,9 @@ async def rotate(key_id: KeyId, body: RotateBody, container: ContainerDep, admin
 
 @router.post("/{key_id}/expire", responses=documented(404, 409))
 async def expire(key_id: KeyId, body: ExpireBody, container: ContainerDep, admin: Admin) -> KeyAnswer:
-    """Say when a key ends."""
+    """Set when a key expires. A key that has expired stays expired."""
     async with container.database.begin() as connection:
-        changed = await keys.expire(connection, key_id, at=body.expires_at, actor=actor(admin))
+        changed = await keys.expire(connection, key_id, at=body.expires_at, limit=admin.expires_at, actor=actor(admin))
     await container.state.refresh()
     return KeyAnswer.model_validate(changed)
 

@@ -12,7 +12,7 @@ from adtext.brief import AdBrief
 from app.container import ContainerDep
 from app.core.contract import Platform
 from app.core.problems import Problem, documented
-from app.http.auth import actor, require
+from app.http.auth import actor, require, require_advertiser
 from app.store import prefill as store
 from app.store.registry import Key
 
@@ -69,6 +69,8 @@ async def prefill(
     body: PrefillRequest, container: ContainerDep, key: Annotated[Key, Depends(require("generate", "ops"))]
 ) -> PrefillCreated:
     """Queue briefs to be written for. A brief is written once for each policy that may serve it."""
+    for number, item in enumerate(body.briefs):
+        require_advertiser(key, item.brief.ad.advertiser, f"briefs.{number}.brief.ad.advertiser")
     registry = container.state.registry
     if body.policy is not None and body.policy not in registry.policies:
         raise Problem(
@@ -94,13 +96,13 @@ async def prefill(
 async def prefill_progress(
     prefill_id: UUID,
     container: ContainerDep,
-    _: Annotated[Key, Depends(require("generate", "ops"))],
+    key: Annotated[Key, Depends(require("generate", "ops"))],
     after: Annotated[int, Query(ge=-1, le=2**31)] = -1,
 ) -> PrefillProgress:
     """How far a prefill is, and what came of each brief."""
     async with container.database.begin() as connection:
         totals = await store.progress(connection, prefill_id)
-        if totals is None:
+        if totals is None or not all(map(key.covers, await store.advertisers(connection, prefill_id))):
             raise Problem(
                 404, "unknown_prefill", f"there is no prefill {prefill_id}", field="prefill_id", value=str(prefill_id)
             )

@@ -64,12 +64,12 @@ class ReviewAnswer(BaseModel):
 
 @router.get("/{text_id}/provenance", responses=documented(404))
 async def text_provenance(
-    text_id: UUID, container: ContainerDep, _: Annotated[Key, Depends(require("report", "generate", "review"))]
+    text_id: UUID, container: ContainerDep, key: Annotated[Key, Depends(require("report", "generate", "review"))]
 ) -> Provenance:
     """Policy version, prompt hash, seed, rules and spec version, findings, score, and whether a machine wrote it."""
     async with container.database.begin() as connection:
         row = await provenance(connection, text_id)
-    if row is None:
+    if row is None or not key.covers(row.advertiser):
         raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
     by_advertiser = row.origin == "advertiser"  # kept under the version that stood ready, but not written by it
     shown = {
@@ -86,5 +86,13 @@ async def review_text(
 ) -> ReviewAnswer:
     """Approve or reject a text. What a rule blocks cannot be approved; a rejected text leaves the pool at once."""
     async with container.database.begin() as connection:
-        state = await review(connection, text_id, body.decision, body.note, container.state.rules, actor=actor(key))
+        state = await review(
+            connection,
+            text_id,
+            body.decision,
+            body.note,
+            container.state.rules,
+            advertiser=key.advertiser,
+            actor=actor(key),
+        )
     return ReviewAnswer(id=text_id, state=state)

@@ -1,4 +1,4 @@
-"""API keys in the database: their digests, never the keys."""
+"""API keys in the database: their digests, never the keys; and page sessions that were signed out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from app.store.database import AsyncConnection
-from app.store.models.access import ApiKey
+from app.store.models.access import ApiKey, EndedSession
 
 _SHOWN = (
     ApiKey.id,
     ApiKey.name,
     ApiKey.prefix,
     ApiKey.scopes,
+    ApiKey.advertiser,
     ApiKey.rate_per_second,
     ApiKey.created_at,
     ApiKey.expires_at,
@@ -51,3 +53,11 @@ async def set_revoked(connection: AsyncConnection, key_id: int) -> Any:
             update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=func.now()).returning(*_SHOWN)
         )
     ).one()
+
+
+async def end_session(connection: AsyncConnection, session: bytes, expires_at: datetime) -> None:
+    """Remember that this session was signed out; forget the sessions that have expired since."""
+    await connection.execute(delete(EndedSession).where(EndedSession.expires_at < func.now()))
+    await connection.execute(
+        insert(EndedSession).values(session=session, expires_at=expires_at).on_conflict_do_nothing()
+    )

@@ -64,6 +64,12 @@ async def progress(connection: AsyncConnection, prefill_id: UUID) -> Any | None:
     return (await connection.execute(counted.where(PrefillItem.prefill_id == prefill_id))).one()
 
 
+async def advertisers(connection: AsyncConnection, prefill_id: UUID) -> Sequence[str]:
+    """The advertisers whose ads a prefill writes for."""
+    name = PrefillItem.brief["ad"]["advertiser"].astext
+    return (await connection.scalars(select(name).where(PrefillItem.prefill_id == prefill_id).distinct())).all()
+
+
 async def items(connection: AsyncConnection, prefill_id: UUID, after: int, limit: int) -> Sequence[Any]:
     statement = select(PrefillItem).where(PrefillItem.prefill_id == prefill_id, PrefillItem.number > after)
     return (await connection.execute(statement.order_by(PrefillItem.number).limit(limit))).all()

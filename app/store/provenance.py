@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,12 @@ async def provenance(connection: AsyncConnection, text_id: UUID) -> Any:
         Policy, Policy.id == TextRow.policy_id
     )
     return (await connection.execute(statement.where(TextRow.id == text_id))).one_or_none()
+
+
+async def texts_of(connection: AsyncConnection, advertiser: str, text_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these texts were written for the advertiser."""
+    statement = select(TextRow.id).where(TextRow.id.in_(text_ids), TextRow.advertiser == advertiser)
+    return set(await connection.scalars(statement))
 
 
 async def lock_text(connection: AsyncConnection, text_id: UUID) -> Any:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from abtest.assignment import Arm, ExperimentPlan
-from app.store.models.access import ApiKey
+from app.store.models.access import ApiKey, EndedSession
 from app.store.models.experiments import Experiment, Phase, Revision
 from app.store.models.policies import Policy, PolicyAlias
 from trainer.registry import Decoding, PolicyVersion
@@ -31,6 +31,11 @@ class Key:
     scopes: frozenset[str]
     rate_per_second: float | None
     expires_at: datetime | None
+    advertiser: str | None = None  # None: every advertiser
+
+    def covers(self, advertiser: str) -> bool:
+        """Whether this key may read and write what belongs to the advertiser."""
+        return self.advertiser is None or self.advertiser == advertiser
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Registry:
     running: Mapping[str, tuple[LiveExperiment, ...]]  # by layer
     windows: Mapping[int, timedelta]  # attribution window by phase id
     number: int
+    ended_sessions: frozenset[bytes] = frozenset()  # signed out, and not yet expired
 
     @property
     def champion(self) -> PolicyVersion:
@@ -69,9 +75,12 @@ EMPTY = Registry(keys={}, policies={}, policies_by_id={}, aliases={}, experiment
 async def load_registry(connection: AsyncConnection) -> Registry:
     number = (await connection.scalar(select(Revision.number).where(Revision.topic == "registry"))) or 0
     keys = {
-        row.digest: Key(row.id, row.name, row.prefix, frozenset(row.scopes), row.rate_per_second, row.expires_at)
+        row.digest: Key(
+            row.id, row.name, row.prefix, frozenset(row.scopes), row.rate_per_second, row.expires_at, row.advertiser
+        )
         for row in await connection.execute(select(ApiKey).where(ApiKey.revoked_at.is_(None)))
     }
+    ended = await connection.scalars(select(EndedSession.session).where(EndedSession.expires_at > func.now()))
     policies = [policy_of(row) for row in await connection.execute(select(Policy))]
     aliases = {row.alias: row.version for row in await connection.execute(select(PolicyAlias))}
     phases: dict[int, list[Any]] = {}
@@ -95,6 +104,7 @@ async def load_registry(connection: AsyncConnection) -> Registry:
         running,
         windows,
         number,
+        frozenset(ended),
     )
 
 

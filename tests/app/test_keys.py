@@ -41,7 +41,7 @@ async def test_only_a_digest_of_it_is_kept(admin, app):
     async with app.state.container.database.begin() as connection:
         row = (await connection.execute(select(ApiKey).where(ApiKey.digest == digest_of(key)))).one()
         entries = (await connection.execute(select(AuditEntry.detail))).scalars().all()
-    secret = key.rpartition("_")[2]
+    secret = key.split("_", 2)[2]
     assert secret not in str(row)
     assert secret not in str(entries)
     assert secret not in (await admin.get("/keys")).text
@@ -79,6 +79,34 @@ async def test_a_rotation_never_lengthens_a_life(admin):
     await admin.post(f"/keys/{old['id']}/rotate", json={"overlap_minutes": 600})
     listed = {key["id"]: key for key in (await admin.get("/keys")).json()["keys"]}
     assert datetime.fromisoformat(listed[old["id"]]["expires_at"]) == datetime.fromisoformat(IN_AN_HOUR)
+
+
+async def test_a_key_that_expires_rotates_into_one_that_expires_with_it(admin):
+    old = await made(admin, expires_at=IN_AN_HOUR)
+    new = (await admin.post(f"/keys/{old['id']}/rotate", json={})).json()
+    assert new["expires_at"] == old["expires_at"]
+
+
+async def test_an_expired_key_is_never_revived(admin, database):
+    old = await made(admin, expires_at=IN_AN_HOUR)
+    database.execute("UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE id = %s", [old["id"]])
+    for action, body in (("expire", {"expires_at": IN_AN_HOUR}), ("rotate", {})):
+        refusal = await admin.post(f"/keys/{old['id']}/{action}", json=body)
+        assert (refusal.status_code, refusal.json()["rule"]) == (409, "key_expired")
+    assert (await admin.post(f"/keys/{old['id']}/revoke")).status_code == 200
+
+
+async def test_an_admin_key_that_expires_makes_no_admin_key_that_works_longer(client, admin, bearer):
+    visitor = await made(admin, scopes=["admin"], expires_at=IN_AN_HOUR)
+    client.headers["Authorization"] = f"Bearer {visitor['key']}"
+    later = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    answers = [
+        await client.post("/keys", json={"name": "x", "scopes": ["admin"]}),
+        await client.post("/keys", json={"name": "x", "scopes": ["admin"], "expires_at": later}),
+        await client.post(f"/keys/{visitor['id']}/expire", json={"expires_at": later}),
+    ]
+    assert [(answer.status_code, answer.json()["rule"]) for answer in answers] == [(403, "outlives_its_maker")] * 3
+    assert (await client.post("/keys", json={"name": "ad server", "scopes": ["generate"]})).status_code == 201
 
 
 async def test_a_revoked_key_is_refused_at_once_and_stays_so(admin):
@@ -123,6 +151,10 @@ async def test_every_change_is_in_the_audit_log_with_who_made_it(admin, app):
         ({"name": "x", "scopes": "admin"}, "scopes"),
         ({"name": "x", "scopes": ["ops"], "rate_per_second": 0}, "rate_per_second"),
         ({"name": "x", "scopes": ["ops"], "rate_per_second": -1}, "rate_per_second"),
+        ({"name": "x", "scopes": ["ops"], "rate_per_second": 1e-320}, "rate_per_second"),
+        ({"name": "x", "scopes": ["generate", "report"], "advertiser": "山间咖啡"}, "scopes"),
+        ({"name": "x", "scopes": ["admin"], "advertiser": "山间咖啡"}, "scopes"),
+        ({"name": "x", "scopes": ["generate"], "advertiser": ""}, "advertiser"),
         ({"name": "x", "scopes": ["ops"], "expires_at": "2026-11-22T10:00:00"}, "expires_at"),
         ({"name": "x", "scopes": ["ops"], "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"name": "x", "scopes": ["ops"], "expires_at": 1}, "expires_at"),

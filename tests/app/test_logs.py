@@ -63,18 +63,31 @@ def test_below_the_chosen_level_nothing_is_written():
     target = io.StringIO()
     logs.configure("warning", target)
     logging.getLogger("app").info("not this")
-    logs.access.add("GET", "/generate", 200, 0.001, "r")
+    logs.access.add("GET", "/generate", 200, 0.001, "r", "10.0.0.7", "rk_a")
     assert target.getvalue() == ""
     logs.configure("info", sys.stderr)
     logs.access.open(None)
 
 
 async def test_access_lines_are_written_together_and_any_request_id_is_quoted(stream):
-    logs.access.add("GET", "/generate", 200, 0.00123, 'a"b\\')
-    logs.access.add("POST", "/events", 503, 1.5, "r-2")
+    logs.access.add("GET", "/generate", 200, 0.00123, 'a"b\\', "2001:db8::1", "rk_23456789")
+    logs.access.add("POST", "/events", 503, 1.5, "r-2", "", "")
     assert stream.getvalue() == ""
     logs.access.flush()
     assert [(line["route"], line["status"], line["ms"], line["request_id"]) for line in lines(stream)] == [
         ("/generate", 200, 1.23, 'a"b\\'),
         ("/events", 503, 1500.0, "r-2"),
+    ]
+    assert [(line["client"], line["key"]) for line in lines(stream)] == [("2001:db8::1", "rk_23456789"), ("", "")]
+
+
+async def test_an_access_line_names_client_and_key_but_never_a_viewer(stream, client, keys):
+    logs.access.flush()
+    for address in ("/metrics", "/pixel/click?token=x"):
+        await client.get(address, headers=keys["ops"])
+    logs.access.flush()
+    prefix = keys["ops"]["Authorization"].removeprefix("Bearer ")[:11]
+    assert [(line["route"], line["client"], line["key"]) for line in lines(stream) if "route" in line] == [
+        ("/metrics", "127.0.0.1", prefix),
+        ("/pixel/{kind}", "", ""),
     ]

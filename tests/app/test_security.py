@@ -32,7 +32,9 @@ class Installation:
 
     def __init__(self, **settings: Any) -> None:
         self.keys: dict[bytes, Key] = {}
-        live: Any = SimpleNamespace(registry=SimpleNamespace(keys=MappingProxyType(self.keys)))
+        live: Any = SimpleNamespace(
+            registry=SimpleNamespace(keys=MappingProxyType(self.keys), ended_sessions=frozenset())
+        )
         chosen = Settings(**settings)
         self.authenticator = Authenticator(chosen, SECRETS, live)
         self.app = FastAPI()
@@ -141,7 +143,7 @@ async def test_a_refusal_never_repeats_the_key(installation, http):
     key = installation.key("events")
     refusal = await http.get("/report", headers=bearer(key))
     assert key not in refusal.text
-    assert key.rpartition("_")[2] not in refusal.text
+    assert key.split("_", 2)[2] not in refusal.text
 
 
 @given(st.integers(0, 54), st.characters(min_codepoint=33, max_codepoint=126))
@@ -202,7 +204,17 @@ async def test_signing_in_exchanges_a_key_for_a_cookie_that_scripts_cannot_read(
 
 async def test_the_cookie_of_an_https_page_is_never_sent_in_the_clear(installation):
     async with installation.client("https://relate.test") as client:
-        assert "Secure" in (await signed_in(client, installation.key("report"))).headers["set-cookie"]
+        cookie = (await signed_in(client, installation.key("report"))).headers["set-cookie"]
+        assert cookie.startswith("__Host-relate_session=")
+        assert ("Secure" in cookie, "Path=/" in cookie, "Domain" in cookie) == (True, True, False)
+        assert (await client.get("/pages/report")).status_code == 200
+
+
+async def test_a_cookie_that_another_host_could_have_set_opens_no_https_page(installation):
+    async with installation.client() as plain, installation.client("https://relate.test") as client:
+        await signed_in(plain, installation.key("report"))
+        client.cookies.set(COOKIE, plain.cookies[COOKIE])
+        assert (await client.get("/pages/report")).status_code == 303
 
 
 async def test_a_page_sends_a_stranger_to_sign_in_and_back(http):
@@ -227,8 +239,9 @@ async def test_a_wrong_key_shows_the_form_again_with_the_reason(http, key, statu
     assert (answer.status_code, says in answer.text) == (status, True)
 
 
-async def test_a_key_of_an_ad_system_opens_no_page(installation, http):
-    answer = await signed_in(http, installation.key("generate", "events"))
+@pytest.mark.parametrize("scopes", [("generate", "events"), ("review",)])
+async def test_a_key_that_opens_no_page_cannot_sign_in(installation, http, scopes):
+    answer = await signed_in(http, installation.key(*scopes))
     assert answer.status_code == 403
     assert "opens no page" in answer.text
 
@@ -263,12 +276,39 @@ async def test_ad_systems_routes_take_no_cookie(installation, http):
     assert (await http.get("/events")).status_code == 401
 
 
-async def test_signing_out_ends_the_session_here(installation, http):
+async def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(client, keys):
+    await signed_in(client, keys["report"]["Authorization"].removeprefix("Bearer "))
+    copied = client.cookies[COOKIE]
+    csrf = csrf_of(await client.get("/pages/experiments"))
+    assert (await client.post("/signout", data={"csrf": "0" * 64})).status_code == 403
+    assert (await client.get("/pages/experiments")).status_code == 200
+    assert (await client.post("/signout", data={"csrf": csrf})).status_code == 303
+    client.cookies.set(COOKIE, copied)
+    assert (await client.get("/pages/experiments")).status_code == 303
+    assert (await client.get("/experiments")).status_code == 401
+
+
+async def test_signing_out_ends_no_other_session_of_the_same_key(app, client, keys):
+    key = keys["report"]["Authorization"].removeprefix("Bearer ")
+    await signed_in(client, key)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test") as another:
+        await signed_in(another, key)
+        await client.post("/signout", data={"csrf": csrf_of(await client.get("/pages/experiments"))})
+        assert (await another.get("/pages/experiments")).status_code == 200
+
+
+async def test_a_page_reads_the_cookie_only_whatever_key_comes_with_it(installation, http):
     await signed_in(http, installation.key("report"))
-    csrf = (await http.get("/pages/report")).json()
-    assert (await http.post("/signout", data={"csrf": "0" * 64})).status_code == 403
-    assert (await http.post("/signout", data={"csrf": csrf})).status_code == 303
-    assert (await http.get("/pages/report")).status_code == 303
+    other = bearer(installation.key("ops"))
+    assert (await http.get("/pages/ops", headers=other)).status_code == 403
+    assert (await http.get("/pages/report", headers=other)).status_code == 200
+    assert (await http.post("/ops", headers=bearer("rk_unknown"))).status_code == 401
+
+
+async def test_a_bearer_key_is_never_helped_by_the_cookie_beside_it(installation, http):
+    await signed_in(http, installation.key("admin"))
+    assert (await http.get("/ops", headers=bearer(installation.key("report")))).status_code == 403
+    assert (await http.get("/ops", headers=bearer(""))).status_code == 401
 
 
 async def test_revoking_a_key_ends_its_sessions(installation, http):
@@ -296,4 +336,4 @@ def test_a_session_lasts_twelve_hours(installation, monkeypatch, hours, lives):
 
 def test_a_cookie_does_not_hold_the_key(installation):
     key = installation.key("admin")
-    assert key.rpartition("_")[2] not in installation.authenticator.session(digest_of(key))
+    assert key.split("_", 2)[2] not in installation.authenticator.session(digest_of(key))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.core.api_keys import digest_of, new_key
+from app.core.api_keys import ADVERTISER_SCOPES, digest_of, new_key
 from app.core.problems import Problem
 from app.store import keys as store
 from app.store.audit import record
@@ -25,6 +25,7 @@ class KeyRecord:
     name: str
     prefix: str
     scopes: list[str]
+    advertiser: str | None
     rate_per_second: float | None
     created_at: datetime
     expires_at: datetime | None
@@ -44,13 +45,25 @@ async def create(
     *,
     name: str,
     scopes: Sequence[str],
+    advertiser: str | None = None,
     rate_per_second: float | None = None,
     expires_at: datetime | None = None,
+    limit: datetime | None = None,
     actor: str,
 ) -> NewKey:
-    """Make a key; `expires_at` must lie ahead."""
+    """Make a key; `expires_at` must lie in the future. `limit`: when the key that asks for it expires."""
     if expires_at is not None:
         _ahead(expires_at)
+    _within(limit, scopes, expires_at)
+    if advertiser is not None and not ADVERTISER_SCOPES.issuperset(scopes):
+        raise Problem(
+            422,
+            "scopes_of_every_advertiser",
+            f"a key of one advertiser may have the scopes {', '.join(sorted(ADVERTISER_SCOPES))} only: the others "
+            "show or change what belongs to all advertisers",
+            field="scopes",
+            value=sorted(set(scopes)),
+        )
     key, prefix = new_key()
     row = await store.add_key(
         connection,
@@ -58,10 +71,11 @@ async def create(
         prefix=prefix,
         digest=digest_of(key),
         scopes=sorted(set(scopes)),
+        advertiser=advertiser,
         rate_per_second=rate_per_second,
         expires_at=expires_at,
     )
-    await _note(connection, actor, "key.create", row, name=name, scopes=row.scopes)
+    await _note(connection, actor, "key.create", row, name=name, scopes=row.scopes, advertiser=advertiser)
     return NewKey(key, _record(row))
 
 
@@ -69,21 +83,35 @@ async def listed(connection: AsyncConnection, *, after: int = 0, limit: int = 10
     return [_record(row) for row in await store.list_keys(connection, after, limit)]
 
 
-async def rotate(connection: AsyncConnection, key_id: int, *, overlap: timedelta, actor: str) -> NewKey:
-    """A new key with the old one's name, scopes and rate; the old one lives on for `overlap`, unless it was to expire
-    sooner.
+async def rotate(
+    connection: AsyncConnection, key_id: int, *, overlap: timedelta, limit: datetime | None = None, actor: str
+) -> NewKey:
+    """A new key with the old one's name, scopes, advertiser, rate and expiry. The old one works for `overlap` more,
+    and never longer than before.
     """
     old = await _alive(connection, key_id)
     last = datetime.now(UTC) + overlap
-    fresh = await create(connection, name=old.name, scopes=old.scopes, rate_per_second=old.rate_per_second, actor=actor)
+    fresh = await create(
+        connection,
+        name=old.name,
+        scopes=old.scopes,
+        advertiser=old.advertiser,
+        rate_per_second=old.rate_per_second,
+        expires_at=old.expires_at,
+        limit=limit,
+        actor=actor,
+    )
     until = last if old.expires_at is None else min(last, old.expires_at)
     await store.set_expiry(connection, key_id, until)
     await _note(connection, actor, "key.rotate", old, successor=fresh.record.id, until=until.isoformat())
     return fresh
 
 
-async def expire(connection: AsyncConnection, key_id: int, *, at: datetime, actor: str) -> KeyRecord:
-    await _alive(connection, key_id)
+async def expire(
+    connection: AsyncConnection, key_id: int, *, at: datetime, limit: datetime | None = None, actor: str
+) -> KeyRecord:
+    """Set when a key expires. One that has expired already stays expired."""
+    _within(limit, (await _alive(connection, key_id)).scopes, at)
     row = await store.set_expiry(connection, key_id, _ahead(at))
     await _note(connection, actor, "key.expire", row, at=at.isoformat())
     return _record(row)
@@ -91,13 +119,24 @@ async def expire(connection: AsyncConnection, key_id: int, *, at: datetime, acto
 
 async def revoke(connection: AsyncConnection, key_id: int, *, actor: str) -> KeyRecord:
     """End a key and its sessions now, for good."""
-    await _alive(connection, key_id)
+    await _unrevoked(connection, key_id)
     row = await store.set_revoked(connection, key_id)
     await _note(connection, actor, "key.revoke", row)
     return _record(row)
 
 
 async def _alive(connection: AsyncConnection, key_id: int) -> Any:
+    row = await _unrevoked(connection, key_id)
+    if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+        raise Problem(
+            409,
+            "key_expired",
+            f"key {row.prefix} expired at {row.expires_at:%Y-%m-%dT%H:%M:%SZ} and stays so: make a new one",
+        )
+    return row
+
+
+async def _unrevoked(connection: AsyncConnection, key_id: int) -> Any:
     row = await store.lock_key(connection, key_id)
     if row is None:
         raise Problem(
@@ -122,6 +161,19 @@ def _ahead(at: datetime) -> datetime:
             value=at.isoformat(),
         )
     return at
+
+
+def _within(limit: datetime | None, scopes: Sequence[str], expires_at: datetime | None) -> None:
+    """An admin key that expires makes no admin key that works longer than itself."""
+    if limit is not None and "admin" in scopes and (expires_at is None or expires_at > limit):
+        raise Problem(
+            403,
+            "outlives_its_maker",
+            f"your own key expires at {limit:%Y-%m-%dT%H:%M:%SZ}, and an admin key made with it must not work longer: "
+            "send an earlier expires_at, or ask an admin whose key does not expire",
+            field="expires_at",
+            value=expires_at.isoformat() if expires_at else "never",
+        )
 
 
 def _record(row: Any) -> KeyRecord:

@@ -20,14 +20,22 @@ Decision = Literal["approve", "reject"]
 
 
 async def review(
-    connection: AsyncConnection, text_id: UUID, decision: Decision, note: str, rules: Rules, *, actor: str
+    connection: AsyncConnection,
+    text_id: UUID,
+    decision: Decision,
+    note: str,
+    rules: Rules,
+    *,
+    advertiser: str | None = None,
+    actor: str,
 ) -> TextState:
     """Approve or reject a text; returns its new state. The pool learns of it when the transaction commits.
 
-    An approval is checked by the rules in force: a blocking finding, or a brief that is gone, refuses it.
+    `advertiser`: the only one whose texts the reviewer may see. An approval is checked by the rules in force: a
+    blocking finding, or a brief that is gone, refuses it.
     """
     row = await store.lock_text(connection, text_id)
-    if row is None:
+    if row is None or advertiser not in (None, row.advertiser):
         raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
     if decision == "approve":
         await store.approve(

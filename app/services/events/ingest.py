@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Literal
+from uuid import UUID
 
 from abtest.attribution import LATENESS
 from abtest.events import Event, EventKind
@@ -20,6 +21,7 @@ from app.runtime.state import ReplicaState
 from app.store.database import AsyncConnection, Database
 from app.store.events import NewEvent, store_events
 from app.store.group_commit import GroupCommit
+from app.store.provenance import texts_of
 
 SKEW = timedelta(minutes=5)  # how far an ad system's clock may be ahead of ours
 TO_BE_SHOWN = timedelta(hours=24)  # how long after serving a text may still be shown
@@ -54,19 +56,21 @@ class Ingest:
     """One per process: batches that arrive while a transaction is under way share the next one."""
 
     def __init__(self, settings: Settings, database: Database, state: ReplicaState, sealer: Sealer) -> None:
-        self._state, self._sealer = state, sealer
+        self._database, self._state, self._sealer = database, state, sealer
         self._elsewhere = timedelta(hours=settings.window_hours)
         self._commits = GroupCommit(database.begin, _write, most=GROUP)
 
-    async def record(self, rows: Sequence[Event | InvalidEvent]) -> list[EventAnswer]:
+    async def record(self, rows: Sequence[Event | InvalidEvent], *, advertiser: str | None = None) -> list[EventAnswer]:
         """Judge, commit, answer, in the rows' order. Raises Unavailable with the database down: nothing is committed
         then.
 
         A repeated event_id is a duplicate. The same token and kind under another event_id is accepted: attribution
-        takes the earliest.
+        takes the earliest. `advertiser`: the only one whose events the caller may report.
         """
         now = datetime.now(UTC)
         judged = [self._judge(row, now) for row in rows]
+        if advertiser is not None:
+            judged = await self._of_advertiser(judged, advertiser)
         valid: dict[str, NewEvent] = {}
         for event in judged:
             if isinstance(event, NewEvent):
@@ -76,6 +80,21 @@ class Ingest:
         for status, rows_of_it in Counter(answer.status for answer in answers).items():
             EVENTS.labels(status).inc(rows_of_it)
         return answers
+
+    async def _of_advertiser(
+        self, judged: Sequence[NewEvent | EventAnswer], advertiser: str
+    ) -> list[NewEvent | EventAnswer]:
+        """Reject the events whose token stands for a text of another advertiser."""
+        served = {UUID(bytes=event.served.text_id) for event in judged if isinstance(event, NewEvent)}
+        async with self._database.begin() as connection:
+            covered = await texts_of(connection, advertiser, served)
+        detail = f"the token is not of advertiser {advertiser!r}, to which your key is limited"
+        return [
+            EventAnswer(event.event_id, "rejected", "other_advertiser", "token", detail)
+            if isinstance(event, NewEvent) and UUID(bytes=event.served.text_id) not in covered
+            else event
+            for event in judged
+        ]
 
     async def pixel(self, kind: EventKind, token: str, invalid_reason: str | None) -> None:
         """Record what a pixel saw, now. Raises TokenError for a token that is refused.

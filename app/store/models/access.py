@@ -1,4 +1,4 @@
-"""Who may call: API keys. Only a key's hash is stored; the key itself is shown once."""
+"""Who may call: API keys, of which only a hash is stored, and page sessions that were signed out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ class ApiKey(Base):
         unique=True
     )  # SHA-256 of the whole key; keys are 256 random bits, so no salt or stretching is needed
     scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
+    advertiser: Mapped[str | None]  # None: every advertiser
     rate_per_second: Mapped[float | None]  # None: the deployment's default
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class EndedSession(Base):
+    """A page session that was signed out before its cookie expired. The row is deleted once the cookie has expired."""
+
+    __tablename__ = "ended_sessions"
+
+    session: Mapped[bytes] = mapped_column(primary_key=True)  # the random id inside the cookie
+    expires_at: Mapped[datetime]  # when the cookie expires by itself
