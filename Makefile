@@ -13,7 +13,7 @@ BIN     = $(VENV)/bin
 check test: LOCKS += requirements/train.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check env lock lock-gpu clean
+.PHONY: help run test quick check env lock lock-gpu clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -24,6 +24,9 @@ run: env ## Start the platform: PostgreSQL, vLLM, the API (RUN="--port 9000" pas
 # one thread a worker: threads that wait for a taken core would only spin
 test: check ## Everything that must hold: style, types, import rules, tests (WORKERS=4 where there are more cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+quick: check ## Style, types, import rules, and the tests that need neither model nor browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not gpu and not browser and not slow and not soak' tests/adtext tests/abtest tests/app tests/architecture
 
 check: env ## Style, types and import rules only
 	$(BIN)/ruff check .

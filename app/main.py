@@ -12,7 +12,7 @@ from app.core import problems as errors
 from app.core.settings import Settings
 from app.http.auth import Authenticator
 from app.http.middleware import edge
-from app.pages import assets, frame, planner, session
+from app.pages import api_docs, assets, frame, planner, session
 from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
 from app.pages import report as report_page
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         summary="Ad copy by a learned policy, served under A/B test.",
         lifespan=lifespan,
-        docs_url=None,  # they would load their scripts from elsewhere: docs/api.md and /openapi.json say it all
+        docs_url=None,  # FastAPI's own page loads its scripts from a CDN: app.pages.api_docs serves one that does not
         redoc_url=None,
     )
     app.add_middleware(edge, settings=chosen)
@@ -58,5 +58,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(operate.router)
     app.include_router(planner.router)
     app.include_router(assets.router)
+    app.include_router(api_docs.router)
     app.mount("/static", frame.static)
     return app

@@ -1,5 +1,5 @@
-"""Plotly's JavaScript, out of the Python package of the same name: no CDN, one address for each version, so browsers
-keep it for good.
+"""Scripts and styles out of installed Python packages (Plotly, Swagger UI): no CDN, and one address for each version,
+so that browsers cache them for good.
 """
 
 from __future__ import annotations
@@ -9,30 +9,48 @@ import gzip
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from typing import NamedTuple
 
 from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
-
-PLOTLY = f"/assets/plotly-{version('plotly')}.js"
 
 router = APIRouter(include_in_schema=False)
 
 
-@cache
-def _script() -> bytes:
-    return files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+class _Asset(NamedTuple):
+    package: str
+    path: str
+    media_type: str
+
+
+_SWAGGER, _PLOTLY = version("fastapi-swagger"), version("plotly")
+_ASSETS = {
+    f"plotly-{_PLOTLY}.js": _Asset("plotly", "package_data/plotly.min.js", "text/javascript"),
+    f"swagger-{_SWAGGER}.js": _Asset("fastapi_swagger", "resources/swagger-ui-bundle.js", "text/javascript"),
+    f"swagger-{_SWAGGER}.css": _Asset("fastapi_swagger", "resources/swagger-ui.css", "text/css"),
+}
+PLOTLY, SWAGGER_JS, SWAGGER_CSS = (f"/assets/{name}" for name in _ASSETS)
 
 
 @cache
-def _compressed() -> bytes:
-    return gzip.compress(_script(), 6)  # 4.8 MB become 1.4 MB
+def _plain(asset: _Asset) -> bytes:
+    return files(asset.package).joinpath(asset.path).read_bytes()
 
 
-@router.get(PLOTLY)
-async def plotly(request: Request) -> Response:
+@cache
+def _compressed(asset: _Asset) -> bytes:
+    return gzip.compress(_plain(asset), 6)  # Plotly's 4.8 MB become 1.4 MB
+
+
+@router.get("/assets/{name}")
+async def asset(request: Request, name: str) -> Response:
+    found = _ASSETS.get(name)
+    if found is None:
+        raise HTTPException(404, f"there is no asset {name[:80]!r} in this version")
     packed = "gzip" in request.headers.get("accept-encoding", "")
-    body = await asyncio.to_thread(_compressed if packed else _script)
+    body = await asyncio.to_thread(_compressed if packed else _plain, found)
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     return Response(
-        body, media_type="text/javascript", headers=headers | ({"Content-Encoding": "gzip"} if packed else {})
+        body, media_type=found.media_type, headers=headers | ({"Content-Encoding": "gzip"} if packed else {})
     )
