@@ -1,7 +1,11 @@
-"""Checkpoints of a run, each a folder that appears whole or not at all: checkpoints/step-000010/{policy/, state.pt}."""
+"""Checkpoints of a run, each a folder that appears whole or not at all: checkpoints/step-000010/{policy/, state.pt}.
+
+The two newest can be resumed from, so that one which a disk has damaged since costs a few steps and not the run.
+"""
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +16,13 @@ import torch
 
 from trainer.config import ConfigError
 from trainer.distributed import Ranks
+from trainer.durable import WHOLE, damage, publish, seal
 
-_STATE = "state.pt"
+log = logging.getLogger(__name__)
+
+STATE = "state.pt"
 ENGINE = "engine"  # what DeepSpeed wrote, every rank its own part
+RESUMABLE = 2  # checkpoints that keep their state
 
 
 class CheckpointError(OSError):
@@ -40,29 +48,52 @@ def write_checkpoint(
         if ranks is not None and ranks.accelerator is not None:
             ranks.wait()
             ranks.save_engine(partial / ENGINE)
+            ranks.wait()
         if main:
             policy(partial / "policy")
-            torch.save(state, partial / _STATE)
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
+            torch.save(state, partial / STATE)
+            seal(partial)
+            publish(partial, folder)
     except (OSError, RuntimeError) as error:  # torch and safetensors report a full disk as RuntimeError
         shutil.rmtree(partial, ignore_errors=True)
+        before = max(_written(checkpoints), default=None)
         raise CheckpointError(
             f"the checkpoint of step {step} could not be written to {checkpoints} ({error}): make room, then start "
-            "again; "
-            f"the run goes on from {latest(checkpoints) or 'its start'}"
+            f"again; the run resumes from {before or 'its start'}"
         ) from error
     return folder
+
+
+def newest(checkpoints: Path) -> Path | None:
+    """The newest whole checkpoint, with one log line for each newer one that is damaged; None before the first.
+
+    ConfigError where there are checkpoints and none of them is whole.
+    """
+    return newest_whole(sorted(_written(checkpoints), reverse=True))
+
+
+def newest_whole(folders: list[Path]) -> Path | None:
+    """The first folder without damage, the newest coming first."""
+    for folder in folders:
+        if (why := damage(folder)) is None:
+            return folder
+        log.warning("%s cannot be resumed from, %s: the run resumes from the checkpoint before it", folder, why)
+    if folders:
+        raise ConfigError(
+            f"{folders[0].parent} holds {len(folders)} checkpoints and none of them is whole: remove the folder to start "
+            "from the beginning"
+        )
+    return None
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
     """What `write_checkpoint` was given as state."""
     try:
-        state: dict[str, Any] = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         what = type(error).__name__  # torch's own message is a page long
         raise ConfigError(
-            f"{folder} holds no readable checkpoint ({what}): remove it, the run then goes on from the one before"
+            f"{folder} holds no readable checkpoint ({what}): remove it, the run then resumes from the one before"
         ) from error
     return state
 
@@ -71,22 +102,32 @@ def checkpoint_folder(checkpoints: Path, step: int) -> Path:
     return checkpoints / f"step-{step:06d}"
 
 
-def latest(checkpoints: Path) -> Path | None:
-    """The newest whole checkpoint that can be resumed from."""
-    whole = [
-        folder for folder in checkpoints.glob("step-*") if (folder / _STATE).exists() and folder.suffix != ".partial"
-    ]
-    return max(whole, default=None)
-
-
 def forget(checkpoints: Path, kept: set[int]) -> None:
-    """Remove the checkpoints of all other steps; of those that are not the latest, keep only the policy."""
-    newest = latest(checkpoints)
+    """Keep the newest checkpoints whole, of the `kept` steps' only the policy, and nothing of the others."""
+    resumable = sorted(_written(checkpoints))[-RESUMABLE:]
     for folder in checkpoints.glob("step-*"):
-        if folder.suffix == ".partial" or folder == newest:
+        if folder.suffix == ".partial" or folder in resumable:
             continue
         if int(folder.name.removeprefix("step-")) not in kept:
             shutil.rmtree(folder)
         else:
-            (folder / _STATE).unlink(missing_ok=True)
+            for name in (STATE, WHOLE):
+                (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder / ENGINE, ignore_errors=True)
+
+
+def forget_after(checkpoints: Path, folder: Path) -> None:
+    """Remove what is newer than a checkpoint that a run resumes from: damaged, or of steps that are taken again."""
+    for newer in checkpoints.glob("step-*"):
+        if newer.name > folder.name and newer.suffix != ".partial":
+            shutil.rmtree(newer)
+
+
+def _written(checkpoints: Path) -> list[Path]:
+    """Every folder that a run could be resumed from, were it whole: those with a policy alone are left out."""
+    folders = checkpoints.glob("step-*")
+    return [
+        folder
+        for folder in folders
+        if folder.suffix != ".partial" and any((folder / name).exists() for name in (WHOLE, STATE))
+    ]

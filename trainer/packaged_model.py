@@ -41,6 +41,8 @@ def convert(gguf: Path, target: Path, *, trained: bool = False) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from trainer.durable import publish
+
     where, name = str(gguf.parent), gguf.name
     source = AutoModelForCausalLM.from_pretrained(where, gguf_file=name, dtype=torch.float32)
     del source.config.quantization_config  # the weights are plain now; vLLM would look for GGUF again
@@ -61,7 +63,7 @@ def convert(gguf: Path, target: Path, *, trained: bool = False) -> None:
         add(model)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
-    partial.rename(target)
+    publish(partial, target)
 
 
 if __name__ == "__main__":

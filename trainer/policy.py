@@ -18,6 +18,7 @@ from adtext.brief import AdText
 from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, render, write
 from trainer.adapter import Adapter
 from trainer.config import LoraSettings
+from trainer.durable import publish
 from trainer.source import base_of, tokenizer_of
 from trainer.tokens import end_of_text, literal_ids, unbracketed
 
@@ -187,4 +188,4 @@ def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: torch.dt
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_policy(model.to(dtype), tokenizer, partial)
-    partial.rename(out)
+    publish(partial, out)

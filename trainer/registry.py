@@ -13,6 +13,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.durable import write_text
+
 Alias = Literal["champion", "challenger", "previous"]
 KINDS = ("nlg", "vllm")
 PACKAGED_POLICY = "relate-en-2"  # what `relate up` serves in English; new weights get a new name
@@ -76,11 +78,7 @@ class RewardModelVersion:
 
 def write_reward_model(version: RewardModelVersion, folder: Path) -> None:
     """Write the manifest, whole or not at all: it makes the folder a version."""
-    path = folder / "manifest.json"
-    path.with_suffix(".partial").write_text(
-        json.dumps(asdict(version), default=datetime.isoformat, indent=1), encoding="utf-8"
-    )
-    path.with_suffix(".partial").rename(path)
+    write_text(folder / "manifest.json", json.dumps(asdict(version), default=datetime.isoformat, indent=1))
 
 
 def read_reward_model(folder: Path) -> RewardModelVersion:

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from abtest.attribution import LATENESS
 from adtext.brief import Ad, AdText
+from trainer.durable import sha256, write_text
 
 FORMAT = 1
 _TIME = pa.timestamp("us", tz="UTC")
@@ -139,13 +140,9 @@ class SnapshotWriter:
         self._rows.close()
         self._texts.close()
         names = (f"{self.name}.parquet", "texts.parquet")
-        sums = {name: _sha256(self.folder / name) for name in names}
+        sums = {name: sha256(self.folder / name) for name in names}
         manifest = Manifest(as_of=as_of, arms=tuple(arms), sha256=sums, **self._counted, **about)
-        path = self.folder / "manifest.json"
-        path.with_suffix(".partial").write_text(
-            json.dumps(asdict(manifest), default=datetime.isoformat, indent=1), encoding="utf-8"
-        )
-        path.with_suffix(".partial").rename(path)
+        write_text(self.folder / "manifest.json", json.dumps(asdict(manifest), default=datetime.isoformat, indent=1))
         return manifest
 
 
@@ -169,7 +166,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     """Read and check a snapshot. SnapshotError when a file is not the manifest's, or a row cannot be true."""
     manifest = read_manifest(folder)
     for name, expected in manifest.sha256.items():
-        if not (folder / name).is_file() or _sha256(folder / name) != expected:
+        if not (folder / name).is_file() or sha256(folder / name) != expected:
             raise SnapshotError(f"{folder}/{name} is not the file its manifest describes (SHA-256): export again")
     texts = _read(folder / "texts.parquet", TEXTS)
     _refuse("texts.parquet", texts, _duplicated(texts, "text_id"), "duplicate text_id")
@@ -266,8 +263,3 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
 def _as_table(rows: pa.Table | pa.RecordBatch, schema: pa.Schema) -> pa.Table:
     table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
     return table.select(schema.names).cast(schema)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

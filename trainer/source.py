@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -61,14 +61,13 @@ def context_of(source: str) -> int | None:
     return None if found is None else int(found)
 
 
-def check_lengths(source: str, prompts: Sequence[Prompt], length: Callable[[Prompt], int]) -> None:
-    """ConfigError where a prompt with its text is longer than the model's context. length: of both, in tokens."""
+def check_lengths(source: str, prompts: Sequence[Prompt], lengths: Sequence[int]) -> None:
+    """ConfigError where a prompt with its text is longer than the model's context. lengths: of both, in tokens."""
     if not prompts:
         raise ConfigError("there are no queries to train on: use another language, split or file")
     context = context_of(source)
     if context is None:
         return
-    lengths = [length(prompt) for prompt in prompts]
     if long := [number for number, tokens in enumerate(lengths) if tokens > context]:
         worst = max(long, key=lengths.__getitem__)
         raise ConfigError(

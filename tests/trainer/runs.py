@@ -12,7 +12,7 @@ import numpy as np
 from tests.trainer.small import small_prompts
 from trainer.config import GrpoConfig, Limits
 from trainer.distributed import Ranks
-from trainer.grpo.setup import Inputs, make_policy, make_rollout
+from trainer.grpo.setup import Inputs, identity, make_policy, make_rollout
 from trainer.grpo.train import Outcome, Run
 from trainer.policy import load_policy, trained_state
 from trainer.rewards.base import FloatArray, Sample
@@ -48,20 +48,19 @@ def a_run_config(**changes: Any) -> GrpoConfig:
     return GrpoConfig.model_validate(usual | changes)
 
 
-def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> tuple[Run, Inputs]:
+def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> Run:
     """A run as train_grpo makes it, but for its rewards."""
     inputs = Inputs(policy=str(policy))
+    identity(config, inputs, small_prompts()).claim(out)
     ranks = Ranks(config)
     made = make_policy(config, inputs, ranks)
     rewards = Rewards([term or Vowels(), Diversity()], config.terms.weights("sentence"), config.terms.weights("token"))
-    return Run(
-        config, ranks, made, make_rollout(config, inputs, made, small_prompts()), rewards, None, small_prompts(), out
-    ), inputs
+    rollout = make_rollout(config, inputs, made, small_prompts())
+    return Run(config, ranks, made, rollout, rewards, None, small_prompts(), out)
 
 
 def trained(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> Outcome:
-    run, inputs = a_run(policy, out, config, term)
-    return run.train(inputs)
+    return a_run(policy, out, config, term).train()
 
 
 def weights(policy: Path, config: GrpoConfig) -> dict[str, Any]:

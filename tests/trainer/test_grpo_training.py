@@ -87,9 +87,9 @@ def test_a_run_with_another_sampler_goes_on_to_the_bit_over_recorded_completions
     config, kept = a_run_config(lora=LoraSettings(rank=2, alpha=4), sampler_cap=2.0), {}
 
     def run(out, term=None):
-        made, inputs = a_run(policy, out, config, term)
+        made = a_run(policy, out, config, term)
         made.rollout = Recorded(made.rollout, kept)
-        return made.train(inputs), made.rollout
+        return made.train(), made.rollout
 
     whole, _ = run(tmp_path / "whole")
     with pytest.raises(RewardError):
@@ -114,8 +114,8 @@ def test_a_run_raises_the_reward_it_was_given(policy, tmp_path):
 def test_a_run_folder_says_what_was_trained_and_what_each_token_was_charged(policy, tmp_path):
     config = a_run_config(steps=2)
     trained(policy, tmp_path / "run", config)
-    said = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert said["config"]["batch_size"] == 10 and said["inputs"]["policy"] == str(policy)
+    said = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert said["config"]["batch_size"] == 10 and said["names"]["policy"] == str(policy)
     samples = [json.loads(line) for line in (tmp_path / "run" / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == 2 * 2 * 5 and {sample["step"] for sample in samples} == {0, 1}
     for sample in samples:

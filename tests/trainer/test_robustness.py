@@ -56,7 +56,7 @@ class Scripted:
 
 def scripted(policy, out, completions):
     """A run whose policy always writes these completions (ids, or texts)."""
-    run, inputs = a_run(
+    run = a_run(
         policy, out, a_run_config(steps=1, group_size=len(completions), batch_size=len(completions), checkpoint_every=1)
     )
     tokenizer = run.policy.tokenizer
@@ -67,7 +67,7 @@ def scripted(policy, out, completions):
         for one in completions
     ]
     run.rollout = Scripted(tokenizer, ids)
-    return run, inputs
+    return run
 
 
 def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(policy, tmp_path):
@@ -84,9 +84,9 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(policy, t
                     next(iter(trained_state(run.policy.plain).values()))[:] = float("nan")
             return super().scores(samples)
 
-    run, inputs = a_run(policy, tmp_path / "run", a_run_config(), Poisons())
+    run = a_run(policy, tmp_path / "run", a_run_config(), Poisons())
     with pytest.raises(NotFiniteError, match="no step was taken") as raised:
-        run.train(inputs)
+        run.train()
     assert "\n" not in str(raised.value) and len(curves(tmp_path / "run")) == 2
     assert trained(policy, tmp_path / "run", a_run_config()).steps == 6  # from its checkpoint
     assert [curve["step"] for curve in curves(tmp_path / "run")] == list(range(6))
@@ -120,8 +120,8 @@ def test_a_full_disk_stops_with_one_line_and_the_run_goes_on_when_there_is_room(
     ids=["empty", "identical"],
 )
 def test_odd_completions_are_learned_from_or_skipped(policy, tmp_path, completions):
-    run, inputs = scripted(policy, tmp_path / "run", completions)
-    run.train(inputs)
+    run = scripted(policy, tmp_path / "run", completions)
+    run.train()
     (curve,) = curves(tmp_path / "run")
     assert all(torch.isfinite(weight).all() for weight in trained_state(run.policy.plain).values())
     if completions[0] == "wool socks":
@@ -132,7 +132,7 @@ def test_odd_completions_are_learned_from_or_skipped(policy, tmp_path, completio
 
 def test_a_text_cut_inside_a_chinese_character_is_scored_and_not_charged_beyond_its_bytes(policy, tmp_path):
     prompts = small_prompts("zh")
-    run, inputs = a_run(policy, tmp_path / "run", a_run_config(steps=1, group_size=3, batch_size=3), Brief())
+    run = a_run(policy, tmp_path / "run", a_run_config(steps=1, group_size=3, batch_size=3), Brief())
     run.prompts = prompts
     tokenizer = run.policy.tokenizer
     text = write(AdText(title="青禾家纺羊毛袜", description="手工制作的羊毛袜，全网最低价"), "zh")
@@ -141,7 +141,7 @@ def test_a_text_cut_inside_a_chinese_character_is_scored_and_not_charged_beyond_
     cut = next(at for at in range(len(whole) - 1, 0, -1) if "\ufffd" in tokenizer.decode(whole[:at]))
     assert "\ufffd" in "".join(pieces)  # some character takes several tokens
     run.rollout = Scripted(tokenizer, [tuple(whole[:cut]), tuple(whole), tuple(whole[: cut - 1])])
-    run.train(inputs)
+    run.train()
     (curve,) = curves(tmp_path / "run")
     assert curve["finished"] == 0.0 and curve["grad_norm"] > 0
 

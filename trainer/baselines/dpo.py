@@ -4,6 +4,7 @@ TRL's trainer.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,11 +18,14 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from adtext.brief import AdText
 from adtext.checks import is_compliant
+from trainer.baselines.resumable import SAVING, refuse_several_gpus, train
 from trainer.config import DpoConfig
-from trainer.policy import completion_ids, load_policy, prompt_ids, save_policy
+from trainer.identity import Identity, content_digest, policy_digests
+from trainer.policy import completion_ids, is_adapted, load_policy, prompt_ids
 from trainer.prompts import Prompt
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import Sample
+from trainer.source import base_of, check_lengths, tokenizer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +59,42 @@ def train_dpo(
 ) -> Path:
     """Train `policy` on the pairs and save it in `out`; the reference is the policy as it was given.
 
+    A killed run resumes from its newest whole checkpoint. ConfigError before the model loads, also where `out` holds
+    another run.
+
     L = -log σ(β·[log π/π_ref(chosen) - log π/π_ref(rejected)])      Rafailov et al. 2023.  ValueError without a pair.
     """
     if not pairs:
         raise ValueError(
             "0 preference pairs: too few compliant samples to learn from; fine-tune the policy first (relate train sft)"
         )
+    refuse_several_gpus()
+    source = base_of(policy, base)
+    rows = _rows(tokenizer_of(source), pairs)
+    longest = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
+    check_lengths(source, [pair.prompt for pair in pairs], longest)
+    digests = policy_digests(policy, base) | {"pairs": content_digest(rows)}
+    Identity("dpo", config, digests, {"policy": policy, "base": source}).claim(out)
+    torch.manual_seed(config.seed)  # of a fresh adapter
     model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora, base=base)
-    rows = [
+    trainer = _IdsTrainer(
+        model=model,
+        # TRL would load the reference of a whole model by its name: that of a merged adapter is its base's
+        ref_model=None if is_adapted(model) else copy.deepcopy(model),
+        args=_arguments(config, out / "checkpoints"),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+    )
+    return train(trainer, tokenizer, out)
+
+
+def _rows(tokenizer: Any, pairs: Sequence[Preference]) -> list[dict[str, list[int]]]:
+    return [
         {"prompt_ids": prompt_ids(tokenizer, pair.prompt),
          "chosen_ids": completion_ids(tokenizer, pair.chosen, pair.prompt.brief.language),
          "rejected_ids": completion_ids(tokenizer, pair.rejected, pair.prompt.brief.language)}
         for pair in pairs
     ]  # fmt: skip
-    trainer = _IdsTrainer(
-        model=model,
-        args=_arguments(config, out / "checkpoints"),
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
-    )
-    trainer.train()
-    save_policy(trainer.model, tokenizer, out)
-    return out
 
 
 class _IdsTrainer(DPOTrainer):
@@ -99,7 +117,7 @@ def _arguments(config: DpoConfig, checkpoints: Path) -> DPOConfig:
         gradient_checkpointing=config.gradient_checkpointing,
         bf16=False,  # the weights already have the precision of the config
         use_cpu=not torch.cuda.is_available(),
-        save_strategy="no",
+        **SAVING,
         logging_steps=1,
         report_to="none",
         max_length=None,

@@ -14,44 +14,61 @@ from typing import Any
 import torch
 from datasets import Dataset  # type: ignore[import-untyped]
 from torch.nn.functional import cross_entropy
-from transformers.trainer_utils import get_last_checkpoint
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from trainer.config import SftConfig
-from trainer.policy import completion_ids, load_policy, prompt_ids, save_policy
+from trainer.baselines.resumable import SAVING, refuse_several_gpus, train
+from trainer.config import ConfigError, SftConfig
+from trainer.identity import Identity, policy_digests, prompts_digest
+from trainer.policy import completion_ids, load_policy, prompt_ids
 from trainer.prompts import Prompt
+from trainer.source import base_of, check_lengths, tokenizer_of
 
 IGNORED = -100  # the label that a loss leaves out
 
 
-def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Path) -> Path:
-    """Train `policy` on every reference of every prompt and save it in `out`; a killed run goes on from its last
-    checkpoint.
+def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Path, *, base: str | None = None) -> Path:
+    """Train `policy` on every reference of every prompt and save it in `out`; a killed run resumes from its newest
+    whole checkpoint.
 
     The loss is -log π(text, end-of-text | prompt), mean over the tokens of a step; the prompt's own tokens are not
-    learned.
+    learned. ConfigError before the model loads, also where `out` holds another run.
     """
-    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora)
-    rows = Dataset.from_list(
-        [
-            {"prompt_ids": prompt_ids(tokenizer, prompt),
-             "texts": [completion_ids(tokenizer, text, prompt.brief.language) for text in prompt.references]}
-            for prompt in prompts
-        ]
-    )  # fmt: skip
-    checkpoints = out / "checkpoints"
+    refuse_several_gpus()
+    _refuse_without_references(prompts)
+    source = base_of(policy, base)
+    rows = _rows(tokenizer_of(source), prompts)
+    check_lengths(source, prompts, [len(row["prompt_ids"]) + max(map(len, row["texts"])) for row in rows])
+    digests = policy_digests(policy, base) | {"prompts": prompts_digest(prompts)}
+    Identity("sft", config, digests, {"policy": policy, "base": source}).claim(out)
+    torch.manual_seed(config.seed)  # of a fresh adapter
+    model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora, base=base)
     trainer = _TextTrainer(
         model=model,
-        args=_arguments(config, checkpoints),
-        train_dataset=rows,
+        args=_arguments(config, out / "checkpoints"),
+        train_dataset=Dataset.from_list(rows),
         data_collator=lambda batch: shared_rows(batch, tokenizer.eos_token_id),
         processing_class=tokenizer,
     )
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None  # type: ignore[no-untyped-call]
-    trainer.train(resume_from_checkpoint=last)
-    save_policy(trainer.model, tokenizer, out)
-    return out
+    return train(trainer, tokenizer, out)
+
+
+def _rows(tokenizer: Any, prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
+    """One row per query: the ids of its prompt and of each reference."""
+    return [
+        {"prompt_ids": prompt_ids(tokenizer, prompt),
+         "texts": [completion_ids(tokenizer, text, prompt.brief.language) for text in prompt.references]}
+        for prompt in prompts
+    ]  # fmt: skip
+
+
+def _refuse_without_references(prompts: Sequence[Prompt]) -> None:
+    """ConfigError for queries that nothing can be learned from: their loss would be 0."""
+    if bare := [prompt for prompt in prompts if not prompt.references]:
+        raise ConfigError(
+            f"{len(bare)} of {len(prompts)} queries have no reference text, the first is {bare[0].brief.query!r} of "
+            f"{bare[0].brief.ad.advertiser}: add references, or leave these queries out"
+        )
 
 
 class _TextTrainer(SFTTrainer):
@@ -116,8 +133,7 @@ def _arguments(config: SftConfig, checkpoints: Path) -> SFTConfig:
         gradient_checkpointing=config.gradient_checkpointing,
         bf16=False,  # the weights already have the precision of the config
         use_cpu=not torch.cuda.is_available(),
-        save_steps=10,
-        save_total_limit=1,
+        **SAVING,
         logging_steps=1,
         report_to="none",
         remove_unused_columns=False,

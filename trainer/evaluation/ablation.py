@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.checkpoint import latest
+from trainer.checkpoint import newest
 from trainer.config import AblateConfig, GrpoConfig, load_config
 from trainer.evaluation.compare import Comparison, compare, verdict
 from trainer.evaluation.curves import figure_3, read_lines
@@ -19,7 +19,7 @@ from trainer.evaluation.page import Html, heading, paragraph, plot, table, write
 from trainer.evaluation.report import means_table, said
 from trainer.evaluation.run import Yardsticks
 from trainer.evaluation.sampling import Entrant, Sampling, sample
-from trainer.grpo.setup import Inputs
+from trainer.grpo.setup import Inputs, identity
 from trainer.grpo.train import train_grpo
 from trainer.prompts import Prompt, evenly, load_prompts
 from trainer.reward_model.metrics import Interval
@@ -114,13 +114,15 @@ class Judged:
 
 
 def _train(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt], run: Path) -> None:
-    if not (run / "outcome.json").exists():
+    if (run / "outcome.json").exists():
+        identity(config, inputs, prompts).claim(run)
+    else:
         train_grpo(config, inputs, prompts, run)
 
 
 def _last(run: Path) -> Path:
     """The weights after the last step: table 3 compares at one step, not at each run's best."""
-    folder = latest(run / "checkpoints")
+    folder = newest(run / "checkpoints")
     if folder is None:
         raise ValueError(f"{run} holds no checkpoint: remove the folder and start again")
     return folder / "policy"

@@ -9,10 +9,13 @@ from typing import Any
 
 import torch
 
+from adtext.rules import load_rules
+from trainer.adapter import Adapter
 from trainer.config import ConfigError, GrpoConfig
 from trainer.distributed import Ranks
 from trainer.forward.attention import use_shared_prompt_attention
 from trainer.grpo.memory import estimate, said
+from trainer.identity import Identity, policy_digests, prompts_digest, reward_model_digest
 from trainer.policy import Reference, load_policy, merged_state, prompt_ids
 from trainer.prompts import Prompt
 from trainer.reward_model.encoders import make_encoder
@@ -26,7 +29,7 @@ from trainer.rewards.semantics import Relevance
 from trainer.rewards.structure import Format, Length
 from trainer.rollout.base import Rollout
 from trainer.rollout.hf import HfRollout
-from trainer.source import base_of
+from trainer.source import base_of, check_lengths, tokenizer_of
 from trainer.tokens import ends_of_text
 
 
@@ -44,6 +47,13 @@ class Inputs:
         """For the run folder."""
         return {name: str(getattr(self, name)) for name in ("policy", "base", "reward_model", "held_out_reward_model")}
 
+    def digests(self) -> dict[str, str]:
+        """What the run reads, by content."""
+        models = {name: getattr(self, name) for name in ("reward_model", "held_out_reward_model")}
+        return policy_digests(self.policy, self.base) | {
+            name: reward_model_digest(folder) for name, folder in models.items()
+        }
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -58,12 +68,28 @@ class Policy:
 
 def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> str:
     """What the run will need of memory, as one line; no weights are loaded for it."""
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
     source = base_of(inputs.policy, inputs.base)
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer = tokenizer_of(source)
     longest = max(len(prompt_ids(tokenizer, prompt)) for prompt in prompts)
     return said(estimate(config, AutoConfig.from_pretrained(source), longest))
+
+
+def check_start(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> None:
+    """ConfigError for a start that cannot be trained from with these prompts; no weights are loaded for it."""
+    adapter = Adapter.read(Path(inputs.policy))
+    if adapter and config.lora:
+        adapter.check(config.lora)
+    source = base_of(inputs.policy, inputs.base)
+    tokenizer = tokenizer_of(source)
+    check_lengths(source, prompts, [len(prompt_ids(tokenizer, prompt)) + config.max_completion for prompt in prompts])
+
+
+def identity(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> Identity:
+    """What makes this run: its config, everything that it reads, and the rules that its rewards go by."""
+    digests = inputs.digests() | {"prompts": prompts_digest(prompts), "rules": load_rules().version}
+    return Identity("grpo", config, digests, inputs.names())
 
 
 def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:

@@ -18,16 +18,25 @@ from torch import Tensor
 
 from adtext.prompt import parse
 from adtext.rules import load_rules
-from trainer.checkpoint import ENGINE, checkpoint_folder, forget, latest, read_checkpoint, write_checkpoint
+from trainer.checkpoint import (
+    ENGINE,
+    checkpoint_folder,
+    forget,
+    forget_after,
+    newest,
+    read_checkpoint,
+    write_checkpoint,
+)
 from trainer.config import ConfigError, GrpoConfig
 from trainer.credit import token_rewards
 from trainer.distributed import Ranks
+from trainer.durable import publish, write_text
 from trainer.grpo.advantage import sentence_advantages, token_advantages
 from trainer.grpo.constraints import Candidate, Duals, choose
 from trainer.grpo.curves import Curve, curve_of, diagnostics, mean_curve, records
 from trainer.grpo.log import RunLog
 from trainer.grpo.schedule import learning_rate, prompts_at, sampling_seed
-from trainer.grpo.setup import Inputs, Policy, make_policy, make_rewards, make_rollout
+from trainer.grpo.setup import Inputs, Policy, check_start, identity, make_policy, make_rewards, make_rollout
 from trainer.grpo.step import optimise
 from trainer.grpo.trackers import Trackers
 from trainer.grpo.watch import Vitals, Watch
@@ -66,6 +75,9 @@ def train_grpo(
     """
     ranks = Ranks(config)
     trackers = Trackers(config, out, write=ranks.main)
+    if ranks.main:
+        check_start(config, inputs, prompts)
+        identity(config, inputs, prompts).claim(out)
     rewards, held_out = make_rewards(config, inputs, prompts)
     policy = make_policy(config, inputs, ranks)
     run = Run(config, ranks, policy, make_rollout(config, inputs, policy, prompts), rewards, held_out, prompts, out)
@@ -76,7 +88,7 @@ def train_grpo(
             watch(curve)
 
     with trackers:
-        return run.train(inputs, seen)
+        return run.train(seen)
 
 
 @dataclass
@@ -113,11 +125,11 @@ class Run:
         assert term is None or isinstance(term, Conversion)
         return term
 
-    def train(self, inputs: Inputs, watch: Callable[[Curve], None] | None = None) -> Outcome:
+    def train(self, watch: Callable[[Curve], None] | None = None) -> Outcome:
         """All steps that remain."""
         step = self._resume()
         if self.ranks.main:
-            self.log.begin(self.config, inputs.names(), step=step)
+            self.log.begin(step=step)
         stopped = None
         while step < self.config.steps and stopped is None:
             curve, vitals = self.step(step)
@@ -288,10 +300,12 @@ class Run:
 
     def _resume(self) -> int:
         """Take up the last checkpoint; the step to take next."""
-        folder = latest(self.checkpoints)
+        (folder, *_) = self.ranks.gather([newest(self.checkpoints) if self.ranks.main else None])
         if folder is None:
             return 0
         state = read_checkpoint(folder)
+        if self.ranks.main:
+            forget_after(self.checkpoints, folder)
         if (models := {name: model.model.version.version for name, model in self._scaled().items()}) != state["models"]:
             raise ConfigError(
                 f"{folder} was trained with reward models {state['models']}, given are {models}: give the same ones"
@@ -316,8 +330,10 @@ class Run:
         chosen = choose(self.candidates, self.config.dual)
         policy = self.out / "policy"
         if self.ranks.main:
-            shutil.rmtree(policy, ignore_errors=True)
-            shutil.copytree(checkpoint_folder(self.checkpoints, chosen.step) / "policy", policy)
+            partial = policy.with_name("policy.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(checkpoint_folder(self.checkpoints, chosen.step) / "policy", partial)
+            publish(partial, policy)
             ended = {"chosen": chosen.step, "steps": step, "stopped": stopped}
-            (self.out / "outcome.json").write_text(json.dumps(ended) + "\n", encoding="utf-8")
+            write_text(self.out / "outcome.json", json.dumps(ended) + "\n")
         return Outcome(policy, chosen.step, step, stopped)

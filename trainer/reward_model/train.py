@@ -4,10 +4,12 @@ bits.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,11 @@ import torch
 from torch import Tensor
 
 from trainer.config import ConfigError, RewardConfig
+from trainer.durable import write_file
 from trainer.reward_model.dataset import Cells, refuse_shared_groups
 from trainer.reward_model.model import MAX_POSITIONS, Batch, SharedBottom, answering, entire_space_loss, ranking_loss
+
+log = logging.getLogger(__name__)
 
 BLOCK = 8  # cells of one text that a batch holds together
 _DOUBT = 1000.0  # impressions that the overall rate counts for at a place
@@ -202,7 +207,7 @@ def _keep_best(state: MemberState, loss: float) -> None:
 
 
 def _save(state: MemberState, path: Path, config: RewardConfig, run: str) -> None:
-    """Whole or not at all: written beside, then renamed."""
+    """Keep what a killed run resumes from."""
     content = {
         "run": run,
         "config": config.model_dump(mode="json"),
@@ -216,12 +221,15 @@ def _save(state: MemberState, path: Path, config: RewardConfig, run: str) -> Non
         "random": torch.get_rng_state(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content, path.with_suffix(".partial"))
-    path.with_suffix(".partial").rename(path)
+    write_file(path, lambda partial: torch.save(content, partial))
 
 
 def _resume(state: MemberState, path: Path, config: RewardConfig, run: str) -> None:
-    content: Mapping[str, Any] = torch.load(path, weights_only=True)
+    try:
+        content: Mapping[str, Any] = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        log.warning("%s cannot be read (%s): this member is trained from its start", path, type(error).__name__)
+        return
     changed = [name for name, value in config.model_dump(mode="json").items() if content["config"].get(name) != value]
     if changed or content["run"] != run:
         what = f"settings ({', '.join(changed)})" if changed else "data or encoder"

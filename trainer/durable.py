@@ -1,0 +1,98 @@
+"""Files and folders that survive a crash: on disk before they get their name, and checked before they are read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+WHOLE = "whole.json"  # size and SHA-256 of every file of a folder, written last
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """The same with whatever writes it."""
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    _sync(partial)
+    partial.replace(path)
+    _sync(path.parent)
+
+
+def seal(folder: Path) -> None:
+    """List every file of a folder in whole.json, which `damage` compares with, once they are on disk."""
+    _sync_below(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    listed = {str(path.relative_to(folder)): [path.stat().st_size, sha256(path)] for path in files}
+    write_text(folder / WHOLE, json.dumps(listed, indent=1))
+
+
+def publish(partial: Path, folder: Path) -> None:
+    """Give a written folder its name, in place of what had it: it is whole under that name, or not there."""
+    _sync_below(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    _sync(folder.parent)
+
+
+def fill(folder: Path, write: Callable[[Path], None], last: str) -> None:
+    """Write files beside others in a folder; `last`, which makes the folder a model, comes when the others are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    write(partial)
+    (folder / last).unlink(missing_ok=True)
+    for path in sorted(partial.iterdir(), key=lambda path: path.name == last):
+        _sync(path)
+        path.replace(folder / path.name)
+    partial.rmdir()
+    _sync(folder)
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with a sealed folder, as a few words; None where every file is as it was written."""
+    try:
+        listed = json.loads((folder / WHOLE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return f"it holds no readable {WHOLE}: it was not written to its end"
+    for name, (size, digest) in listed.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size or sha256(path) != digest:
+            return f"{name} is not as it was written"
+    return None
+
+
+def whole_lines(file: Path) -> list[str]:
+    """The lines of a file that end; a killed process may have left half of one behind them. Empty without a file."""
+    if not file.exists():
+        return []
+    with file.open("rb") as lines:
+        return [line.decode("utf-8") for line in lines if line.endswith(b"\n")]
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_below(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

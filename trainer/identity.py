@@ -1,0 +1,129 @@
+"""What made a run: its settings and, by digest, everything that it read. Another run over the same folder is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, render
+from trainer.config import ConfigError, Settings
+from trainer.durable import sha256, write_text
+from trainer.prompts import Prompt
+from trainer.source import adapter_settings, base_of
+
+FILE = "run.json"
+# settings that a resumed run may change: more steps, checkpoints and logs are the same run
+_FREE = frozenset(("steps", "checkpoint_every", "trackers"))
+_MODEL_FILES = (
+    "*.safetensors", "pytorch_model*.bin", "config.json", "generation_config.json", "tokenizer*", "chat_template*",
+    "special_tokens_map.json", "added_tokens.json", "vocab*", "merges*",
+)  # fmt: skip
+_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One run, as run.json keeps it."""
+
+    kind: str  # sft, dpo or grpo
+    config: Settings
+    digests: Mapping[str, str]  # of everything that the run reads, by what it is: policy, base, prompts, …
+    names: Mapping[str, str] = field(default_factory=dict)  # where these lay, for a reader; they may move
+
+    def claim(self, out: Path) -> None:
+        """Write out/run.json. ConfigError names what differs where the folder holds another run, or another model.
+
+        A run that kept nothing yet makes way.
+        """
+        ours = {"kind": self.kind, "config": self.config.model_dump(mode="json"), "digests": dict(self.digests)}
+        path = out / FILE
+        begun = any((out / "checkpoints").glob("*")) or any((out / name).exists() for name in _MADE)
+        if path.exists() and begun:
+            theirs = json.loads(path.read_text(encoding="utf-8"))
+            if changed := sorted(_differences(theirs, ours)):
+                raise ConfigError(
+                    f"{out} holds a run with other {', '.join(changed)}: give these again, or name a new folder"
+                )
+        elif begun:
+            raise ConfigError(f"{out} holds a model or checkpoints that no recorded run made: name a new folder")
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(ours | {"names": dict(self.names)}, indent=1, ensure_ascii=False) + "\n")
+
+
+_MADE = ("config.json", "adapter_config.json", "outcome.json")
+
+
+def policy_digests(policy: str, base: str | None = None) -> dict[str, str]:
+    """Of a policy's weights, tokenizer and template, and of its base where it is an adapter."""
+    if adapter_settings(Path(policy)) is None:
+        return {"policy": _source_digest(base_of(policy))}
+    return {"policy": _files_digest(Path(policy), _ADAPTER_FILES), "base": _source_digest(base_of(policy, base))}
+
+
+def prompts_digest(prompts: Iterable[Prompt]) -> str:
+    """Of the queries in their order: briefs, limits, references, and the words that they are asked with."""
+    digest = hashlib.sha256(json.dumps(dict(CHAT_TEMPLATE_ARGUMENTS)).encode())
+    for prompt in prompts:
+        digest.update(prompt_digest(prompt).encode())
+    return digest.hexdigest()[:16]
+
+
+def prompt_digest(prompt: Prompt, examples: int = 0) -> str:
+    """Of one query."""
+    texts = [text.model_dump() for text in prompt.references]
+    asked = render(prompt.brief, prompt.spec, examples=examples)
+    return content_digest([prompt.brief.model_dump(mode="json"), repr(prompt.spec), texts, asked])
+
+
+def content_digest(content: Any) -> str:
+    """Of anything that JSON can write."""
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def reward_model_digest(folder: Path | None) -> str:
+    """Of a reward model's version and weights; "none" without one."""
+    return "none" if folder is None else _files_digest(folder, ("*",))
+
+
+def _source_digest(source: str) -> str:
+    """Of a model's folder, or the commit that a hub's name stands for here."""
+    if Path(source).is_dir():
+        return _files_digest(Path(source), _MODEL_FILES)
+    from transformers import AutoConfig
+
+    return f"{source}@{AutoConfig.from_pretrained(source)._commit_hash}"
+
+
+def _files_digest(folder: Path, patterns: Sequence[str]) -> str:
+    files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    return content_digest([[path.name, _file_digest(path)] for path in files])
+
+
+def _file_digest(path: Path) -> str:
+    """Of the content; an adapter's base is digested by itself, wherever it lies."""
+    if path.name != "adapter_config.json":
+        return sha256(path)
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["target_modules"] = sorted(settings.get("target_modules") or ())  # PEFT writes a set
+    return content_digest(settings | {"base_model_name_or_path": ""})
+
+
+def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> set[str]:
+    """What differs, by name: kind, settings, and what was read."""
+    changed = {"kind"} if theirs.get("kind") != ours["kind"] else set()
+    for part in ("config", "digests"):
+        old, new = _flat(theirs.get(part, {})), _flat(ours[part])
+        changed |= {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)} - _FREE
+    return changed
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Every value by its dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return found
