@@ -6,12 +6,30 @@ import json
 import os
 import platform
 import re
+import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def destination(name: str, out: Path | None = None) -> Path:
+    """Where `record` will write; ends the program at once, with one line, where it could not. Call it before measuring.
+
+    An existing file is left as it is.
+    """
+    path = out or RESULTS / f"{name}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.exists():
+            path.open("r+b").close()
+    except OSError as error:
+        raise SystemExit(f"cannot write {path} ({error.strerror}): name another file with --out") from None
+    return path
 
 
 def record(name: str, figures: dict[str, Any], packages: tuple[str, ...], out: Path | None = None) -> Path:

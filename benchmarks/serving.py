@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import operator
 import socket
 import sys
 import tempfile
@@ -196,10 +197,12 @@ def pool(lab: Lab, plan: Plan, policy_url: str, say: Say) -> Iterator[Stack]:
         yield stack
 
 
-def hit_requests(lab: Lab, plan: Plan, stack: Stack, n: int, *, units: int | None = None) -> Path:
+def hit_requests(
+    lab: Lab, plan: Plan, stack: Stack, n: int, *, units: int | None = None, deadline_ms: int = 2_000
+) -> Path:
     """One request a unit, keys in turn."""
     requests = (
-        lab.workload.request(unit % plan.keys, unit, n=n, deadline_ms=2_000, key=stack.keys["generate"])
+        lab.workload.request(unit % plan.keys, unit, n=n, deadline_ms=deadline_ms, key=stack.keys["generate"])
         for unit in range(units or plan.units)
     )
     return lab.requests(f"hits-{n}", requests)
@@ -274,12 +277,13 @@ def _medians(pairs: list[dict[str, float]]) -> dict[str, float]:
 class Goal:
     what: str
     figure: float
-    rule: str  # >= or =
+    rule: str  # >=, <= or =
     bound: float
 
     @property
     def met(self) -> bool:
-        return self.figure >= self.bound if self.rule == ">=" else self.figure == self.bound
+        compare = {">=": operator.ge, "<=": operator.le, "=": operator.eq}[self.rule]
+        return bool(compare(self.figure, self.bound))
 
 
 def goals(figures: Figures) -> Iterator[Goal]:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.upstream --port 9000 --delay 0.5
 
-Its texts are made of words that every brief of the benchmarks allows. `GET /count` says how many completions were asked
-for.
+Its texts are those that the checks allow for the briefs of `benchmarks.workload`, found by the advertiser's name.
+`GET /count` says how many completions were asked for.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from typing import Any
 
-TITLES = ("See The Whole Range", "Made With Care", "Take A Closer Look", "Visit Us Today")
-DESCRIPTION = "Have a look at what we make, and ask us what you would like to know."
-COMPLETIONS = tuple(f"Title: {title}\nDescription: {DESCRIPTION}" for title in TITLES)
+from benchmarks.workload import Workload
 
 
 class Upstream:
@@ -23,6 +22,7 @@ class Upstream:
     def __init__(self, delay: float) -> None:
         self._delay = delay
         self._asked = 0
+        self._completions = Workload().completions()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -41,9 +41,13 @@ class Upstream:
 
     async def _complete(self, body: bytes) -> object:
         self._asked += 1
-        n = json.loads(body)["n"]
+        request: dict[str, Any] = json.loads(body)
+        brief = request["messages"][-1]["content"]
+        texts = next(texts for advertiser, texts in self._completions.items() if advertiser in brief)
         await asyncio.sleep(self._delay)
-        return {"choices": [{"message": {"content": COMPLETIONS[number % len(COMPLETIONS)]}} for number in range(n)]}
+        return {
+            "choices": [{"message": {"content": texts[number % len(texts)]}} for number in range(request["n"])],
+        }
 
 
 def _answer(content: object) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 from adtext.brief import AdBrief, AdText
 from adtext.checks import check, is_compliant
 from adtext.examples import Example, load_examples
+from adtext.prompt import write
 from adtext.rules import Rules, load_rules
 from adtext.spec import load_spec
 from adtext.templates import compose
@@ -65,6 +66,10 @@ class Workload:
 
     def texts(self, number: int) -> Sequence[AdText]:
         return self._bases[number % len(self._bases)].texts
+
+    def completions(self) -> dict[str, list[str]]:
+        """Each advertiser's texts, as a model would write them."""
+        return {base.brief["ad"]["advertiser"]: [write(text, "en") for text in base.texts] for base in self._bases}
 
     def request(self, number: int, unit: int, *, n: int, deadline_ms: int, key: str) -> bytes:
         """A raw `POST /generate` for brief `number` and unit `unit`."""

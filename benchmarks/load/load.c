@@ -53,9 +53,10 @@ static struct {
     struct sockaddr_in address;
     long connections;
     double seconds, rate, drain; /* rate 0: closed loop */
+    double most;                 /* seconds after which a run ends, whatever is still open */
     uint64_t count;              /* requests in all; 0: as many as the seconds allow */
     int64_t limit;               /* ns: an answer within it is in time */
-} options = {.connections = 16, .seconds = 5, .drain = 10, .limit = SECOND / 10};
+} options = {.connections = 16, .seconds = 5, .drain = 10, .most = 900, .limit = SECOND / 10};
 
 static Request *requests;
 static size_t request_count;
@@ -64,8 +65,8 @@ static long *idle; /* a ring of idle connections, the longest idle first */
 static size_t idle_first, idle_count;
 static int epoll_fd;
 static int64_t start, last_answer;
-static uint64_t sent, answered, errors, with_text, without_text, in_time, in_time_with_text, statuses[STATUSES];
-static Sample latency, lag;
+static uint64_t sent, answered, errors, with_text, without_text, in_time, in_time_with_text, in_time_fresh, statuses[STATUSES];
+static Sample latency, refusal, lag;
 
 static int64_t now(void) {
     struct timespec at;
@@ -164,12 +165,14 @@ static void record_answer(Connection *one, int status, const char *body, size_t 
     int64_t took = last_answer - one->due;
     int prompt = took <= options.limit;
     int text = status == 200 && memmem(body, size, "\"texts\":[{", 10) != NULL;
-    add(&latency, took);
+    int fresh = text && memmem(body, size, "\"source\":\"fresh\"", 16) != NULL;
+    add(status == 503 ? &refusal : &latency, took);
     answered++;
     statuses[status]++;
     in_time += prompt;
     with_text += text;
     in_time_with_text += prompt && text;
+    in_time_fresh += prompt && fresh;
     without_text += status == 200 && memmem(body, size, "\"texts\":[]", 10) != NULL;
 }
 
@@ -239,6 +242,7 @@ static void set_timer(int timer) {
 /* All is answered, or the server has been silent for too long after the last request was due. */
 static int finished(void) {
     int64_t at = now(), due = (int64_t)(options.count ? 0 : options.seconds * SECOND);
+    if (at > (int64_t)(options.most * SECOND)) return 1;
     if (options.rate > 0) due = scheduled(options.count);
     int all_sent = options.count ? sent >= options.count : at >= due;
     if (all_sent && idle_count == (size_t)options.connections) return 1;
@@ -290,12 +294,15 @@ static void print_result(void) {
     double elapsed = (double)last_answer / SECOND;
     printf("{\"scheduled\":%lu,\"sent\":%lu,\"answered\":%lu,\"errors\":%lu,", scheduled_count, sent, answered, errors);
     printf("\"with_text\":%lu,\"without_text\":%lu,\"in_time\":%lu,", with_text, without_text, in_time);
-    printf("\"in_time_with_text\":%lu,\"elapsed_s\":%.6f,", in_time_with_text, elapsed);
+    printf("\"in_time_with_text\":%lu,\"in_time_fresh\":%lu,", in_time_with_text, in_time_fresh);
+    printf("\"elapsed_s\":%.6f,", elapsed);
     printf("\"per_second\":%.3f,\"statuses\":{", elapsed > 0 ? answered / elapsed : 0);
     for (int status = 0, first = 1; status < STATUSES; status++)
         if (statuses[status]) printf("%s\"%d\":%lu", first-- > 0 ? "" : ",", status, statuses[status]);
     printf("},");
     print_sample("latency_ms", &latency);
+    printf(",");
+    print_sample("refusal_ms", &refusal);
     printf(",");
     print_sample("lag_ms", &lag);
     puts("}");
@@ -304,7 +311,7 @@ static void print_result(void) {
 static void read_options(int argc, char **argv) {
     static const struct option known[] = {
         {"port", 1, 0, 'p'},  {"connections", 1, 0, 'c'}, {"seconds", 1, 0, 's'}, {"rate", 1, 0, 'r'}, {"count", 1, 0, 'n'},
-        {"drain", 1, 0, 'd'}, {"limit-ms", 1, 0, 'l'},    {0},
+        {"drain", 1, 0, 'd'}, {"limit-ms", 1, 0, 'l'},    {"most", 1, 0, 'm'},    {0},
     };
     options.address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     for (int flag; (flag = getopt_long(argc, argv, "", known, NULL)) != -1;) switch (flag) {
@@ -314,11 +321,12 @@ static void read_options(int argc, char **argv) {
             case 'r': options.rate = atof(optarg); break;
             case 'n': options.count = strtoull(optarg, NULL, 10); break;
             case 'd': options.drain = atof(optarg); break;
+            case 'm': options.most = atof(optarg); break;
             case 'l': options.limit = (int64_t)(atof(optarg) * 1e6); break;
             default: exit(2);
         }
     if (optind + 1 != argc || options.address.sin_port == 0 || options.connections < 1)
-        errx(1, "usage: load --port P [--connections C] [--seconds S] [--rate R] [--count N] [--limit-ms L] [--drain S] REQUESTS");
+        errx(1, "usage: load --port P [--connections C] [--seconds S] [--rate R] [--count N] [--limit-ms L] [--drain S] [--most S] REQUESTS");
     options.file = argv[optind];
     if (options.rate > 0 && options.count == 0) options.count = (uint64_t)(options.rate * options.seconds);
 }
