@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # FastAPI's own page loads its scripts from a CDN: app.pages.api_docs serves one that does not
         redoc_url=None,
     )
-    app.add_middleware(edge, settings=chosen)
+    app.add_middleware(edge, settings=chosen, recognises=lambda headers: app.state.authenticator.recognises(headers))
     errors.install(app)
     app.include_router(generate.router)
     app.include_router(pool.router)

@@ -111,30 +111,28 @@ def storm(lab: Lab, plan: Plan, say: Say) -> Figures:
 
 
 def misses(lab: Lab, plan: Plan, say: Say) -> Figures:
-    """Texts written in time over the rate at which the model server can write."""
+    """Texts written in time over the rate at which the model server can write. Each round starts the service anew: what
+    an overload leaves behind would be charged to the next capacity.
+    """
     rounds = []
     never_asked = count(1)
-    with (
-        lab.upstream(WRITING_S) as upstream,
-        lab.service("misses", policy_url=upstream, policy_concurrency=PLACES) as stack,
-    ):
 
-        def file(requests: float) -> Path:
-            return lab.requests(
-                "misses",
-                (
-                    lab.workload.request(
-                        next(never_asked), unit, n=1, deadline_ms=MISS_DEADLINE_MS, key=stack.keys["generate"]
-                    )
-                    for unit in range(int(requests) + 2)
-                ),
-            )
+    def file(stack: Stack, requests: float) -> Path:
+        key = stack.keys["generate"]
+        written = (
+            lab.workload.request(next(never_asked), unit, n=1, deadline_ms=MISS_DEADLINE_MS, key=key)
+            for unit in range(int(requests) + 2)
+        )
+        return lab.requests("misses", written)
 
-        for number in range(plan.rounds):
-            say(f"misses: round {number + 1} of {plan.rounds}, capacity")
-            most = PLACES / WRITING_S * plan.seconds * 2
+    for number in range(plan.rounds):
+        say(f"misses: round {number + 1} of {plan.rounds}, capacity")
+        with (
+            lab.upstream(WRITING_S) as upstream,
+            lab.service("misses", policy_url=upstream, policy_concurrency=PLACES) as stack,
+        ):
             closed = lab.generator.closed(
-                file(most),
+                file(stack, PLACES / WRITING_S * plan.seconds * 2),
                 port=stack.settings.port,
                 connections=PLACES * 2,
                 seconds=plan.seconds,
@@ -144,12 +142,12 @@ def misses(lab: Lab, plan: Plan, say: Say) -> Figures:
             found: Figures = {"capacity_per_second": capacity}
             for factor in FACTORS:
                 say(f"misses: round {number + 1} of {plan.rounds}, {factor:g} × capacity")
-                rate = capacity * factor
-                load = _opened(lab, plan, file(rate * plan.seconds), stack, rate, limit_ms=MISS_DEADLINE_MS)
+                requests = file(stack, capacity * factor * plan.seconds)
+                load = _opened(lab, plan, requests, stack, capacity * factor, limit_ms=MISS_DEADLINE_MS)
                 found[f"{factor:g}"] = _goodput(load, load.in_time_fresh / plan.seconds, capacity)
-            found["peak"] = max(1.0, *(found[f"{factor:g}"]["of_capacity"] for factor in FACTORS))
-            found["of_peak"] = found["3"]["of_capacity"] / found["peak"]
-            rounds.append(found)
+        found["peak"] = max(1.0, *(found[f"{factor:g}"]["of_capacity"] for factor in FACTORS))
+        found["of_peak"] = found["3"]["of_capacity"] / found["peak"]
+        rounds.append(found)
     return {"deadline_ms": MISS_DEADLINE_MS, **_median(rounds), "rounds": rounds}
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+OTHER_FILES = 512  # the database's and the policies' connections, logs
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default RELATE_HOST, else 127.0.0.1.")] = None,
@@ -22,25 +24,38 @@ def serve(
     from app.cli.errors import Refusal
     from app.core.logs import configure
     from app.core.settings import Settings
+    from app.http.connections import protocol
 
     settings = Settings()
     if not settings.database_url:
         raise Refusal("DATABASE_URL is not set: name a PostgreSQL, or let `relate up` start one")
     configure(settings.log_level)
     _collect_seldom()
+    _allow_files(settings.max_connections + OTHER_FILES)
     uvicorn.run(
         "app.main:create_app",
         factory=True,
         host=host or settings.host,
         port=settings.port if port is None else port,
         loop="uvloop",
-        http="httptools",
+        http=protocol(settings),
         ws="none",
         access_log=False,  # app.core.logs writes its own, without queries in it
         log_config=None,
-        backlog=4096,
+        backlog=settings.listen_backlog,
+        timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=10,
     )
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's limit on open files to what its connections need, as far as the system permits."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < wanted:
+        raised = wanted if hard < 0 else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, raised), hard))
 
 
 def _collect_seldom() -> None:

@@ -24,5 +24,7 @@ REQUESTS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10),
 )
 REFUSED = Counter("relate_requests_refused_total", "Requests refused before a route saw them, by rule.", ["rule"])
+CONNECTIONS = Gauge("relate_connections", "Open connections of callers.")
 INFLIGHT = Gauge("relate_requests_inflight", "Requests being answered now.")
+WAITING = Gauge("relate_requests_waiting", "Requests that have arrived and not begun.")
 EVENTS = Counter("relate_events_total", "Reported events, by what became of them.", ["status"])

@@ -88,7 +88,39 @@ class Settings(BaseSettings):
     )
 
     max_inflight: int = Field(
-        default=4096, ge=1, description="Requests being answered at once; beyond it: 503 with Retry-After."
+        default=4096,
+        ge=1,
+        description="Requests being answered at once, of callers with a key and of all others each; beyond it: 503 with "
+        "Retry-After.",
+    )
+    patience_ms: int = Field(
+        default=1000,
+        ge=10,
+        description="How long a request that names no deadline may wait for its turn; beyond it: 503 with Retry-After. "
+        "/generate may wait for half of its deadline_ms.",
+    )
+    max_connections: int = Field(
+        default=4096,
+        ge=8,
+        description="Open connections; a further one closes the connection that has been waiting longest for its caller.",
+    )
+    listen_backlog: int = Field(
+        default=512, ge=1, description="Connections that the kernel holds until the service accepts them."
+    )
+    keep_alive_s: int = Field(
+        default=75,
+        ge=1,
+        description="An idle connection is closed after this. Keep it longer than the load balancer reuses idle "
+        "connections.",
+    )
+    headers_timeout_s: float = Field(
+        default=10.0, gt=0, description="Time from a request's first byte to the end of its headers."
+    )
+    body_timeout_s: float = Field(
+        default=30.0, gt=0, description="Time from the end of a request's headers to the end of its body."
+    )
+    answer_timeout_s: float = Field(
+        default=30.0, gt=0, description="A caller that takes nothing of its answer for this long is disconnected."
     )
     max_refills: int = Field(
         default=1024, ge=1, description="Pool keys being written or waiting for it; beyond it: the fallback chain."

@@ -18,7 +18,7 @@ from math import ceil
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from itsdangerous import BadSignature, TimestampSigner
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 
 from app.core.api_keys import PAGE_SCOPES, Scope, digest_of
 from app.core.problems import Problem
@@ -115,6 +115,16 @@ class Authenticator:
     def cookie(self, request: Request) -> str:
         """The session cookie that came with a request; empty without one."""
         return request.cookies.get(self.cookie_name(request), "")
+
+    def recognises(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether these headers name a live key or the session of one."""
+        for name, value in headers:
+            if name == b"authorization":
+                given = _bearer([(name, value)])
+                return self.key(digest_of(given)) is not None if given else False
+            if name == b"cookie" and (session := cookie_parser(value.decode("latin-1")).get(COOKIE)):
+                return self.holder(session) is not None
+        return False
 
     def csrf(self, cookie: str) -> str:
         """The token that proves a form was rendered for this very session."""

@@ -26,9 +26,11 @@ from app.store.database import Unavailable
 
 log = logging.getLogger(__name__)
 
-_REQUEST_ID = re.compile(rb"[!-~]{1,64}")
-_ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz", "/metrics"})  # an overloaded service must still be able to say so
+STRANGER_BODY = 4096  # bytes: what a caller may send before it is known, the sign-in form
+REQUEST_ID = re.compile(rb"[!-~]{1,64}")
+ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz", "/metrics"})  # an overloaded service must still be able to say so
 _CLOSED = 499  # the caller went away before the answer began: for metrics and logs only
+_STRANGER = "this needs a live API key before a body of this size is read: send `Authorization: Bearer rk_…`"
 _NO_STORE = (b"cache-control", b"no-store")
 _REVALIDATE = (b"cache-control", b"no-cache")
 _PAGE_HEADERS = (
@@ -45,24 +47,29 @@ _PAGE_HEADERS = (
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
-def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
+Headers = list[tuple[bytes, bytes]]
+
+
+def edge(app: ASGIApp, settings: Settings, recognises: Callable[[Headers], bool]) -> ASGIApp:
     """Wrap the application. Added with `add_middleware`, so it stands outside the exception handlers and sees what
     none of them caught.
+
+    recognises: whether these headers name a live key or session. A stranger's body is read up to a form's size only,
+    and strangers are counted apart: however many there are, callers with a key find their places free.
     """
     observers: dict[tuple[str, int], Callable[[float], None]] = {}
-    inflight = 0
+    inflight = {True: 0, False: 0}  # by whether the caller is known
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal inflight
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        began = perf_counter()
+        began = scope.setdefault("arrived", perf_counter())  # deadlines and latencies count from here
         path: str = scope["path"]
         limit = settings.max_events_body_bytes if path == "/events" else settings.max_body_bytes
         request_id, length, chunked = _read_headers(scope["headers"])
         scope["request_id"] = request_id
-        scope["arrived"] = began  # deadlines and latencies count from here
+        known = recognises(scope["headers"])
         status = _CLOSED
 
         async def answer(message: Message) -> None:
@@ -72,20 +79,22 @@ def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
                 message["headers"] = _dressed(message.get("headers", ()), request_id, path)
             await send(message)
 
-        inflight += 1
+        inflight[known] += 1
         try:
-            if inflight > settings.max_inflight and path not in _ALWAYS_ANSWERED:
+            if inflight[known] > settings.max_inflight and path not in ALWAYS_ANSWERED:
                 await _refuse(
                     503, "overload", "too many requests at once: try again in a second", scope, receive, answer
                 )
             elif length is None or length > limit:
                 await _refuse(*_bad_length(length, limit), scope, receive, answer)
+            elif not known and (chunked or length > STRANGER_BODY):
+                await _refuse(401, "unauthenticated", _STRANGER, scope, receive, answer)
             else:
                 await app(scope, _bounded(receive, limit) if chunked else receive, answer)
         except Exception as error:
             await _failed(error, scope, receive, answer, begun=status != _CLOSED)
         finally:
-            inflight -= 1
+            inflight[known] -= 1
             seconds = perf_counter() - began
             route = getattr(scope.get("route"), "path", "unmatched")
             observe = observers.get((route, status))
@@ -96,11 +105,11 @@ def edge(app: ASGIApp, settings: Settings) -> ASGIApp:
             client = "" if route == "/pixel/{kind}" else (scope.get("client") or ("",))[0]
             access.add(scope["method"], route, status, seconds, request_id, client, scope.get("key_prefix", ""))
 
-    INFLIGHT.set_function(lambda: inflight)
+    INFLIGHT.set_function(lambda: sum(inflight.values()))
     return serve
 
 
-def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, int | None, bool]:
+def _read_headers(headers: Headers) -> tuple[str, int | None, bool]:
     """The request id (the caller's if it is one, else a new one), the declared length (None: no number), whether the
     body is chunked.
     """
@@ -112,7 +121,7 @@ def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, int | None, 
             request_id = value
         elif name == b"transfer-encoding":
             chunked = True
-    given = request_id.decode("ascii") if request_id and _REQUEST_ID.fullmatch(request_id) else os.urandom(12).hex()
+    given = request_id.decode("ascii") if request_id and REQUEST_ID.fullmatch(request_id) else os.urandom(12).hex()
     return given, int(length) if length.isdigit() else None, chunked
 
 
@@ -185,5 +194,5 @@ async def _failed(error: Exception, scope: Scope, receive: Receive, answer: Send
 
 
 def _problem(status: int, rule: str, detail: str, scope: Scope) -> Response:
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": 'Bearer realm="relate"'}}.get(status, {})
     return problem_response(status, rule, detail, request_id=scope["request_id"], headers=headers)

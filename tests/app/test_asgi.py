@@ -19,9 +19,10 @@ from sqlalchemy.exc import OperationalError
 from app.core import logs
 from app.core import problems as errors
 from app.core.settings import Settings
-from app.http.middleware import edge
+from app.http.middleware import STRANGER_BODY, edge
 
-SMALL, LARGE = 1024, 4096
+SMALL, LARGE = 1024, 8192
+STRANGER = {"Authorization": "none"}
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def log() -> Any:
 @pytest.fixture
 def service() -> FastAPI:
     app = FastAPI()
-    app.add_middleware(edge, settings=Settings(max_body_bytes=SMALL, max_events_body_bytes=LARGE, max_inflight=2))
+    chosen = Settings(max_body_bytes=SMALL, max_events_body_bytes=LARGE, max_inflight=2)
+    app.add_middleware(edge, settings=chosen, recognises=lambda headers: dict(headers).get(b"authorization") != b"none")
     errors.install(app)
     app.state.go_on = asyncio.Event()
 
@@ -141,6 +143,30 @@ async def test_beyond_the_bound_requests_are_told_to_come_back(http, service):
     service.state.go_on.set()
     assert [(await task).status_code for task in (*waiting, health)] == [200, 200, 200]
     assert (await http.get("/page")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("size", "streamed", "status"),
+    [(64, False, 200), (STRANGER_BODY, False, 200), (STRANGER_BODY + 64, False, 401), (64, True, 401)],
+)
+async def test_of_a_caller_without_a_key_no_more_than_a_form_is_read(http, service, size, streamed, status):
+    content = chunks(size) if streamed else b"x" * size
+    answer = await http.post("/events", content=content, headers=STRANGER)
+    assert answer.status_code == status
+    if status == 401:
+        assert (answer.json()["rule"], answer.headers["www-authenticate"]) == (
+            "unauthenticated",
+            'Bearer realm="relate"',
+        )
+
+
+async def test_strangers_take_no_place_of_callers_with_a_key(http, service):
+    waiting = [asyncio.create_task(http.get("/wait", headers=STRANGER)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert (await http.get("/page", headers=STRANGER)).status_code == 503
+    assert (await http.get("/page")).status_code == 200
+    service.state.go_on.set()
+    assert [(await task).status_code for task in waiting] == [200, 200]
 
 
 # ---- headers
