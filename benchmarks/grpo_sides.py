@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adtext.prompt import parse, render
+from adtext.prompt import render
 from adtext.rules import load_rules
 from trainer.config import GrpoConfig
 from trainer.credit import token_rewards
@@ -24,10 +24,9 @@ from trainer.grpo.advantage import sentence_advantages, token_advantages
 from trainer.grpo.step import optimise
 from trainer.policy import Reference, load_policy, prompt_ids
 from trainer.prompts import Prompt
-from trainer.rewards.base import Sample, read
-from trainer.rewards.combine import Rewards
+from trainer.rewards import Rewards, Term, read
 from trainer.rewards.diversity import Diversity
-from trainer.rewards.risk import correctness, risk
+from trainer.rewards.risk import Correctness, Risk
 from trainer.rewards.structure import Format, Length
 from trainer.rollout.hf import HfRollout
 
@@ -54,8 +53,7 @@ class Ours:
         self.tokenizer.eos_token = NEVER
         self.precision, self.rules, self.steps = precision, load_rules(), 0
         self.reference, self.optimizer = Reference(self.model), _adamw(self.model)
-        self.diversity = Diversity()
-        self.rewards = Rewards([Length(), Format(), correctness(), risk(), self.diversity], WEIGHTS, PENALTIES)
+        self.rewards = Rewards(terms(), WEIGHTS, PENALTIES)
 
     def optimise(self, batch: Sequence[Ids], advantages: Tensor) -> None:
         config = GrpoConfig(
@@ -73,14 +71,14 @@ class Ours:
         ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
         groups = rollout.sample(prompts, ids, GROUP_SIZE, seed=self.steps)
         samples = [read(group.prompt, one.text, self.rules) for group in groups for one in group.completions]
-        self.diversity.observe([(prompt.brief, _parsed(samples, prompt)) for prompt in prompts])
+        self.rewards.observe(samples)
         scored = self.rewards.score(samples)
 
         began = perf_counter()
-        texts = [(group, one) for group in groups for one in group.completions]
+        texts = [text for group in groups for text in group.completions]
         charges = np.zeros((len(texts), longest), dtype=np.float32)
-        for row, (group, text), priced in zip(charges, texts, scored.charges, strict=True):
-            row[: len(text.ids)] = token_rewards(self.tokenizer, text.ids, group.prompt.brief.language, priced)
+        for row, text, sample, priced in zip(charges, texts, samples, scored.charges, strict=True):
+            row[: len(text.ids)] = token_rewards(self.tokenizer, text.ids, sample.text, priced)
         sentence = sentence_advantages(torch.as_tensor(scored.sentence, dtype=torch.float32).view(-1, GROUP_SIZE))
         advantages = token_advantages(sentence.flatten(), torch.from_numpy(charges), alpha=1.0)
         credit = perf_counter() - began
@@ -105,7 +103,7 @@ class Trl:
         tokenizer.eos_token = NEVER
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
         model.generation_config.eos_token_id = tokenizer.eos_token_id
-        self.rewards = Rewards([Length(), Format(), correctness(), risk(), Diversity()], WEIGHTS, {})
+        self.rewards = Rewards(terms(), WEIGHTS, {})
         settings = GRPOConfig(
             output_dir=str(scratch),
             per_device_train_batch_size=GROUP_SIZE,
@@ -190,9 +188,15 @@ class Trl:
         return [float(value) for value in self.rewards.score(samples).sentence]
 
 
-def _parsed(samples: Sequence[Sample], prompt: Prompt) -> list[Any]:
-    own = [parse(sample.completion, prompt.brief.language) for sample in samples if sample.prompt is prompt]
-    return [text for text in own if text]
+def terms() -> dict[str, Term]:
+    """Every term that needs no model."""
+    return {
+        "length": Length(),
+        "format": Format(),
+        "correctness": Correctness(),
+        "risk": Risk(),
+        "diversity": Diversity(),
+    }
 
 
 def _adamw(model: Any) -> torch.optim.Optimizer:

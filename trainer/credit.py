@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adtext.brief import AdText
 from adtext.fold import Span
-from adtext.prompt import parse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -49,17 +49,17 @@ def charge(spans: Sequence[ByteSpan], token_ends: IntArray, penalty: float) -> F
 def token_rewards(
     tokenizer: PreTrainedTokenizerFast,
     ids: Sequence[int],
-    language: str,
+    text: AdText | None,
     charges: Iterable[tuple[Mapping[str, Sequence[Span]], float]],
 ) -> FloatArray:
     """r_t = Σ over kinds of -λ_kind · 1[token t overlaps a span of that kind]   (RELATE eq. 5); returns [T].
 
-    charges: one pair per kind of (spans by field, in code points of the field's value; penalty λ). A completion that
-    does not parse has no fields, and nothing is charged.
+    text: the ad text that the ids were parsed to; None where they do not parse: nothing is charged then. charges: one
+    pair per kind of (spans by field, in code points of the field's value; penalty λ).
     """
     raw = sampled_bytes(tokenizer, ids)
     starts = code_point_starts(raw)
-    offsets = field_offsets(raw.decode("utf-8", "replace"), language)
+    offsets = field_offsets(raw.decode("utf-8", "replace"), text) if text else {}
     ends = token_ends(tokenizer, ids)
     rewards = np.zeros(len(ids), dtype=np.float32)
     for spans_by_field, penalty in charges:
@@ -156,11 +156,8 @@ def byte_span(starts: IntArray, span: Span, offset: int = 0) -> ByteSpan:
 _LABEL = re.compile(r"[^:：\n]*[:：][^\S\n]*")
 
 
-def field_offsets(completion: str, language: str) -> dict[str, int]:
-    """Where each field's value starts in a completion, in code points; nothing where the completion does not parse."""
-    text = parse(completion, language)
-    if text is None:
-        return {}
+def field_offsets(completion: str, text: AdText) -> dict[str, int]:
+    """Where each field's value starts in the completion that `text` was parsed from, in code points."""
     offsets: dict[str, int] = {}
     start = len(completion) - len(completion.lstrip())
     for (field, _), line in zip(text.fields(), completion.strip().split("\n"), strict=True):

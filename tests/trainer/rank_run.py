@@ -19,11 +19,11 @@ class Dies(Vowels):
     def __init__(self, batch: int) -> None:
         self.left = batch
 
-    def scores(self, samples):  # type: ignore[no-untyped-def]
+    def score(self, samples):  # type: ignore[no-untyped-def]
         self.left -= 1
         if self.left == 0 and os.environ["RANK"] == "1":
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().scores(samples)
+        return super().score(samples)
 
 
 if __name__ == "__main__":

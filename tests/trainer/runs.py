@@ -15,19 +15,16 @@ from trainer.distributed import Ranks
 from trainer.grpo.setup import Inputs, identity, make_policy, make_rollout
 from trainer.grpo.train import Outcome, Run
 from trainer.policy import load_policy, trained_state
-from trainer.rewards.base import FloatArray, Sample
-from trainer.rewards.combine import Rewards
+from trainer.rewards import FloatArray, Rewards, Sample, Term
 from trainer.rewards.diversity import Diversity
 
 WIDE = Limits(kl=None, shortest=0.0, longest=None, distinct=0.0, gap=None)  # a policy that writes no ads has none
 
 
-class Vowels:
+class Vowels(Term):
     """Share of vowels in a completion, parsed or not: something that a policy without words can learn."""
 
-    name = "length"
-
-    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+    def score(self, samples: Sequence[Sample]) -> FloatArray:
         return np.array(
             [sum(char in "aeiou" for char in one.completion) / max(len(one.completion), 1) for one in samples]
         )
@@ -54,9 +51,10 @@ def a_run(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> Run:
     identity(config, inputs, small_prompts()).claim(out)
     ranks = Ranks(config)
     made = make_policy(config, inputs, ranks)
-    rewards = Rewards([term or Vowels(), Diversity()], config.terms.weights("sentence"), config.terms.weights("token"))
+    terms = {"length": term or Vowels(), "diversity": Diversity()}
+    rewards = Rewards(terms, config.terms.weights("sentence"), config.terms.weights("token"))
     rollout = make_rollout(config, inputs, made, small_prompts())
-    return Run(config, ranks, made, rollout, rewards, None, small_prompts(), out)
+    return Run(config, ranks, made, rollout, rewards, small_prompts(), out)
 
 
 def trained(policy: Path, out: Path, config: GrpoConfig, term: Any = None) -> Outcome:

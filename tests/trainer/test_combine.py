@@ -15,17 +15,16 @@ import trainer.config
 from adtext.fold import Span
 from tests.trainer.samples import GOOD, a_sample
 from trainer.config import ConfigError, GrpoConfig, from_mapping, load_config
-from trainer.rewards.base import Charge, Sample
-from trainer.rewards.combine import RewardError, Rewards
+from trainer.rewards import Charge, RewardError, Rewards, Sample, Term
 
 
-class Fixed:
+class Fixed(Term):
     """A term that scores what it was told to, and charges the first three characters of a title."""
 
-    def __init__(self, name: str, *scores: float) -> None:
-        self.name, self._scores = name, scores
+    def __init__(self, *scores: float) -> None:
+        self._scores = scores
 
-    def scores(self, samples: Sequence[Sample]) -> np.ndarray:
+    def score(self, samples: Sequence[Sample]) -> np.ndarray:
         return np.array(self._scores)
 
     def charges(self, sample: Sample) -> list[Charge]:
@@ -33,7 +32,7 @@ class Fixed:
 
 
 class Broken(Fixed):
-    def scores(self, samples: Sequence[Sample]) -> np.ndarray:
+    def score(self, samples: Sequence[Sample]) -> np.ndarray:
         raise KeyError("no such industry")
 
 
@@ -42,7 +41,7 @@ TWO = [a_sample(GOOD), a_sample(GOOD)]
 
 def test_the_sentence_reward_is_the_weighted_mean_of_its_terms():
     rewards = Rewards(
-        [Fixed("length", 1.0, 0.0), Fixed("ctcvr", 0.2, 0.8), Fixed("risk", 0.0, 1.0)],
+        {"length": Fixed(1.0, 0.0), "ctcvr": Fixed(0.2, 0.8), "risk": Fixed(0.0, 1.0)},
         {"length": 0.5, "ctcvr": 1.0},
         {"risk": 2.0},
     )
@@ -55,19 +54,19 @@ def test_the_sentence_reward_is_the_weighted_mean_of_its_terms():
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=2), st.floats(0.01, 5), st.floats(0.01, 5))
 def test_the_sentence_reward_stays_within_its_terms(scores, first, second):
     rewards = Rewards(
-        [Fixed("length", *scores), Fixed("format", *reversed(scores))], {"length": first, "format": second}, {}
+        {"length": Fixed(*scores), "format": Fixed(*reversed(scores))}, {"length": first, "format": second}, {}
     )
     sentence = rewards.score(TWO).sentence
     assert (sentence >= min(scores) - 1e-12).all() and (sentence <= max(scores) + 1e-12).all()
 
 
 def test_multipliers_scale_the_penalties():
-    rewards = Rewards([Fixed("length", 1.0, 1.0), Fixed("risk", 1.0, 1.0)], {"length": 1.0}, {"risk": 2.0})
+    rewards = Rewards({"length": Fixed(1.0, 1.0), "risk": Fixed(1.0, 1.0)}, {"length": 1.0}, {"risk": 2.0})
     assert rewards.score(TWO, {"risk": 3.0}).charges[0][0][1] == pytest.approx(3.0)
 
 
 def test_the_spread_inside_a_group_says_which_term_steers():
-    rewards = Rewards([Fixed("length", 1.0, 1.0), Fixed("ctcvr", 0.0, 1.0)], {"length": 1.0, "ctcvr": 1.0}, {})
+    rewards = Rewards({"length": Fixed(1.0, 1.0), "ctcvr": Fixed(0.0, 1.0)}, {"length": 1.0, "ctcvr": 1.0}, {})
     spread = rewards.spread_within(rewards.score(TWO), 2)
     assert spread == pytest.approx({"length": 0.0, "ctcvr": 0.5 * np.sqrt(0.5)})
 
@@ -75,20 +74,15 @@ def test_the_spread_inside_a_group_says_which_term_steers():
 @pytest.mark.parametrize(
     ("term", "said"),
     [
-        (Broken("ctcvr"), r"reward ctcvr failed on 2 texts \(KeyError: 'no such industry'\)"),
-        (Fixed("ctcvr", 0.5, float("nan")), "reward ctcvr gave nan"),
-        (Fixed("ctcvr", 0.5, 1.5), r"reward ctcvr gave 1.5 to .* scores lie in \[0, 1\]"),
+        (Broken(), r"reward ctcvr failed on 2 texts \(KeyError: 'no such industry'\)"),
+        (Fixed(0.5, float("nan")), "reward ctcvr gave nan"),
+        (Fixed(0.5, 1.5), r"reward ctcvr gave 1.5 to .* scores lie in \[0, 1\]"),
     ],
 )
 def test_a_reward_that_fails_stops_the_run_with_one_line(term, said):
     with pytest.raises(RewardError, match=said) as raised:
-        Rewards([term], {"ctcvr": 1.0}, {}).score(TWO)
+        Rewards({"ctcvr": term}, {"ctcvr": 1.0}, {}).score(TWO)
     assert "\n" not in str(raised.value)
-
-
-def test_a_weighted_term_that_nothing_computes_is_refused():
-    with pytest.raises(RewardError, match="ctcvr: weighted in the config"):
-        Rewards([Fixed("length", 1.0)], {"length": 1.0, "ctcvr": 1.0}, {})
 
 
 @pytest.mark.parametrize(

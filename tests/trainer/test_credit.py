@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from adtext.brief import AdText
 from adtext.fold import Span
-from adtext.prompt import write
+from adtext.prompt import parse, write
 from tests.builders import an_ad
 from tests.trainer.policies import byte_level_tokenizer
 from trainer.credit import (
@@ -66,6 +66,12 @@ def sampled(text: str, cuts: list[int]) -> list[int]:
     return [token for piece in pieces for token in piece]
 
 
+def charged_as(tokenizer, ids, language, charges):
+    """The token rewards of ids whose text is parsed as the run parses it."""
+    text = parse(sampled_bytes(tokenizer, ids).decode("utf-8", "replace"), language)
+    return token_rewards(tokenizer, ids, text, charges)
+
+
 @given(
     title=VALUES,
     description=VALUES,
@@ -80,7 +86,7 @@ def test_a_span_charges_exactly_the_tokens_that_wrote_its_bytes(title, descripti
     start = data.draw(st.integers(0, len(value) - 1))
     span = Span(start, data.draw(st.integers(start + 1, len(value))))
 
-    rewards = token_rewards(byte_level_tokenizer(), ids, language, [({field: [span]}, 2.0)])
+    rewards = charged_as(byte_level_tokenizer(), ids, language, [({field: [span]}, 2.0)])
 
     # of every byte
     writer = [token for token, one in enumerate(ids) for _ in sampled_bytes(byte_level_tokenizer(), [one])]
@@ -112,8 +118,8 @@ def test_a_truncated_chinese_character_moves_no_other_charge():
     decoded = tokenizer.decode(ids)
     assert decoded.endswith("最\ufffd") and decoded == sampled_bytes(tokenizer, ids).decode("utf-8", "replace")
 
-    of_title = token_rewards(tokenizer, ids, "zh", [({"title": [Span(0, 3)]}, 2.0)])
-    of_cut = token_rewards(tokenizer, ids, "zh", [({"description": [Span(3, 4)]}, 2.0)])
+    of_title = charged_as(tokenizer, ids, "zh", [({"title": [Span(0, 3)]}, 2.0)])
+    of_cut = charged_as(tokenizer, ids, "zh", [({"description": [Span(3, 4)]}, 2.0)])
 
     charged = [token for token, reward in zip(ids, of_title, strict=True) if reward]
     assert sampled_bytes(tokenizer, charged).decode() == "最低价"
@@ -127,7 +133,7 @@ def test_a_character_broken_in_the_middle_is_as_wide_as_what_the_decoder_gave_up
     ids += tokenizer("ok best\nDescription: fine", add_special_tokens=False)["input_ids"]
     title = sampled_bytes(tokenizer, ids).decode("utf-8", "replace").split("\n")[0].removeprefix("Title: ")
 
-    rewards = token_rewards(tokenizer, ids, "en", [({"title": [Span(title.index("best"), len(title))]}, 2.0)])
+    rewards = charged_as(tokenizer, ids, "en", [({"title": [Span(title.index("best"), len(title))]}, 2.0)])
 
     charged = [token for token, reward in zip(ids, rewards, strict=True) if reward]
     assert sampled_bytes(tokenizer, charged).decode().strip() == "best"
@@ -158,7 +164,7 @@ def test_end_of_text_and_tokens_that_no_text_shows_are_never_charged():
     hidden = tokenizer.convert_tokens_to_ids("<|im_start|>")
     ids = [*first, hidden, *second, tokenizer.eos_token_id]
 
-    rewards = token_rewards(tokenizer, ids, "en", [({"title": [Span(0, 4)], "description": [Span(0, 4)]}, 2.0)])
+    rewards = charged_as(tokenizer, ids, "en", [({"title": [Span(0, 4)], "description": [Span(0, 4)]}, 2.0)])
 
     assert rewards[len(first)] == 0.0 and rewards[-1] == 0.0
     assert rewards[len(first) - 1] == -2.0 and rewards[len(first) + 1] == -2.0
@@ -168,15 +174,15 @@ def test_kinds_add_up_and_each_charges_a_token_once():
     tokenizer = byte_level_tokenizer()
     ids = tokenizer("Title: best best\nDescription: fine", add_special_tokens=False)["input_ids"]
     risk, template = {"title": [Span(0, 4), Span(0, 9)]}, {"title": [Span(5, 9)]}
-    rewards = token_rewards(tokenizer, ids, "en", [(risk, 2.0), (template, 0.5)])
+    rewards = charged_as(tokenizer, ids, "en", [(risk, 2.0), (template, 0.5)])
     assert sorted(set(rewards.tolist())) == [-2.5, -2.0, 0.0]
 
 
 def test_a_completion_that_left_the_template_is_not_charged():
     tokenizer = byte_level_tokenizer()
     ids = tokenizer("Buy the best shoes", add_special_tokens=False)["input_ids"]
-    assert not token_rewards(tokenizer, ids, "en", [({"title": [Span(0, 4)]}, 2.0)]).any()
-    assert token_rewards(tokenizer, [], "en", [({"title": [Span(0, 4)]}, 2.0)]).shape == (0,)
+    assert not charged_as(tokenizer, ids, "en", [({"title": [Span(0, 4)]}, 2.0)]).any()
+    assert charged_as(tokenizer, [], "en", [({"title": [Span(0, 4)]}, 2.0)]).shape == (0,)
 
 
 @pytest.mark.parametrize(("language", "locale"), LANGUAGES)
@@ -184,7 +190,7 @@ def test_a_completion_that_left_the_template_is_not_charged():
 def test_a_field_stands_where_its_offset_says(language, locale, around):
     ad = an_ad(locale=locale, description_2="A: second 第二")
     completion = around.format(write(ad, language))
-    offsets = field_offsets(completion, language)
+    offsets = field_offsets(completion, ad)
     assert {field: completion[offsets[field] : offsets[field] + len(value)] for field, value in ad.fields()} == dict(
         ad.fields()
     )

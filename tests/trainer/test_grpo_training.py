@@ -33,11 +33,11 @@ class BreaksAt(Vowels):
     def __init__(self, batch: int) -> None:
         self.left = batch
 
-    def scores(self, samples):
+    def score(self, samples):
         self.left -= 1
         if self.left == 0:
             raise OSError("the embedding server is gone")
-        return super().scores(samples)
+        return super().score(samples)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(policy, tmp_path, changes):
     config = a_run_config(**changes)
     whole = trained(policy, tmp_path / "whole", config)
     with pytest.raises(
-        RewardError, match=r"reward length failed .*the embedding server is gone.*goes on from its last checkpoint"
+        RewardError, match=r"reward length failed .*the embedding server is gone.*resumes from its last checkpoint"
     ):
         # after three steps, of which a checkpoint holds two
         trained(policy, tmp_path / "stopped", config, BreaksAt(4))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.grpo.advantage import sentence_advantages, token_advantages
-from trainer.grpo.loss import grpo_loss
+from trainer.grpo.loss import LossInputs, grpo_loss
 
 LENGTHS = (4, 2, 5, 1, 3)
 LONGEST = 6  # R_max
@@ -59,7 +59,7 @@ def ragged(values):
 def test_the_loss_is_the_papers_equations(seed, alpha, beta):
     logp, old, ref, rewards, risky, frequent = a_batch(seed)
     advantages = token_advantages(sentence_advantages(rewards[None])[0], -2.0 * risky - 0.5 * frequent, alpha)
-    loss, _ = grpo_loss(logp, old, ref, advantages, MASK, **(PLAIN | {"beta": beta, "clip_high": 0.3}))
+    loss, _ = grpo_loss(LossInputs(logp, old, ref, advantages, MASK), **(PLAIN | {"beta": beta, "clip_high": 0.3}))
     expected = literal_loss(
         ragged(logp), ragged(old), ragged(ref), rewards.tolist(), ragged(risky), ragged(frequent),
         alpha=alpha, lambda1=2.0, lambda2=0.5, beta=beta, low=0.2, high=0.3,
@@ -77,7 +77,7 @@ def test_one_charged_token_changes_exactly_its_own_loss_term(seed, text, data):
     charges[text, token] = -2.0
 
     def terms(charged):
-        loss, _ = grpo_loss(logp, old, ref, token_advantages(sentence, charged, 1.0), MASK, **PLAIN)
+        loss, _ = grpo_loss(LossInputs(logp, old, ref, token_advantages(sentence, charged, 1.0), MASK), **PLAIN)
         (gradient,) = torch.autograd.grad(loss, logp)
         return float(loss.detach()), gradient
 
@@ -95,7 +95,7 @@ def test_a_group_of_equal_rewards_still_moves_its_charged_tokens():
     charges = torch.zeros(5, 5)
     charges[2, 1] = -2.0
     advantages = token_advantages(sentence_advantages(torch.full((1, 5), 0.7))[0], charges, 1.0)
-    loss, _ = grpo_loss(logp, logp.detach(), None, advantages, MASK, **(PLAIN | {"beta": 0.0}))
+    loss, _ = grpo_loss(LossInputs(logp, logp.detach(), None, advantages, MASK), **(PLAIN | {"beta": 0.0}))
     loss.backward()
     assert logp.grad.nonzero().tolist() == [[2, 1]] and logp.grad[2, 1] > 0
 
@@ -114,7 +114,7 @@ def test_the_clip_takes_the_gradient_of_what_has_moved_far_enough(ratio, advanta
     logp = torch.tensor([[math.log(ratio)]], requires_grad=True)
     mask = torch.ones(1, 1, dtype=torch.bool)
     loss, watched = grpo_loss(
-        logp, torch.zeros(1, 1), None, torch.full((1, 1), advantage), mask, **(PLAIN | {"beta": 0.0})
+        LossInputs(logp, torch.zeros(1, 1), None, torch.full((1, 1), advantage), mask), **(PLAIN | {"beta": 0.0})
     )
     loss.backward()
     assert bool(logp.grad.any()) is moves
@@ -128,7 +128,7 @@ def test_what_a_token_weighs_in_a_long_and_in_a_short_text(aggregation, weights)
     logp = torch.zeros(2, 3, requires_grad=True)
     mask = torch.tensor([[True, True, True], [True, False, False]])
     settings = PLAIN | {"beta": 0.0, "aggregation": aggregation}
-    loss, _ = grpo_loss(logp, torch.zeros(2, 3), None, -torch.ones(2, 3), mask, **settings)
+    loss, _ = grpo_loss(LossInputs(logp, torch.zeros(2, 3), None, -torch.ones(2, 3), mask), **settings)
     loss.backward()
     assert [float(logp.grad[0, 0]), float(logp.grad[1, 0])] == pytest.approx(weights)
     assert not logp.grad[1, 1:].any()
@@ -139,7 +139,8 @@ def test_an_empty_text_adds_nothing(aggregation):
     logp = torch.zeros(2, 3, requires_grad=True)
     mask = torch.tensor([[True, True, True], [False, False, False]])
     loss, watched = grpo_loss(
-        logp, torch.zeros(2, 3), None, torch.ones(2, 3), mask, **(PLAIN | {"beta": 0.0, "aggregation": aggregation})
+        LossInputs(logp, torch.zeros(2, 3), None, torch.ones(2, 3), mask),
+        **(PLAIN | {"beta": 0.0, "aggregation": aggregation}),
     )
     loss.backward()
     assert torch.isfinite(loss) and not logp.grad[1].any() and int(watched.tokens) == 3
@@ -149,13 +150,13 @@ def test_an_empty_text_adds_nothing(aggregation):
 def test_the_kl_estimate_is_never_negative_and_zero_at_the_reference(seed):
     logp, old, ref, rewards, *_ = a_batch(seed)
     advantages = sentence_advantages(rewards[None])[0][:, None].expand(5, 5)
-    _, apart = grpo_loss(logp, old, ref, advantages, MASK, **PLAIN)
-    _, at = grpo_loss(logp, old, logp, advantages, MASK, **PLAIN)
+    _, apart = grpo_loss(LossInputs(logp, old, ref, advantages, MASK), **PLAIN)
+    _, at = grpo_loss(LossInputs(logp, old, logp, advantages, MASK), **PLAIN)
     assert float(apart.kl) > 0 and float(at.kl) == 0
 
 
 def test_a_kl_term_without_a_reference_is_refused():
     with pytest.raises(ValueError, match=r"beta 0\.02 needs the reference"):
         grpo_loss(
-            torch.zeros(1, 1), torch.zeros(1, 1), None, torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), **PLAIN
+            LossInputs(*[torch.zeros(1, 1)] * 2, None, torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool)), **PLAIN
         )

@@ -18,7 +18,7 @@ from trl import GRPOConfig, GRPOTrainer
 from tests.trainer.policies import a_policy, byte_level_tokenizer, distance, gradients, some_groups
 from trainer.forward.attention import use_shared_prompt_attention
 from trainer.forward.layout import completion_logprobs, pack
-from trainer.grpo.loss import grpo_loss
+from trainer.grpo.loss import LossInputs, grpo_loss
 
 GROUPS = some_groups(((7, (3, 5, 1, 6, 2)), (4, (2, 6, 4, 1, 7)), (9, (5, 5, 5, 5, 5))))
 TEXTS, LONGEST, MOST = 15, 7, 9  # texts; tokens of the longest; tokens allowed (dr_grpo's constant)
@@ -119,11 +119,7 @@ def test_the_gradient_is_trls(trainers, kind, loss_type, beta, weighted_kl, off_
     old = scored.logp.detach() + (0.3 * torch.randn(TEXTS, LONGEST, generator=chance) if off_policy else 0.0)
     ref = scored.logp.detach() + 0.5 * torch.randn(TEXTS, LONGEST, generator=chance)
     loss, watched = grpo_loss(
-        scored.logp,
-        old,
-        ref,
-        advantages,
-        scored.mask,
+        LossInputs(scored.logp, old, ref, advantages, scored.mask),
         clip_low=0.2,
         clip_high=0.2,
         beta=beta,
@@ -155,12 +151,7 @@ def test_the_correction_for_an_inexact_sampler_is_trls(trainers, loss_type):
     ref, weights = old + 0.5 * behind, torch.exp(0.6 * noise).clamp(max=2.0)
     assert 0 < (weights == 2.0).float().mean() < 0.5
     loss, _ = grpo_loss(
-        scored.logp,
-        old,
-        ref,
-        advantages,
-        scored.mask,
-        weights=weights,
+        LossInputs(scored.logp, old, ref, advantages, scored.mask, weights=weights),
         clip_low=0.2,
         clip_high=0.2,
         beta=0.02,
@@ -181,11 +172,7 @@ def test_the_oracle_tells_a_wrong_gradient(trainers):
     advantages = torch.ones(TEXTS, LONGEST)
     old = scored.logp.detach() - 0.25
     loss, _ = grpo_loss(
-        scored.logp,
-        old,
-        None,
-        advantages,
-        scored.mask,
+        LossInputs(scored.logp, old, None, advantages, scored.mask),
         clip_low=0.2,
         clip_high=0.3,
         beta=0.0,

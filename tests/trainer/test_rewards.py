@@ -18,7 +18,7 @@ from trainer.config import Terms
 from trainer.prompts import Prompt
 from trainer.rewards.base import TERM_OF, Sample
 from trainer.rewards.diversity import Diversity
-from trainer.rewards.risk import correctness, risk
+from trainer.rewards.risk import Correctness, Risk
 from trainer.rewards.semantics import Relevance
 from trainer.rewards.structure import Format, Length
 
@@ -40,10 +40,12 @@ def test_every_rule_belongs_to_exactly_one_term():
     assert set(TERM_OF.values()) == {"length", "format", "correctness", "risk"} < Terms.model_fields.keys()
 
 
-@pytest.mark.parametrize("term", [Length(), Format(), risk(), correctness(), Diversity()], ids=lambda term: term.name)
+@pytest.mark.parametrize(
+    "term", [Length(), Format(), Risk(), Correctness(), Diversity()], ids=lambda term: type(term).__name__
+)
 def test_a_text_that_does_not_parse_scores_nothing_and_a_good_one_everything(term):
     broken = a_sample("Wide shoes, come in!")
-    assert term.scores(
+    assert term.score(
         [broken, a_sample(GOOD), a_sample(GOOD_ZH, "zh", "baidu_search"), a_sample(GOOD_JA, "ja", "generic")]
     ).tolist() == [
         0,
@@ -64,7 +66,7 @@ def test_a_text_that_does_not_parse_scores_nothing_and_a_good_one_everything(ter
 )
 def test_length_falls_softly_outside_its_interval(title, expected):
     fitting = a_sample(GOOD.model_copy(update={"title": title}))
-    assert Length().scores([fitting])[0] == pytest.approx((expected + 1) / 2)  # mean of title and description
+    assert Length().score([fitting])[0] == pytest.approx((expected + 1) / 2)  # mean of title and description
 
 
 @pytest.mark.parametrize(
@@ -73,14 +75,14 @@ def test_length_falls_softly_outside_its_interval(title, expected):
 )
 def test_a_target_interval_also_ends_below(title, expected):
     filled = a_sample(AdText(title=title, description="宽" * 32))  # 64 of 90
-    assert Length(fill=0.7).scores([filled])[0] == pytest.approx((expected + 1) / 2)
+    assert Length(fill=0.7).score([filled])[0] == pytest.approx((expected + 1) / 2)
 
 
 @given(extra=st.integers(0, 80))
 def test_a_longer_title_beyond_the_limit_never_scores_more(extra):
     shorter, longer = (a_sample(GOOD.model_copy(update={"title": "宽" * (15 + n)})) for n in (extra, extra + 1))
     assert measure("宽" * 15, "width") == 30
-    first, second = Length().scores([shorter, longer])
+    first, second = Length().score([shorter, longer])
     assert second <= first
 
 
@@ -95,7 +97,7 @@ def test_a_longer_title_beyond_the_limit_never_scores_more(extra):
 def test_each_fault_of_form_halves_the_score(description, score):
     sample = a_sample(GOOD.model_copy(update={"description": description}))
     blocking = {(one.rule, one.span) for one in sample.of("format") if one.severity == "block"}
-    assert Format().scores([sample])[0] == pytest.approx(0.5 ** len(blocking)) and Format().scores([sample])[0] <= max(
+    assert Format().score([sample])[0] == pytest.approx(0.5 ** len(blocking)) and Format().score([sample])[0] <= max(
         score, 0.25
     )
 
@@ -111,8 +113,8 @@ def test_each_fault_of_form_halves_the_score(description, score):
 def test_risk_charges_the_words_that_wrote_it(language, title, quote):
     good = {"zh": GOOD_ZH, "en": GOOD, "ja": GOOD_JA}[language]
     sample = a_sample(good.model_copy(update={"title": title}), language, "generic")
-    assert risk().scores([sample])[0] == 0
-    quotes = charged(sample, risk())
+    assert Risk().score([sample])[0] == 0
+    quotes = charged(sample, Risk())
     assert any(quote in text for text, _ in quotes) and all(text in title for text, _ in quotes)
     assert sum(share for text, share in quotes if quote in text) == pytest.approx(1.0)
 
@@ -121,10 +123,10 @@ def test_an_invented_number_is_charged_to_its_digits_and_a_given_one_is_not():
     invented = a_sample(
         GOOD.model_copy(update={"description": "Greenfield Running: 70% off wide shoes, from 2E to 4E."})
     )
-    assert correctness().scores([invented]).tolist() == [0.0]
-    assert {text for text, _ in charged(invented, correctness())} == {"70%", "% off"}
+    assert Correctness().score([invented]).tolist() == [0.0]
+    assert {text for text, _ in charged(invented, Correctness())} == {"70%", "% off"}
     given_ = a_sample(GOOD.model_copy(update={"description": "Trainers weigh 238 g and start at $89."}))
-    assert correctness().scores([given_]).tolist() == [1.0] and charged(given_, correctness()) == []
+    assert Correctness().score([given_]).tolist() == [1.0] and charged(given_, Correctness()) == []
 
 
 def test_what_a_person_must_see_is_charged_half():
@@ -136,7 +138,7 @@ def test_what_a_person_must_see_is_charged_half():
         (_finding("review", 0, 4), _finding("block", 5, 12), _finding("warn", 13, 18)),
     )
     shares: dict[int, float] = {}
-    for charge in risk().charges(found):
+    for charge in Risk().charges(found):
         for span in charge.spans["title"]:
             shares[span.start] = shares.get(span.start, 0) + charge.share
     assert shares == {0: 0.5, 5: 1.0}
@@ -154,13 +156,17 @@ def test_a_phrase_that_every_brief_gets_is_charged_and_one_of_its_own_is_not(lan
     term = Diversity()
     own = ["alpha beta", "gamma delta", "epsilon zeta", "eta theta"]
     texts = [AdText(title=word, description=f"{word}. {phrase}") for word in own]
-    term.observe([(brief, [text]) for brief, text in zip(briefs, texts, strict=True)])
-    sample = Sample(Prompt(briefs[0], load_spec("generic"), (), "train"), "", texts[0], ())
+    samples = [
+        Sample(Prompt(brief, load_spec("generic"), (), "train"), "", text, ())
+        for brief, text in zip(briefs, texts, strict=True)
+    ]
+    term.observe(samples)
+    sample = samples[0]
     assert [(text.lower(), share) for text, share in charged(sample, term)] == [(phrase, 1.0)]
-    assert 0 < term.scores([sample])[0] < 1
+    assert 0 < term.score([sample])[0] < 1
     taken_up = Diversity()
     taken_up.load_state_dict(term.state_dict())
-    assert taken_up.scores([sample]) == term.scores([sample])
+    assert taken_up.score([sample]) == term.score([sample])
 
 
 class WordsInCommon:
@@ -187,8 +193,8 @@ def test_relevance_tells_a_text_of_its_own_brief_from_one_of_another():
             tea, load_spec("google_rsa"), (AdText(title="Tea Cups", description="Clay Row makes tea cups."),), "train"
         ),
     ]
-    term = Relevance.fit(WordsInCommon(), prompts)
+    term = Relevance.calibrate(WordsInCommon(), prompts)
     own, other = term.of([prompts[0].brief, prompts[0].brief], [GOOD, prompts[1].references[0]])
     assert own > 0.9 > 0.1 > other
     with pytest.raises(ValueError, match="two advertisers"):
-        Relevance.fit(WordsInCommon(), prompts[:1])
+        Relevance.calibrate(WordsInCommon(), prompts[:1])

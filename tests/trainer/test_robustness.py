@@ -31,7 +31,7 @@ def policy(tmp_path_factory) -> Path:
 class Brief(Vowels):
     """The shorter the better."""
 
-    def scores(self, samples):
+    def score(self, samples):
         return np.array([1 / (1 + len(one.completion)) for one in samples])
 
 
@@ -77,12 +77,12 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(policy, t
         def __init__(self) -> None:
             self.left = 2
 
-        def scores(self, samples):
+        def score(self, samples):
             self.left -= 1
             if self.left < 0:
                 with torch.no_grad():
                     next(iter(trained_state(run.policy.plain).values()))[:] = float("nan")
-            return super().scores(samples)
+            return super().score(samples)
 
     run = a_run(policy, tmp_path / "run", a_run_config(), Poisons())
     with pytest.raises(NotFiniteError, match="no step was taken") as raised:

@@ -103,4 +103,6 @@ class GrpoConfig(Settings):
     def _multipliers_have_something_to_scale(self) -> Self:
         if self.constraints == "dual" and not self.terms.weights("token"):
             raise ValueError("constraints: dual scales the weights of terms at token level, and there are none")
+        if self.constraints == "dual" and self.terms.diversity is None:
+            raise ValueError("constraints: dual needs the term diversity: add it, with weight 0 to watch it only")
         return self

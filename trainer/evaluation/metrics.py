@@ -15,7 +15,7 @@ from adtext.checks import is_compliant
 from adtext.ngrams import FrequentNgrams, copy_rate, distinct, units
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import Sample
-from trainer.rewards.risk import correctness, risk
+from trainer.rewards.risk import Correctness, Risk
 from trainer.rewards.semantics import Relevance
 from trainer.rewards.structure import Format, Length
 
@@ -74,8 +74,8 @@ def measure(
     habits of writing are of texts that parse. Structural quality is the mean of length and format; semantic quality of
     relevance, correctness and risk.
     """
-    length, form = Length().scores(samples), Format().scores(samples)
-    close, right, safe = relevance.scores(samples), correctness().scores(samples), risk().scores(samples)
+    length, form = Length().score(samples), Format().score(samples)
+    close, right, safe = relevance.score(samples), Correctness().score(samples), Risk().score(samples)
     values = {
         "compliance": np.array(
             [float(sample.text is not None and is_compliant(sample.findings)) for sample in samples]

@@ -49,7 +49,7 @@ class Yardsticks:
         without logs templates.
         """
         training = load_prompts(prompts, language=language, split="train")
-        relevance = Relevance.fit(make_encoder(encoder, lambda: [], cache), training)
+        relevance = Relevance.calibrate(make_encoder(encoder, lambda: [], cache), training)
         folders = {"ctcvr": reward_model, "held_out_reward_model": held_out_reward_model}
         models = {name: RewardModel.load(folder, cache=cache) for name, folder in folders.items() if folder}
         nlg = Nlg(best_logged(read_cells(read_snapshot(logged)))) if logged else Nlg()

@@ -4,8 +4,10 @@ best within them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
 
 from trainer.config import DualSettings
 
@@ -60,7 +62,24 @@ class Candidate:
     step: int
     ctcvr: float  # the conversion reward; the sentence reward where the run has none
     quality: float  # raw compliance
-    diversity: float
+    diversity: float | None  # None where the run does not compute it: it then constrains nothing
+
+    @classmethod
+    def of(cls, step: int, curve: Mapping[str, Any]) -> Candidate:
+        """One step's means, from its line of curves.jsonl."""
+        rewards = curve["rewards"]
+        return cls(step, rewards.get("ctcvr", curve["reward"]), curve["compliance"], rewards.get("diversity"))
+
+
+def mean_of(step: int, steps: Sequence[Candidate]) -> Candidate:
+    """The checkpoint after these steps."""
+    diversities = [one.diversity for one in steps if one.diversity is not None]
+    return Candidate(
+        step,
+        fmean(one.ctcvr for one in steps),
+        fmean(one.quality for one in steps),
+        fmean(diversities) if diversities else None,
+    )
 
 
 def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate:
@@ -73,6 +92,7 @@ def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate
         raise ValueError("no checkpoint to choose from: the run stopped before its first, lower checkpoint_every")
 
     def lacks(one: Candidate) -> float:
-        return max(settings.quality - one.quality, 0.0) + max(settings.diversity - one.diversity, 0.0)
+        diversity = settings.diversity if one.diversity is None else one.diversity
+        return max(settings.quality - one.quality, 0.0) + max(settings.diversity - diversity, 0.0)
 
     return min(candidates, key=lambda one: (lacks(one), -one.ctcvr, -one.step))

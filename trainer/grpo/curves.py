@@ -5,6 +5,7 @@ samples.jsonl.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -12,47 +13,70 @@ from torch import Tensor
 
 from adtext.checks import is_compliant
 from adtext.ngrams import distinct
+from trainer.distributed import Ranks
 from trainer.grpo.log import sample_record
 from trainer.grpo.step import StepReport
-from trainer.rewards.base import FloatArray, Sample
-from trainer.rewards.combine import Scored
+from trainer.grpo.watch import Vitals
+from trainer.rewards import Sample, Scored
 from trainer.rollout.base import Group
 
 Curve = dict[str, Any]  # one line of curves.jsonl
 _LOGGED_GROUPS = 2  # of a step: enough to read along
 
 
-def curve_of(
-    groups: Sequence[Group],
-    samples: Sequence[Sample],
-    scored: Scored,
-    advantages: Tensor,
-    spread: dict[str, float],
-    held_out: FloatArray | None,
-) -> Curve:
-    """The means of this rank's N texts: each reward on its own, raw compliance (eq. 11 over the batch), lengths in
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """Everything that one step made on this rank: N texts in groups, at most T tokens in one."""
+
+    groups: Sequence[Group]
+    samples: Sequence[Sample]
+    scored: Scored
+    charges: Tensor  # [N, T] r_t
+    sentence: Tensor  # [N] A_i
+    advantages: Tensor  # [N, T] A_it
+    report: StepReport  # over all ranks
+    drift: float | None
+    seconds: dict[str, float]
+
+
+def curve_of(step: int, taken: StepRecord, spread: dict[str, float], learning_rate: float, ranks: Ranks) -> Curve:
+    """One line of curves.jsonl: means over all ranks. spread: each weighted term's standard deviation in a group."""
+    mine = _means(taken, spread)
+    return {
+        "step": step,
+        "learning_rate": learning_rate,
+        **mean_curve(ranks.gather([mine])),
+        **diagnostics(taken.report),
+        "drift": taken.drift,
+        "seconds": taken.seconds,
+    }
+
+
+def _means(taken: StepRecord, spread: dict[str, float]) -> Curve:
+    """The means of this rank's texts: each reward on its own, raw compliance (eq. 11 over the batch), lengths in
     tokens.
 
-    distinct: different texts of a group. zero_signal_share: groups that no token of learns anything. gap: training
-    reward model − held-out reward model.
+    distinct: different texts of a group. zero_signal_share: share of groups in which every advantage is 0. gap:
+    training reward model − held-out reward model.
     """
+    groups, samples, scored = taken.groups, taken.samples, taken.scored
     size = len(groups[0].completions)
     starts = range(0, len(samples), size)
     texts = [[sample.text for sample in samples[at : at + size] if sample.text] for at in starts]
     terms = {name: float(scores.mean()) for name, scores in scored.terms.items()}
-    watched = None if held_out is None else float(held_out.mean())
+    held_out = None if scored.held_out is None else float(scored.held_out.mean())
     return {
         "reward": float(scored.sentence.mean()),
         "rewards": terms,
         "spread": spread,
         "compliance": fmean(sample.text is not None and is_compliant(sample.findings) for sample in samples),
         "parsed": fmean(sample.text is not None for sample in samples),
-        "finished": fmean(one.finished for group in groups for one in group.completions),
-        "length": fmean(len(one.ids) for group in groups for one in group.completions),
-        "distinct": fmean(distinct(own) if own else 0 for own in texts),
-        "zero_signal_share": fmean(not advantages[at : at + size].any() for at in starts),
-        "held_out_reward_model": watched,
-        "gap": None if watched is None or "ctcvr" not in terms else terms["ctcvr"] - watched,
+        "finished": fmean(text.finished for group in groups for text in group.completions),
+        "length": fmean(len(text.ids) for group in groups for text in group.completions),
+        "distinct": fmean(distinct(parsed) if parsed else 0 for parsed in texts),
+        "zero_signal_share": fmean(not taken.advantages[at : at + size].any() for at in starts),
+        "held_out_reward_model": held_out,
+        "gap": None if held_out is None or "ctcvr" not in terms else terms["ctcvr"] - held_out,
     }
 
 
@@ -81,25 +105,22 @@ def diagnostics(report: StepReport) -> Curve:
     }
 
 
-def records(
-    step: int,
-    tokenizer: Any,
-    groups: Sequence[Group],
-    samples: Sequence[Sample],
-    scored: Scored,
-    charges: Tensor,
-    advantages: Tensor,
-) -> list[dict[str, Any]]:
+def vitals_of(curve: Curve, group_size: int) -> Vitals:
+    """What the limits are held against."""
+    return Vitals(curve["kl"], curve["length"], curve["distinct"] / group_size, curve["gap"])
+
+
+def records(step: int, tokenizer: Any, taken: StepRecord) -> list[dict[str, Any]]:
     """The texts of the step's first groups, token by token."""
-    texts = [one for group in groups[:_LOGGED_GROUPS] for one in group.completions]
+    texts = [text for group in taken.groups[:_LOGGED_GROUPS] for text in group.completions]
     return [
         sample_record(
             step,
-            samples[at],
+            taken.samples[at],
             [tokenizer.decode([token]) for token in text.ids],
-            charges[at, : len(text.ids)].tolist(),
-            {name: float(scores[at]) for name, scores in scored.terms.items()},
-            float(advantages[at]),
+            taken.charges[at, : len(text.ids)].tolist(),
+            {name: float(scores[at]) for name, scores in taken.scored.terms.items()},
+            float(taken.sentence[at]),
         )
         for at, text in enumerate(texts)
     ]

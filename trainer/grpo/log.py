@@ -1,5 +1,5 @@
-"""The run folder: curves.jsonl (one object a step), samples.jsonl (texts with what each token was
-charged), checkpoints/.
+"""Two files of the run folder: curves.jsonl (one object per step) and samples.jsonl (texts with what each token was
+charged).
 """
 
 from __future__ import annotations
@@ -32,10 +32,6 @@ class RunLog:
             file.write(json.dumps(curve) + "\n")
         with self.samples.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
-
-    def read_curves(self) -> list[dict[str, Any]]:
-        """Every step so far."""
-        return [json.loads(line) for line in whole_lines(self.curves)]
 
 
 def sample_record(

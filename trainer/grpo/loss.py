@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainer.config import Aggregation
+
+
+@dataclass(frozen=True, slots=True)
+class LossInputs:
+    """N texts of at most T tokens."""
+
+    logp: Tensor  # [N, T] log π_θ, with its gradient
+    old_logp: Tensor  # [N, T] log π_old
+    ref_logp: Tensor | None  # [N, T] log π_ref; may be None where beta = 0
+    advantages: Tensor  # [N, T] A_it
+    mask: Tensor  # [N, T] 1 on sampled tokens, 0 on padding
+    weights: Tensor | None = None  # [N, T] what each token's gain counts; None: 1
 
 
 class Diagnostics(NamedTuple):
@@ -21,13 +34,8 @@ class Diagnostics(NamedTuple):
 
 
 def grpo_loss(
-    logp: Tensor,
-    old_logp: Tensor,
-    ref_logp: Tensor | None,
-    advantages: Tensor,
-    mask: Tensor,
+    inputs: LossInputs,
     *,
-    weights: Tensor | None = None,
     clip_low: float,
     clip_high: float,
     beta: float,
@@ -35,41 +43,38 @@ def grpo_loss(
     aggregation: Aggregation,
     max_completion: int,
 ) -> tuple[Tensor, Diagnostics]:
-    """Minus RELATE's eq. 6, per token -[min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) - β · KL], aggregated over N texts
-    of at most T tokens.
+    """Minus RELATE's eq. 6, per token -[min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) - β · KL], aggregated over texts.
 
     ρ = exp(logp - old_logp);  KL = exp(ref_logp - logp) - (ref_logp - logp) - 1 ≥ 0        k3, Schulman 2020:
         http://joschu.net/blog/kl-approx.html
 
-    weights [N, T]: what each token's gain counts, min(π_old/π_sampler, C), where the sampler is not quite π_old
-    (truncated importance sampling, Yao et al. 2025: https://fengyao.notion.site/off-policy-rl; TRL's token_truncate).
-    None: 1.
+    weights: min(π_old/π_sampler, C), where the sampler is not quite π_old (truncated importance sampling, Yao et al.
+    2025: https://fengyao.notion.site/off-policy-rl; TRL's token_truncate).
 
     weighted_kl: ρ · KL instead. Texts were drawn from π_old, and only under that weight is the gradient that of
     D_KL(π_θ ‖ π_ref), even at ρ = 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
 
-    logp, old_logp, ref_logp, advantages [N, T]; mask [N, T] is 1 on sampled tokens, 0 on padding. ref_logp may be None
-    where beta = 0.
-    aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant; a token weighs the same
-        in every text
+    aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant: every token weighs
+                                                               the same
                   sequence  1/N · Σ_i mean_t                   each text weighs the same (DeepSeekMath's GRPO)
                   token     Σ_i Σ_t / Σ_i |y_i|                mean over all tokens (DAPO)
     """
-    ratio = torch.exp(logp - old_logp)
+    logp, advantages = inputs.logp, inputs.advantages
+    ratio = torch.exp(logp - inputs.old_logp)
     gain = torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
-    if weights is not None:
-        gain = gain * weights
+    if inputs.weights is not None:
+        gain = gain * inputs.weights
     if beta == 0:
         kl = torch.zeros_like(logp)
         loss = -gain
-    elif ref_logp is None:
+    elif inputs.ref_logp is None:
         raise ValueError(f"beta {beta} needs the reference's log-probabilities: pass ref_logp, or set beta to 0")
     else:
-        ahead = ref_logp - logp
+        ahead = inputs.ref_logp - logp
         kl = torch.exp(ahead) - ahead - 1
         loss = beta * (ratio * kl if weighted_kl else kl) - gain
 
-    mask = mask.to(logp.dtype)
+    mask = inputs.mask.to(logp.dtype)
     with torch.no_grad():
         watched = Diagnostics(
             tokens=mask.sum(),

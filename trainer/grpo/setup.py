@@ -18,15 +18,9 @@ from trainer.grpo.memory import estimate, said
 from trainer.identity import Identity, policy_digests, prompts_digest, reward_model_digest
 from trainer.policy import Reference, load_policy, merged_state, prompt_ids
 from trainer.prompts import Prompt
-from trainer.reward_model.encoders import make_encoder
-from trainer.reward_model.score import RewardModel
-from trainer.rewards.base import Reward
-from trainer.rewards.combine import Rewards
+from trainer.registry import read_reward_model
+from trainer.rewards import Given, Rewards, Term, build_terms
 from trainer.rewards.conversion import Conversion
-from trainer.rewards.diversity import Diversity
-from trainer.rewards.risk import correctness, risk
-from trainer.rewards.semantics import Relevance
-from trainer.rewards.structure import Format, Length
 from trainer.rollout.base import Rollout
 from trainer.rollout.hf import HfRollout
 from trainer.source import base_of, check_lengths, tokenizer_of
@@ -127,27 +121,23 @@ def make_rollout(config: GrpoConfig, inputs: Inputs, policy: Policy, prompts: Se
     return engine
 
 
-def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> tuple[Rewards, Conversion | None]:
-    """Every term that can be computed here, also those that only the curves show; and the held-out reward model."""
-    named = config.terms
-    conversion = (
-        Conversion(RewardModel.load(inputs.reward_model, cache=inputs.cache), kappa=named.ctcvr.kappa)
-        if inputs.reward_model and named.ctcvr
-        else None
+def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> Rewards:
+    """The configured terms, and the held-out reward model beside them."""
+    given = Given(prompts=prompts, reward_model=inputs.reward_model, cache=inputs.cache)
+    return Rewards(
+        build_terms(config.terms, given),
+        config.terms.weights("sentence"),
+        config.terms.weights("token"),
+        held_out=_held_out(inputs),
     )
-    other = inputs.held_out_reward_model
-    held_out = Conversion(RewardModel.load(other, cache=inputs.cache), kappa=0.0) if other else None
-    if conversion and held_out and conversion.model.version.version == held_out.model.version.version:
+
+
+def _held_out(inputs: Inputs) -> Term | None:
+    folder = inputs.held_out_reward_model
+    if folder is None:
+        return None
+    if inputs.reward_model and read_reward_model(folder).version == read_reward_model(inputs.reward_model).version:
         raise ConfigError(
-            f"{other} is the reward model itself: the held-out one has to be a model that no reward reads"
+            f"{folder} is the reward model itself: the held-out one has to be a model that no reward reads"
         )
-    fill = named.length.fill if named.length else 0.0
-    terms: list[Reward] = [Length(fill), Format(), correctness(), risk(), Diversity()]
-    if named.relevance:
-        encoder = make_encoder(
-            named.relevance.encoder, lambda: [fact for one in prompts for fact in one.brief.facts()], inputs.cache
-        )
-        terms.append(Relevance.fit(encoder, prompts))
-    if conversion:
-        terms.append(conversion)
-    return Rewards(terms, named.weights("sentence"), named.weights("token")), held_out
+    return Conversion.load(folder, inputs.cache, kappa=0.0)

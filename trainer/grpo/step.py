@@ -21,7 +21,7 @@ from trainer.config import GrpoConfig
 from trainer.forward.attention import use_shared_prompt_attention
 from trainer.forward.ids import Ids
 from trainer.forward.layout import Layout, TokenLogprobs, completion_logprobs, pack
-from trainer.grpo.loss import Diagnostics, grpo_loss
+from trainer.grpo.loss import Diagnostics, LossInputs, grpo_loss
 
 if TYPE_CHECKING:
     from accelerate import Accelerator  # type: ignore[import-untyped]
@@ -123,12 +123,14 @@ def _update(
             if old is None:
                 old = of_old[number] = scored.logp.detach()
             loss, watched = grpo_loss(
-                scored.logp,
-                old,
-                of_reference[number],
-                batch.advantages,
-                scored.mask,
-                weights=_correction(old, batch.sampler, config.sampler_cap),
+                LossInputs(
+                    scored.logp,
+                    old,
+                    of_reference[number],
+                    batch.advantages,
+                    scored.mask,
+                    weights=_correction(old, batch.sampler, config.sampler_cap),
+                ),
                 clip_low=config.clip_low,
                 clip_high=config.clip_high,
                 beta=config.beta,

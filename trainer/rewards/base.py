@@ -1,13 +1,15 @@
-"""What a reward is: a score of whole texts in [0, 1] and, where it knows which tokens did it, spans to charge (RELATE
-§3.3, §3.4.1).
+"""What a reward is: a score of whole texts in [0, 1] and, where it knows which characters are at fault, spans to charge
+(RELATE §3.3, §3.4.1).
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from adtext.checks import Finding, check
 from adtext.fold import Span
 from adtext.prompt import parse
 from adtext.rules import RULES, Rules
+from trainer.config import ConfigError
 from trainer.prompts import Prompt
 
 FloatArray = npt.NDArray[np.float64]
@@ -48,7 +51,7 @@ def read(prompt: Prompt, completion: str, rules: Rules) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Spans that pay `share` of a term's penalty. The shares of one text's charges for a term sum to at most 1 on any
+    """Spans that pay `share` of a term's weight. The shares of one text's charges for a term sum to at most 1 on any
     token.
     """
 
@@ -56,19 +59,55 @@ class Charge:
     share: float
 
 
-class Reward(Protocol):
-    """One term. Pure: the same samples and state give the same scores."""
+class MissingInput(ConfigError):
+    """A term needs an input that the run was not given."""
 
-    @property
-    def name(self) -> str: ...
 
-    def scores(self, samples: Sequence[Sample]) -> FloatArray:
-        """[N] in [0, 1], 1 is best; 0 where a sample does not parse."""
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a run gives its terms when they are built."""
+
+    prompts: Sequence[Prompt] = ()
+    reward_model: Path | None = None
+    cache: Path | None = None  # of embeddings
+
+
+@runtime_checkable
+class Term(Protocol):
+    """One reward, from its making to its last step. A class that inherits from this Protocol has to write `score`
+    alone.
+    """
+
+    @classmethod
+    def build(cls, given: Given, **settings: Any) -> Self:
+        """The term with its own settings of the config. MissingInput where the run was not given what it needs."""
+        return cls(**settings)
+
+    def fit(self, samples: Sequence[Sample]) -> None:
+        """Calibrate once, on the first step's samples of all ranks: texts of the policy that training starts from."""
+        return None
+
+    def observe(self, samples: Sequence[Sample]) -> None:
+        """See every step's samples of all ranks, in one order, before any of them is scored."""
+        return None
+
+    @abstractmethod
+    def score(self, samples: Sequence[Sample]) -> FloatArray:
+        """[N] in [0, 1], 1 is best; 0 where a sample does not parse. Equal samples and state give equal scores."""
         ...
 
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `fit` and `observe` left, in plain types: a checkpoint keeps it."""
+        return {}
 
-class TokenReward(Reward, Protocol):
-    """A term that knows which tokens to charge."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a checkpoint's state. ConfigError where it belongs to another term."""
+        return None
+
+
+@runtime_checkable
+class TokenTerm(Protocol):
+    """A term that knows which characters to charge: it can act at token level."""
 
     def charges(self, sample: Sample) -> list[Charge]:
         """Nothing for a text without fault, and for one that does not parse."""

@@ -6,17 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from adtext.fold import Span
-from trainer.rewards.base import FloatArray, Reward, Sample, TokenReward
+from trainer.config import ConfigError
+from trainer.rewards.base import FloatArray, Sample, Term, TokenTerm
 
 Priced = tuple[Mapping[str, Sequence[Span]], float]  # spans by field, and what each token under them pays
+HELD_OUT = "held_out_reward_model"
 
 
 class RewardError(ValueError):
-    """A reward that raised, or gave something that is no score: names the term, the text and the step's way out."""
+    """A reward that raised an error, or gave a value that is no score. The message names the term, the text and the
+    way out.
+    """
 
 
 @dataclass(frozen=True)
@@ -26,37 +31,75 @@ class Scored:
     sentence: FloatArray  # [N] r = Σ w·s / Σ w over the terms active at sentence level, in [0, 1]
     charges: tuple[tuple[Priced, ...], ...]  # [N]; penalties ≥ 0
     terms: dict[str, FloatArray]  # every term's score [N], also of those that act on tokens: Figure 3's curves
+    held_out: FloatArray | None = None  # [N] score by the held-out reward model: only watched
 
 
 class Rewards:
     """The reward of one run: which terms act, where, and how much.
 
-    sentence: term → weight w. tokens: term → penalty λ (eq. 5). Terms that are only watched have neither.
+    sentence: term → weight w. tokens: term → λ (eq. 5). A term with neither is only watched, as is held_out, the score
+    by the held-out reward model.
     """
 
-    def __init__(self, terms: Sequence[Reward], sentence: Mapping[str, float], tokens: Mapping[str, float]) -> None:
-        self.terms = {term.name: term for term in terms}
+    def __init__(
+        self,
+        terms: Mapping[str, Term],
+        sentence: Mapping[str, float],
+        tokens: Mapping[str, float],
+        held_out: Term | None = None,
+    ) -> None:
+        self.terms, self.held_out = dict(terms), held_out
         self.sentence, self.tokens = dict(sentence), dict(tokens)
-        if missing := sorted((sentence.keys() | tokens.keys()) - self.terms.keys()):
-            raise RewardError(
-                f"{', '.join(missing)}: weighted in the config, but nothing computes it here; ctcvr needs "
-                "--reward-model"
+
+    # ---- the terms' life
+
+    def fit(self, samples: Sequence[Sample]) -> None:
+        """See `Term.fit`."""
+        for term in self._all().values():
+            term.fit(samples)
+
+    def observe(self, samples: Sequence[Sample]) -> None:
+        """See `Term.observe`."""
+        for term in self._all().values():
+            term.observe(samples)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every term's state, by name."""
+        return {name: term.state_dict() for name, term in self._all().items()}
+
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take up every term's state. ConfigError where the state is of other terms."""
+        terms = self._all()
+        if terms.keys() != state.keys():
+            raise ConfigError(
+                f"the checkpoint was trained with {', '.join(sorted(state))}, this run has {', '.join(sorted(terms))}: "
+                "give the same terms and reward models"
             )
+        for name, term in terms.items():
+            term.load_state_dict(state[name])
+
+    def _all(self) -> dict[str, Term]:
+        return self.terms | ({HELD_OUT: self.held_out} if self.held_out else {})
+
+    # ---- scores
 
     def score(self, samples: Sequence[Sample], multipliers: Mapping[str, float] | None = None) -> Scored:
         """Score a batch. multipliers: of the penalties, by term (constraints: dual)."""
-        terms = {name: _scores(term, samples) for name, term in self.terms.items()}
+        terms = {name: _scores(name, term, samples) for name, term in self.terms.items()}
         total = sum(self.sentence.values())
         sentence = sum(
             (weight / total * terms[name] for name, weight in self.sentence.items()), start=np.zeros(len(samples))
         )
         penalties = {name: penalty * (multipliers or {}).get(name, 1.0) for name, penalty in self.tokens.items()}
-        return Scored(sentence, tuple(self._charges(sample, penalties) for sample in samples), terms)
+        charges = tuple(self._charges(sample, penalties) for sample in samples)
+        held_out = _scores(HELD_OUT, self.held_out, samples) if self.held_out else None
+        return Scored(sentence, charges, terms, held_out)
 
     def _charges(self, sample: Sample, penalties: Mapping[str, float]) -> tuple[Priced, ...]:
         priced: list[Priced] = []
         for name, penalty in penalties.items():
-            term: TokenReward = self.terms[name]  # type: ignore[assignment]  # the config lets only such terms act on tokens
+            term = self.terms[name]
+            assert isinstance(term, TokenTerm)  # the registry lets only such terms act on tokens
             priced += [(charge.spans, penalty * charge.share) for charge in term.charges(sample)]
         return tuple(priced)
 
@@ -69,15 +112,19 @@ class Rewards:
         }
 
 
-def _scores(term: Reward, samples: Sequence[Sample]) -> FloatArray:
+def _scores(name: str, term: Term, samples: Sequence[Sample]) -> FloatArray:
     try:
-        scores = term.scores(samples)
+        scores = term.score(samples)
     except Exception as error:
-        raise RewardError(f"reward {term.name} failed on {len(samples)} texts ({type(error).__name__}: {error}); "
-                          "mend it and start again: the run goes on from its last checkpoint") from error  # fmt: skip
+        raise RewardError(
+            f"reward {name} failed on {len(samples)} texts ({type(error).__name__}: {error}); fix it and start again: "
+            "the run resumes from its last checkpoint"
+        ) from error
     bad = ~np.isfinite(scores) | (scores < 0) | (scores > 1)
     if bad.any():
         at = int(bad.argmax())
-        raise RewardError(f"reward {term.name} gave {scores[at]} to {samples[at].completion!r}: scores lie in [0, 1]; "
-                          "mend it and start again: the run goes on from its last checkpoint")  # fmt: skip
+        raise RewardError(
+            f"reward {name} gave {scores[at]} to {samples[at].completion!r}: scores lie in [0, 1]; fix it and start "
+            "again: the run resumes from its last checkpoint"
+        )
     return scores

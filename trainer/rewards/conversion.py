@@ -4,21 +4,24 @@ sentence level)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit
 
 from adtext.brief import AdText
+from trainer.config import ConfigError
 from trainer.prompts import Prompt
 from trainer.reward_model.score import RewardModel, Triple
-from trainer.rewards.base import FloatArray, Sample
+from trainer.rewards.base import FloatArray, Given, MissingInput, Sample, Term
 
 _LEAST_TEXTS = 5  # a standard deviation of fewer means little
-_LEAST_SCALE = 1e-3  # logits: a reward model that gives every text one score would divide by nothing
+_LEAST_SCALE = 1e-3  # logits: keeps the division sound where a reward model gives every text one score
 
 
-class Conversion:
+class Conversion(Term):
     """σ((ℓ(y) − ℓ_ref)/s), ℓ = ensemble mean of logit pCTCVR − κ · its standard deviation. ½ is as good as the
     advertiser's own texts.
 
@@ -26,11 +29,21 @@ class Conversion:
     over texts of the policy that GRPO starts from, which `fit` takes once.
     """
 
-    name = "ctcvr"
-
-    def __init__(self, model: RewardModel, *, kappa: float, scale: float = 1.0) -> None:
-        self.model, self.kappa, self.scale = model, kappa, scale
+    def __init__(self, model: RewardModel, *, kappa: float) -> None:
+        self.model, self.kappa, self.scale = model, kappa, 1.0
         self._reference: dict[Prompt, float] = {}
+
+    @classmethod
+    def build(cls, given: Given, **settings: Any) -> Self:
+        """With the run's reward model."""
+        if given.reward_model is None:
+            raise MissingInput("terms.ctcvr needs a reward model: give --reward-model, or set its weight to 0")
+        return cls.load(given.reward_model, given.cache, **settings)
+
+    @classmethod
+    def load(cls, folder: Path, cache: Path | None, *, kappa: float) -> Self:
+        """With the reward model in a folder."""
+        return cls(RewardModel.load(folder, cache=cache), kappa=kappa)
 
     def fit(self, samples: Sequence[Sample]) -> None:
         """Take s from these samples; ValueError where too few of them parse."""
@@ -42,21 +55,31 @@ class Conversion:
             )
         self.scale = max(float(lifts.std()), _LEAST_SCALE)
 
-    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+    def score(self, samples: Sequence[Sample]) -> FloatArray:
         scores = np.zeros(len(samples))
         written = [at for at, sample in enumerate(samples) if sample.text]
         if written:
             scores[written] = expit(self._lifts([samples[at] for at in written]) / self.scale)
         return scores
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"scale": self.scale, "model": self.model.version.version}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        version = self.model.version.version
+        if state["model"] != version:
+            raise ConfigError(
+                f"the checkpoint was trained with reward model {state['model']}, given is {version}: give the same one"
+            )
+        self.scale = state["scale"]
+
     def _lifts(self, samples: Sequence[Sample]) -> FloatArray:
         """[N] ℓ(y) − ℓ_ref of samples that parse."""
         for prompt in {sample.prompt for sample in samples} - self._reference.keys():
             self._reference[prompt] = float(self._lowered([(prompt, text) for text in _own_texts(prompt)]).mean())
-        own = np.array([self._reference[sample.prompt] for sample in samples])
-        return np.asarray(
-            self._lowered([(sample.prompt, sample.text) for sample in samples if sample.text]) - own, dtype=np.float64
-        )
+        reference = np.array([self._reference[sample.prompt] for sample in samples])
+        written = self._lowered([(sample.prompt, sample.text) for sample in samples if sample.text])
+        return np.asarray(written - reference, dtype=np.float64)
 
     def _lowered(self, pairs: Sequence[tuple[Prompt, AdText]]) -> FloatArray:
         scores = self.model.score([Triple.of(prompt.brief, text) for prompt, text in pairs])

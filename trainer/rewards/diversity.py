@@ -4,33 +4,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 
-from adtext.brief import AdBrief, AdText
-from adtext.ngrams import FrequentNgrams, NgramState
-from trainer.rewards.base import Charge, FloatArray, Sample, by_field
+from adtext.ngrams import FrequentNgrams
+from trainer.rewards.base import Charge, FloatArray, Sample, Term, by_field
 
 
-class Diversity:
+class Diversity(Term):
     """At sentence level 1 − share of the text's units inside high-frequency n-grams; at token level a charge on each
     such token.
 
-    `observe` the batch first: the set G_high counts the current batch as well, and is the same on all ranks.
+    The set G_high counts the current batch as well, and is the same on all ranks.
     """
-
-    name = "diversity"
 
     def __init__(self) -> None:
         self._frequent = FrequentNgrams()
 
-    def observe(self, written: Sequence[tuple[AdBrief, Sequence[AdText]]]) -> None:
-        """The texts of one step, of every rank, in one order."""
-        for brief, texts in written:
-            self._frequent.observe(brief, texts)
+    def observe(self, samples: Sequence[Sample]) -> None:
+        for prompt, group in groupby(samples, key=lambda sample: sample.prompt):
+            self._frequent.observe(prompt.brief, [sample.text for sample in group if sample.text])
 
-    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+    def score(self, samples: Sequence[Sample]) -> FloatArray:
         return np.array(
             [1 - self._frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples]
         )
@@ -39,8 +37,8 @@ class Diversity:
         hits = self._frequent.hits(sample.text, sample.prompt.brief) if sample.text else []
         return [Charge(by_field(hits), share=1.0)] if hits else []
 
-    def state_dict(self) -> NgramState:
-        return self._frequent.state_dict()
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._frequent.state_dict())
 
-    def load_state_dict(self, state: NgramState) -> None:
-        self._frequent.load_state_dict(state)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._frequent.load_state_dict({"window": state["window"], "frequent": state["frequent"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit
@@ -10,13 +11,14 @@ from scipy.special import expit
 from adtext.brief import AdBrief, AdText
 from trainer.prompts import Prompt
 from trainer.reward_model.embed import Encoder
-from trainer.rewards.base import FloatArray, Sample
+from trainer.reward_model.encoders import make_encoder
+from trainer.rewards.base import FloatArray, Given, Sample, Term
 from trainer.snapshot import describe_ad, describe_text
 
 _LEAST_SPREAD = 0.02  # of cosines: two or three example texts must not make the score a step
 
 
-class Relevance:
+class Relevance(Term):
     """σ(slope · (cos − middle)): the chance that text and brief belong together rather than two different advertisers,
     were both as likely.
 
@@ -25,13 +27,20 @@ class Relevance:
     middle = (μ_matched + μ_mismatched)/2, slope = (μ_matched − μ_mismatched)/s²  (linear discriminant).
     """
 
-    name = "relevance"
-
     def __init__(self, encoder: Encoder, slope: float, middle: float) -> None:
         self._encoder, self.slope, self.middle = encoder, slope, middle
 
     @classmethod
-    def fit(cls, encoder: Encoder, prompts: Sequence[Prompt]) -> Relevance:
+    def build(cls, given: Given, **settings: Any) -> Self:
+        """With the encoder of the config, calibrated on the run's prompts."""
+
+        def facts() -> list[str]:
+            return [fact for prompt in given.prompts for fact in prompt.brief.facts()]
+
+        return cls.calibrate(make_encoder(settings["encoder"], facts, given.cache), given.prompts)
+
+    @classmethod
+    def calibrate(cls, encoder: Encoder, prompts: Sequence[Prompt]) -> Self:
         """Calibrate on reference texts: each with its own brief, and with the brief of the advertiser that follows in
         the list.
 
@@ -60,7 +69,7 @@ class Relevance:
         """[N] in (0, 1), one per pair."""
         return np.asarray(expit(self.slope * (_cosines(self._encoder, briefs, texts) - self.middle)), dtype=np.float64)
 
-    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+    def score(self, samples: Sequence[Sample]) -> FloatArray:
         scores = np.zeros(len(samples))
         if written := [(at, sample.prompt.brief, sample.text) for at, sample in enumerate(samples) if sample.text]:
             places, briefs, texts = zip(*written, strict=True)

@@ -10,12 +10,12 @@ import numpy as np
 
 from adtext.brief import AdText
 from adtext.spec import FieldSpec, measure
-from trainer.rewards.base import FloatArray, Sample
+from trainer.rewards.base import FloatArray, Sample, Term
 
 _WEIGHT = {"block": 1.0, "review": 0.5, "warn": 0.0}
 
 
-class Length:
+class Length(Term):
     """Mean over the platform's required fields and those the text has of: 1 inside [least, max], least = max(min, fill
     · max); outside, at most ½ and falling to 0 with the distance, `½ · length/least` below and `½ · max(0, 2 −
     length/max)` above. A missing field, and one the platform does not have, count 0.
@@ -25,12 +25,10 @@ class Length:
     write less is the cheap way to fit.
     """
 
-    name = "length"
-
     def __init__(self, fill: float = 0.0) -> None:
         self._fill = fill
 
-    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+    def score(self, samples: Sequence[Sample]) -> FloatArray:
         return np.array(
             [self._fit(sample.text, sample.prompt.spec.fields) if sample.text else 0.0 for sample in samples]
         )
@@ -52,15 +50,13 @@ def _field(value: str | None, limit: FieldSpec | None, fill: float) -> float:
     return 1.0
 
 
-class Format:
-    """2^(−Σ w) over the findings of form, w = 1 for one that blocks, ½ for one a person must see, 0 for a note."""
+class Format(Term):
+    """2^(−Σ w) over the findings of form, w = 1 for one that blocks, ½ for one that a person must review, 0 for a warning."""
 
-    name = "format"
-
-    def scores(self, samples: Sequence[Sample]) -> FloatArray:
+    def score(self, samples: Sequence[Sample]) -> FloatArray:
         return np.array(
             [
-                0.5 ** sum(_WEIGHT[finding.severity] for finding in sample.of(self.name)) if sample.text else 0.0
+                0.5 ** sum(_WEIGHT[finding.severity] for finding in sample.of("format")) if sample.text else 0.0
                 for sample in samples
             ]
         )
