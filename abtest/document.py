@@ -40,6 +40,14 @@ class Rate(BaseModel):
     value: float | None
 
 
+class HeavyUnitAnswer(BaseModel):
+    """A unit that alone brings over 5 % of its arm's impressions."""
+
+    unit: str = Field(description="The unit's digest, in hexadecimal; the id itself is not stored.")
+    impressions: int
+    share: float
+
+
 class ArmAnswer(BaseModel):
     """The counts of one arm, in the view of the report."""
 
@@ -64,6 +72,27 @@ class ArmAnswer(BaseModel):
         "reported as invalid."
     )
     units_in_two_arms: int = Field(description="Units that saw this arm and another: left out of every figure.")
+    units_that_changed_arm: int = Field(description="Units that an earlier phase assigned to another arm.")
+    heavy_units: list[HeavyUnitAnswer] = Field(description="Largest first.")
+
+
+class VerdictAnswer(BaseModel):
+    arm: str
+    status: str
+    sentence: str
+    decided_by: DecidedBy
+
+
+class PhaseAnswer(BaseModel):
+    """The result of one phase of the experiment, in short. Phases are never summed."""
+
+    phase: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    weights: dict[str, int] = Field(description="Of 10,000, by arm.")
+    units: int = Field(description="Units with a mature counted impression, in all arms.")
+    verdicts: list[VerdictAnswer]
+    headline: str
 
 
 class MetricAnswer(BaseModel):
@@ -86,17 +115,19 @@ class MetricAnswer(BaseModel):
     )
 
 
-class VerdictAnswer(BaseModel):
-    arm: str
-    status: str
-    sentence: str
-    decided_by: DecidedBy
-
-
 class Banner(BaseModel):
     """A warning that stands above the figures."""
 
-    kind: Literal["sample_ratio", "two_arms", "immature", "low_counts", "no_data", "served_violations"]
+    kind: Literal[
+        "sample_ratio",
+        "served_violations",
+        "two_arms",
+        "heavy_unit",
+        "low_counts",
+        "no_data",
+        "immature",
+        "changed_arm",
+    ]
     level: Literal["alarm", "warning", "note"]
     sentence: str
 
@@ -105,13 +136,13 @@ class SampleRatioAnswer(BaseModel):
     counted: Literal["assigned", "exposed"]
     counts: list[int]
     weights: list[int]
-    p_value: float | None
+    p_value: float | None = Field(description="Holds at all looks together.")
     alarm: bool
     note: str
 
 
 class DayPoint(BaseModel):
-    """A treatment's ΔCTCVR, cumulative to the end of a day, with the band that holds at all days together."""
+    """A treatment's ΔCTCVR, cumulative to the end of a day of the report's time zone, with the always-valid band."""
 
     day: date
     arm: str
@@ -155,7 +186,7 @@ class ArmGuardrails(BaseModel):
     requests: int
     no_ad_share: float | None
     fallback_share: float | None
-    p95_latency_ms: float | None = Field(description="To within 5 %.")
+    p95_latency_ms: float | None = Field(description="Of the whole answer, 95th percentile, to within 5 %.")
     impressions_per_unit: float | None
     impressions_per_unit_lift: LiftAnswer | None = Field(description="Against control; null for control itself.")
     impressions_per_unit_held: bool | None = Field(
@@ -188,6 +219,7 @@ class Report(BaseModel):
     state: str
     phase: int
     phases: int
+    phase_results: list[PhaseAnswer] = Field(description="Every phase of the experiment, in order.")
     view: Literal["valid", "all"]
     tz: str
     headline: str = Field(description="The verdict in one sentence.")

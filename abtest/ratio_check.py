@@ -11,7 +11,7 @@ from math import exp, log, prod
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtrc, gammaln, xlogy
+from scipy.special import chdtrc, gammaln, logsumexp, xlogy
 
 SAMPLE_RATIO_ALARM = 0.001  # p: assignment is a hash, so a smaller p means lost units, not chance
 EXACT_BELOW = 10  # expected units in an arm: chi-square raises false alarms there
@@ -54,20 +54,26 @@ def sequential_sample_ratio(
 ) -> SampleRatio:
     """The sample-ratio check that holds at all looks together, for counts that are read every day.
 
-    p = min(1, Π s_i^x_i · B(κs) / B(κs + x)),   s: configured shares, x: counts, B: the multivariate beta function.
-    The likelihood of the configured shares against a Dirichlet(κs) mixture, a martingale under the shares (Lindon and
-    Malek, arXiv 2011.03567). κ = N / (-2 ln α + ln(1 - 2 ln α)) makes it most sensitive near the N planned units.
+    1/p = mean over κ of B(κs + x) / (B(κs) · Π s_i^x_i),   s: configured shares, x: counts, B: the multivariate beta
+    function. Each term is the likelihood of a Dirichlet(κs) mixture against that of the configured shares, a
+    martingale under the shares (Lindon and Malek, arXiv 2011.03567), and so is their mean.
+    κ = N / (-2 ln α + ln(1 - 2 ln α)) is most sensitive near the N planned units; κ/8, κ/64 and κ/512 find large
+    losses early.
     """
     if not planned_units > 0:
         raise ValueError(
             f"planned_units {planned_units} must be positive: the units that all arms are planned to reach"
         )
-    strength = planned_units / (-2 * log(alpha) + log(1 - 2 * log(alpha)))
+    latest = planned_units / (-2 * log(alpha) + log(1 - 2 * log(alpha)))
+    strengths = np.maximum(1.0, latest / 8.0 ** np.arange(4))[:, None]
 
     def p_value(observed: Sequence[int], shares: Sequence[float]) -> float:
-        x, prior = np.array(observed, dtype=float), strength * np.array(shares)
-        mixture = gammaln(strength) - gammaln(strength + x.sum()) + (gammaln(prior + x) - gammaln(prior)).sum()
-        return exp(min(0.0, float(xlogy(x, shares).sum() - mixture)))
+        x, prior = np.array(observed, dtype=float), strengths * np.array(shares)
+        mixtures = (gammaln(prior + x) - gammaln(prior)).sum(1) + (gammaln(strengths) - gammaln(strengths + x.sum()))[
+            :, 0
+        ]
+        evidence = float(logsumexp(mixtures) - log(len(mixtures)) - xlogy(x, shares).sum())
+        return exp(min(0.0, -evidence))
 
     return _check(counts, weights, p_value)
 

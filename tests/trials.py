@@ -181,6 +181,13 @@ def _guard(connection: Connection, phase: int, arms: Sequence[ArmOf], first: dat
         )
 
 
+def let_days_pass(connection: Connection, days: int) -> None:
+    """Move all that was served and reported into the past, for the fold to find: a report never looks ahead."""
+    past = timedelta(days=days)
+    connection.execute("UPDATE events SET occurred_at = occurred_at - %s, served_at = served_at - %s", (past, past))
+    connection.execute("INSERT INTO stale_tokens SELECT DISTINCT serve_id FROM events")
+
+
 def one(connection: Connection, statement: str, *values: object) -> tuple[Any, ...]:
     row = connection.execute(statement, values).fetchone()
     assert row is not None

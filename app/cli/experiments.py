@@ -110,15 +110,15 @@ def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
 @experiments.command()
 def report(
     name: Name,
-    tz: Annotated[str, typer.Option(help="IANA name of the zone that times are shown in.")] = "UTC",
+    tz: Annotated[str, typer.Option(help="IANA name of the zone that times and days are shown in.")] = "UTC",
     phase: Annotated[int | None, typer.Option(help="Default: the latest. Phases are never summed.")] = None,
     view: Annotated[str, typer.Option(help="valid leaves out bots and invalid traffic; all does not.")] = "valid",
-    as_of: Annotated[str | None, typer.Option(help="RFC 3339 with offset; default: now.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="RFC 3339 with offset, not in the future; default: now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Show what an experiment says so far: the verdict, then each metric with its interval."""
+    """Show the report of an experiment: the verdict, which interval decides, each metric, and the other phases."""
     from rich.console import Console
 
     from abtest.document import Report
@@ -135,7 +135,11 @@ def report(
             markup=False,
         )
     console.print(found.headline, style="bold", markup=False)
+    console.print(found.decision, markup=False)
     console.print(_table(found))
+    for result in found.phase_results:
+        if result.phase != found.phase:
+            console.print(f"Phase {result.phase} (--phase {result.phase}): {result.headline}", markup=False)
 
 
 def _table(report: Report) -> Table:
@@ -145,11 +149,12 @@ def _table(report: Report) -> Table:
     from abtest.verdict import interval, percent
 
     table = Table("arm", "metric", "control", "treatment", "change", "interval", "p", box=None)
-    for one in report.metrics:
-        change = "–" if one.lift.value is None else percent(one.lift.value)
-        p = "–" if one.lift.p_value is None else f"{one.lift.p_value:.3g}"
-        between = interval(Lift(**one.lift.model_dump()))
-        table.add_row(one.arm, one.metric.upper(), _rate(one.control), _rate(one.treatment), change, between, p)
+    for metric in report.metrics:
+        change = "–" if metric.lift.value is None else percent(metric.lift.value)
+        p = "–" if metric.lift.p_value is None else f"{metric.lift.p_value:.3g}"
+        limits = interval(Lift(**metric.lift.model_dump()))
+        rates = _rate(metric.control), _rate(metric.treatment)
+        table.add_row(metric.arm, metric.metric.upper(), *rates, change, limits, p)
     return table
 
 

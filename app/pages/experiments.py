@@ -1,4 +1,4 @@
-"""The start page: what runs and how it does, what is drafted, what is finished."""
+"""The start page: running experiments with their results, drafts, and finished experiments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Line:
 
     verdict: VerdictAnswer
     ctcvr: MetricAnswer
-    course: list[float | None]
+    trend: list[float | None]
     tone: str
 
 
@@ -50,13 +50,13 @@ async def listing(
     async with container.database.begin() as connection:
         found = await _all(connection)
     by_state: dict[str, list[ExperimentRecord]] = {"running": [], "draft": [], "stopped": []}
-    for one in reversed(found):
-        by_state[one.state].append(one)
-    finished = sorted(by_state["stopped"], key=lambda one: one.stopped_at or one.created_at, reverse=True)
+    for experiment in reversed(found):
+        by_state[experiment.state].append(experiment)
+    finished = sorted(by_state["stopped"], key=lambda stopped: stopped.stopped_at or stopped.created_at, reverse=True)
     context: dict[str, Any] = {
-        "running": [_entry(one, await container.summaries.of(one)) for one in by_state["running"]],
+        "running": [_entry(running, await container.summaries.of(running)) for running in by_state["running"]],
         "drafts": by_state["draft"],
-        "finished": [_entry(one, await container.summaries.of(one)) for one in finished[:_FINISHED]],
+        "finished": [_entry(stopped, await container.summaries.of(stopped)) for stopped in finished[:_FINISHED]],
         "older": finished[_FINISHED:],
         "now": datetime.now(UTC),
     }
@@ -74,12 +74,12 @@ def _entry(experiment: ExperimentRecord, report: Report) -> Entry:
     ctcvr = {metric.arm: metric for metric in report.metrics if metric.metric == "ctcvr"}
     lines = [
         Line(
-            one,
-            ctcvr[one.arm],
-            [point.value for point in report.daily if point.arm == one.arm],
-            TONES.get(one.status, ""),
+            verdict,
+            ctcvr[verdict.arm],
+            [point.value for point in report.daily if point.arm == verdict.arm],
+            TONES.get(verdict.status, ""),
         )
-        for one in report.verdicts
+        for verdict in report.verdicts
     ]
     phase = experiment.phases[-1]
     return Entry(experiment, report, progress(report, phase.started_at, phase.ended_at), lines)

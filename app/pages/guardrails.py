@@ -1,4 +1,4 @@
-"""The guardrails block: one row a guardrail, one cell an arm, a word where something broke."""
+"""The guardrails block: one row per guardrail, one cell per arm, a word where a limit is broken."""
 
 from __future__ import annotations
 
@@ -35,18 +35,22 @@ def guardrail_rows(arms: Sequence[ArmGuardrails]) -> list[GuardrailRow]:
         row("Compliance Rate", "raw candidates that pass, eq. 11", _compliance),
         row("Served violations", "impressions; the only good value is 0", _violations),
         row("Diversity", "of the policy's latest texts, eq. 12", _diversity),
-        row("Impressions per unit", "not over 2 % fewer than control", _per_unit),
+        row("Impressions per unit", "at most 2 % fewer than control", _per_unit),
         row("Requests", "", lambda arm: Cell(count(arm.requests))),
         row("Answers without a text", "of requests", lambda arm: Cell(rate(arm.no_ad_share))),
         row("Fallback", "of requests", lambda arm: Cell(rate(arm.fallback_share))),
-        row("Latency, 95th percentile", "ms, to within 5 %", lambda arm: Cell(number(arm.p95_latency_ms, 1))),
+        row(
+            "Latency of the whole answer, 95th percentile",
+            "ms, to within 5 %",
+            lambda arm: Cell(number(arm.p95_latency_ms, 1)),
+        ),
     ]
 
 
 def _compliance(arm: ArmGuardrails) -> Cell:
-    candidates = sum(one.candidates for one in arm.compliance)
+    candidates = sum(rules.candidates for rules in arm.compliance)
     low = arm.compliance_rate is not None and arm.compliance_rate < TAU_COMPLIANCE
-    note = f"of {candidates:,} candidates" if candidates else "none drawn"
+    note = f"of {candidates:,} candidates" if candidates else "no candidates"
     return Cell(
         rate(arm.compliance_rate), f"{note}, under {TAU_COMPLIANCE:.0%}" if low else note, "warn" if low else ""
     )

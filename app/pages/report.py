@@ -1,4 +1,4 @@
-"""The report page: what an analyst opens every morning."""
+"""The report page of one experiment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.pages.figures import Figure, lift_by_first_day, lift_over_time
 from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, page, viewer
 from app.pages.guardrails import guardrail_rows
 from app.services.experiments import lifecycle
-from app.services.reports import reading
+from app.services.reports import breakdowns, reading
 from app.services.reports.summaries import progress
 from app.store.sums import Dimension, View
 
@@ -38,11 +38,11 @@ ZONES = (
     "America/Los_Angeles",
 )
 
-_COURSE = 3  # days: fewer are no course, and stand in no plot
+_TREND = 3  # days: fewer show no trend and are not plotted
 
 
 class Asked:
-    """The choices of the page's form. A form sends empty fields and local times, which the API would refuse."""
+    """The choices of the page's form. A form sends empty fields and local times, which the API refuses."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Asked:
             self.zone = ZoneInfo(tz or "UTC")
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise Problem(
-                422, "unknown_zone", f"{tz!r} is no time zone: choose one such as Asia/Tokyo", field="tz", value=tz
+                422, "unknown_zone", f"{tz!r} is not a time zone: write it like Asia/Tokyo", field="tz", value=tz
             ) from error
         self.as_of = self._moment(as_of.strip()) if as_of.strip() else None
 
@@ -66,14 +66,14 @@ class Asked:
         try:
             found = datetime.fromisoformat(given)
         except ValueError as error:
-            problem = f"{given!r} is no time: write one such as 2026-11-22T08:00"
+            problem = f"{given!r} is not a time: write it like 2026-11-22T08:00"
             raise Problem(422, "unreadable_time", problem, field="as_of", value=given) from error
         if not 2000 <= found.year < 2200:
             raise Problem(422, "unreadable_time", f"{given!r} lies outside 2000 to 2199", field="as_of", value=given)
         return found if found.tzinfo else found.replace(tzinfo=self.zone)
 
     def query(self, **over: object) -> str:
-        """These choices as a query string, so that every state of the page has a link of its own."""
+        """These choices as a query string: every state of the page has its own link."""
         chosen = {
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "tz": self.zone.key if self.zone.key != "UTC" else None,
@@ -114,7 +114,7 @@ async def report(
             connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
         )
         found = await reading.report(connection, question)
-        broken_down = await reading.breakdown(connection, question, asked.by) if asked.by else None
+        broken_down = await breakdowns.breakdown(connection, question, asked.by) if asked.by else None
         history = await lifecycle.history(connection, name)
     compared = _comparisons(found)
     context: dict[str, Any] = {
@@ -129,14 +129,14 @@ async def report(
         "breakdown": broken_down,
         "history": history,
         "base_url": container.settings.public_url or str(request.base_url).rstrip("/"),
-        "plotly": PLOTLY if any(one.over_time for one in compared) else None,
+        "plotly": PLOTLY if any(comparison.over_time for comparison in compared) else None,
         "zones": ZONES,
     }
     return page(request, "report.html", who, **context)
 
 
 def _comparisons(found: Report) -> list[Comparison]:
-    return [_comparison(found, number, one) for number, one in enumerate(found.verdicts, start=1)]
+    return [_comparison(found, number, verdict) for number, verdict in enumerate(found.verdicts, start=1)]
 
 
 def _comparison(found: Report, number: int, verdict: VerdictAnswer) -> Comparison:
@@ -150,8 +150,8 @@ def _comparison(found: Report, number: int, verdict: VerdictAnswer) -> Compariso
         metrics=[metric for metric in found.metrics if metric.arm == verdict.arm],
         daily=daily,
         cohorts=cohorts,
-        over_time=lift_over_time([point.day for point in daily], daily) if len(daily) >= _COURSE else None,
+        over_time=lift_over_time([point.day for point in daily], daily) if len(daily) >= _TREND else None,
         by_first_day=lift_by_first_day([point.first_day for point in cohorts], cohorts)
-        if len(cohorts) >= _COURSE
+        if len(cohorts) >= _TREND
         else None,
     )

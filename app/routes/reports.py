@@ -14,7 +14,7 @@ from abtest.events import Instant
 from app.container import Container, ContainerDep
 from app.core.problems import Problem, documented
 from app.routes.experiments import Name, Reader
-from app.services.reports import reading
+from app.services.reports import breakdowns, reading
 from app.store.sums import Dimension, View
 
 router = APIRouter(prefix="/experiments", tags=["reports"])
@@ -25,9 +25,11 @@ class Asked:
 
     def __init__(
         self,
-        as_of: Annotated[Instant | None, Query(description="RFC 3339 with offset; absent: now. May lie ahead.")] = None,
+        as_of: Annotated[
+            Instant | None, Query(description="RFC 3339 with offset, not in the future; absent: now.")
+        ] = None,
         tz: Annotated[
-            str, Query(max_length=64, description="IANA name of the zone that times are shown in; days are UTC days.")
+            str, Query(max_length=64, description="IANA name of the zone that times and days are shown in.")
         ] = "UTC",
         phase: Annotated[
             int | None, Query(ge=1, le=10_000, description="Absent: the latest. Phases are never summed.")
@@ -59,7 +61,10 @@ async def report(name: Name, container: ContainerDep, _: Reader, asked: AskedDep
 @router.get(
     "/{name}/report.csv",
     response_class=Response,
-    responses={**documented(404), 200: {"description": "One row a treatment and metric.", "content": {"text/csv": {}}}},
+    responses={
+        **documented(404),
+        200: {"description": "One row per treatment and metric.", "content": {"text/csv": {}}},
+    },
 )
 async def report_csv(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Response:
     """The report's metric rows as CSV in UTF-8."""
@@ -71,7 +76,7 @@ async def report_csv(name: Name, container: ContainerDep, _: Reader, asked: Aske
     response_class=Response,
     responses={
         **documented(404),
-        200: {"description": "One row a treatment and metric.", "content": {"application/vnd.apache.parquet": {}}},
+        200: {"description": "One row per treatment and metric.", "content": {"application/vnd.apache.parquet": {}}},
     },
 )
 async def report_parquet(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Response:
@@ -87,7 +92,7 @@ async def breakdown(name: Name, dimension: Dimension, container: ContainerDep, _
         question = await reading.ask(
             connection, name, as_of=asked.as_of, phase=asked.phase, view=asked.view, zone=asked.zone
         )
-        return await reading.breakdown(connection, question, dimension)
+        return await breakdowns.breakdown(connection, question, dimension)
 
 
 async def _report(container: Container, name: str, asked: Asked) -> Report:

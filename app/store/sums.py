@@ -1,16 +1,17 @@
 """What a report needs of a phase, summed in PostgreSQL: the arm-days, and the exposures of the cutoff's own day.
 
 An arm-day says by how much a day raised the sums over the units of a cohort, so its rows give the sums over units at
-every cutoff, their course over the days, and the cohorts by first day. Sums are floats and exact: whole numbers below
-2^53.
+every cutoff, their trend over the days, and the cohorts by first day. Units seen in two arms of the phase are in no sum.
+Sums are floats and exact: whole numbers below 2^53.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
@@ -23,8 +24,8 @@ Dimension = Literal["locale", "industry", "platform", "source"]
 
 @dataclass(frozen=True, slots=True)
 class DaySums:
-    """What one day added to an arm's sums over the units first shown it on first_day. Sums over days and cohorts add
-    to FunnelSums.
+    """What one day added to an arm's sums over the units first shown it on first_day; negative where it takes units
+    out again. Sums over days and cohorts add to FunnelSums.
     """
 
     arm: int
@@ -40,7 +41,7 @@ class DaySums:
     sum_ic: float
     sum_iv: float
     sum_cv: float
-    units_in_two_arms: int  # of the units first shown this arm that day
+    units_in_two_arms: int  # of the units first shown this arm that day; they are in none of the sums
     impressions_in_all: int  # valid or not
 
 
@@ -71,20 +72,30 @@ def funnel_sums(rows: Iterable[DaySums]) -> FunnelSums:
     return running.sums
 
 
+# with b before a day and x on it, the day raises a unit's square by (b+x)² - b² = x·(2b+x), and a product likewise
 _INCREMENTS = """
     sum(CAST(bi = 0 AND i > 0 AS integer)) AS n, sum(i) AS impressions, sum(c) AS clicks, sum(v) AS conversions,
     sum(CAST(i AS float8) * (2 * bi + i)) AS sum_ii, sum(CAST(c AS float8) * (2 * bc + c)) AS sum_cc,
     sum(CAST(v AS float8) * (2 * bv + v)) AS sum_vv, sum(CAST(i AS float8) * (bc + c) + CAST(bi AS float8) * c) AS sum_ic,
     sum(CAST(i AS float8) * (bv + v) + CAST(bi AS float8) * v) AS sum_iv,
-    sum(CAST(c AS float8) * (bv + v) + CAST(bc AS float8) * v) AS sum_cv,
-    count(*) FILTER (WHERE two_arms AND day = first_day) AS units_in_two_arms, sum(i_all) AS impressions_in_all"""
+    sum(CAST(c AS float8) * (bv + v) + CAST(bc AS float8) * v) AS sum_cv"""
 
 _DAYS = """
     SELECT arm, first_day, day, {columns}, units_in_two_arms, impressions AS impressions_in_all
     FROM arm_days WHERE phase_id = :phase AND impressions > 0"""
 
+_IN_TWO_ARMS = f"""
+    SELECT arm, first_day, day, {_INCREMENTS}, 0 AS units_in_two_arms, sum(i_all) AS impressions_in_all
+    FROM (
+        SELECT arm, first_day, day, impressions AS i_all, {{valid}}impressions AS i, {{valid}}clicks AS c,
+               {{valid}}conversions AS v, {{valid}}impressions_before AS bi, {{valid}}clicks_before AS bc,
+               {{valid}}conversions_before AS bv
+        FROM unit_days WHERE phase_id = :phase AND two_arms
+    ) units
+    GROUP BY arm, first_day, day"""
+
 _CUTOFF_DAY = f"""
-    SELECT arm, first_day, day, {_INCREMENTS}
+    SELECT arm, first_day, day, {_INCREMENTS}, 0 AS units_in_two_arms, sum(i_all) AS impressions_in_all
     FROM (
         SELECT arm, unit, CAST(count(*) AS integer) AS i_all, CAST(count(*) FILTER (WHERE {{counted}}) AS integer) AS i,
                CAST(count(*) FILTER (WHERE clicked AND {{counted}}) AS integer) AS c,
@@ -92,25 +103,48 @@ _CUTOFF_DAY = f"""
         FROM exposures WHERE phase_id = :phase AND impression_at >= :midnight AND impression_at < :cutoff GROUP BY arm, unit
     ) shown
     JOIN (
-        SELECT arm, unit, first_day, day, two_arms, {{valid}}impressions_before AS bi, {{valid}}clicks_before AS bc,
+        SELECT arm, unit, first_day, day, {{valid}}impressions_before AS bi, {{valid}}clicks_before AS bc,
                {{valid}}conversions_before AS bv
-        FROM unit_days WHERE phase_id = :phase AND day = :day
+        FROM unit_days WHERE phase_id = :phase AND day = :day AND NOT two_arms
     ) before USING (arm, unit)
     GROUP BY arm, first_day, day"""
 
-_DAYS_OF: Mapping[View, Any] = {
-    "valid": text(_DAYS.format(columns=", ".join(f"valid_{name} AS {name}" for name in _SUMMED))),
-    "all": text(_DAYS.format(columns=", ".join(_SUMMED))),
-}
-_CUTOFF_DAY_OF: Mapping[View, Any] = {
-    "valid": text(_CUTOFF_DAY.format(valid="valid_", counted="NOT invalid")),
-    "all": text(_CUTOFF_DAY.format(valid="", counted="true")),
-}
+_LOCAL_DAYS = f"""
+    SELECT arm, first_day, day, {_INCREMENTS}
+    FROM (
+        SELECT arm, day, i, c, v, min(day) OVER so_far AS first_day, sum(i) OVER so_far - i AS bi,
+               sum(c) OVER so_far - c AS bc, sum(v) OVER so_far - v AS bv
+        FROM (
+            SELECT arm, unit, width_bucket(impression_at, CAST(:midnights AS timestamptz[])) AS day,
+                   count(*) FILTER (WHERE {{counted}}) AS i, count(*) FILTER (WHERE clicked AND {{counted}}) AS c,
+                   count(*) FILTER (WHERE converted AND {{counted}}) AS v
+            FROM exposures
+            WHERE phase_id = :phase AND impression_at < :cutoff
+                  AND unit NOT IN (SELECT unit FROM unit_days WHERE phase_id = :phase AND two_arms)
+            GROUP BY arm, unit, day
+        ) shown
+        WINDOW so_far AS (PARTITION BY arm, unit ORDER BY day)
+    ) units
+    GROUP BY arm, first_day, day ORDER BY day"""
+
+_VALID: Mapping[View, str] = {"valid": "valid_", "all": ""}
+_COUNTED: Mapping[View, str] = {"valid": "NOT invalid", "all": "true"}
 
 
 async def day_sums(connection: AsyncConnection, phase_id: int, view: View) -> list[DaySums]:
-    """All that was counted of a phase so far, mature or not."""
-    return [DaySums(**row._mapping) for row in await connection.execute(_DAYS_OF[view], {"phase": phase_id})]
+    """All that was counted of a phase so far, mature or not, less the units seen in two arms."""
+    valid, phase = _VALID[view], {"phase": phase_id}
+    days = text(_DAYS.format(columns=", ".join(f"{valid}{name} AS {name}" for name in _SUMMED)))
+    rows = [DaySums(**row._mapping) for row in await connection.execute(days, phase)]
+    if any(row.units_in_two_arms for row in rows):
+        crossed = await connection.execute(text(_IN_TWO_ARMS.format(valid=valid)), phase)
+        rows += [_taken_out(DaySums(**row._mapping)) for row in crossed]
+    return rows
+
+
+def _taken_out(row: DaySums) -> DaySums:
+    taken = {name: -getattr(row, name) for name in (*_SUMMED, "impressions_in_all")}
+    return replace(row, **taken)
 
 
 async def cutoff_day_sums(connection: AsyncConnection, phase_id: int, view: View, cutoff: datetime) -> list[DaySums]:
@@ -119,8 +153,32 @@ async def cutoff_day_sums(connection: AsyncConnection, phase_id: int, view: View
     midnight = datetime.combine(day, time(), UTC)
     if cutoff == midnight:
         return []
+    statement = text(_CUTOFF_DAY.format(valid=_VALID[view], counted=_COUNTED[view]))
     values = {"phase": phase_id, "midnight": midnight, "cutoff": cutoff, "day": day}
-    return [DaySums(**row._mapping) for row in await connection.execute(_CUTOFF_DAY_OF[view], values)]
+    return [DaySums(**row._mapping) for row in await connection.execute(statement, values)]
+
+
+async def local_day_sums(
+    connection: AsyncConnection, phase_id: int, view: View, cutoff: datetime, days: Sequence[date], zone: ZoneInfo
+) -> list[DaySums]:
+    """The mature sums by local day of the impression. `days` run without a gap and hold every local day of the phase.
+
+    Costs a pass over the phase's exposures: arm-days are kept by UTC day, which no other zone's days are made of.
+    """
+    midnights = [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
+    values = {"phase": phase_id, "cutoff": cutoff, "midnights": midnights}
+    rows = await connection.execute(text(_LOCAL_DAYS.format(counted=_COUNTED[view])), values)
+    return [
+        DaySums(
+            arm=row.arm,
+            first_day=days[row.first_day - 1],
+            day=days[row.day - 1],
+            **{name: float(getattr(row, name)) for name in _SUMMED},
+            units_in_two_arms=0,
+            impressions_in_all=0,
+        )
+        for row in rows
+    ]
 
 
 async def assigned_units(connection: AsyncConnection, phase_id: int, as_of: datetime) -> dict[int, int]:
@@ -153,7 +211,8 @@ async def breakdown_sums(
             SELECT coalesce({_COLUMNS[dimension]}, 'unknown') AS part, arm, unit, count(*) AS i, count(*) FILTER (WHERE clicked) AS c,
                    count(*) FILTER (WHERE converted) AS v
             FROM exposures {joined}
-            WHERE phase_id = :phase AND impression_at < :cutoff {"AND NOT invalid" if view == "valid" else ""}
+            WHERE phase_id = :phase AND impression_at < :cutoff AND {_COUNTED[view]}
+                  AND unit NOT IN (SELECT unit FROM unit_days WHERE phase_id = :phase AND two_arms)
             GROUP BY part, arm, unit
         ) units
         GROUP BY part, arm ORDER BY part, arm""")

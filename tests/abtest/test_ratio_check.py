@@ -92,14 +92,23 @@ def test_the_sequential_p_is_the_share_of_likelihoods(counts, planned, data):
     weights = data.draw(st.lists(st.integers(1, 9), min_size=len(counts), max_size=len(counts)))
     assume(sum(counts))
     shares, alpha = np.array(weights) / sum(weights), 0.001
-    strength = planned / (-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha)))
+    latest = planned / (-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha)))
 
     def log_beta(a):
         return gammaln(a).sum() - gammaln(a.sum())
 
-    bayes = np.log(shares) @ counts - log_beta(strength * shares + counts) + log_beta(strength * shares)
+    bayes_factors = [
+        np.exp(min(700, log_beta(k * shares + counts) - log_beta(k * shares) - np.log(shares) @ counts))
+        for k in (max(1, latest / 8**power) for power in range(4))
+    ]
+    assume(max(bayes_factors) < 1e300)
     found = sequential_sample_ratio(counts, weights, planned_units=planned).p_value
-    assert found == pytest.approx(min(1.0, np.exp(min(bayes, 0.0))), rel=1e-6, abs=1e-12)
+    assert found == pytest.approx(min(1.0, 1 / np.mean(bayes_factors)), rel=1e-6, abs=1e-12)
+
+
+def test_a_large_loss_is_found_long_before_the_planned_units():
+    assert sequential_sample_ratio([240, 120], [1, 1], planned_units=40_000).alarm
+    assert sequential_sample_ratio([1000, 780], [1, 1], planned_units=1_000_000).alarm
 
 
 @pytest.mark.parametrize(("counts", "weights", "alarm", "unexpected", "words"), [

@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 from counting import HOUR, a_funnel, digest
+from trials import let_days_pass
 
 from app.core.secrets import Secrets
 from app.core.settings import Settings
@@ -80,7 +81,9 @@ def test_a_killed_server_loses_no_acknowledged_event_and_counts_none_twice(setti
             stack.api.start()
             stack.api.wait_ready(60)
             sending.result()
-        as_of = (NOW + timedelta(days=3)).isoformat()
+        with psycopg.connect(settings.database_url) as connection:
+            let_days_pass(connection, 3)
+        as_of = NOW.isoformat()
         with httpx.Client(base_url=stack.url, headers=bearer["report"], trust_env=False, timeout=60) as client:
             report = client.get("/experiments/kill/report", params={"as_of": as_of}).raise_for_status().json()
             assert client.post("/events", json={"events": once[:1000]}, headers=bearer["events"]).status_code == 200

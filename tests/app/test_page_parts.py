@@ -18,8 +18,10 @@ from app.pages.figures import lift_by_first_day, lift_over_time
 from app.pages.planner import Wish, plan
 from app.pages.shapes import HALF, SPARK_HEIGHT, SPARK_WIDTH, Axis, spark
 from app.services.experiments.lifecycle import ArmRecord, ExperimentRecord, PhaseRecord
-from app.services.reports.document import Question, compose
+from app.services.reports.counts import PhaseCounts
+from app.services.reports.document import compose
 from app.services.reports.guardrails import GuardrailData
+from app.services.reports.question import Question
 from app.services.reports.summaries import progress
 from app.store.sums import DaySums
 
@@ -155,4 +157,4 @@ def a_report(as_of: datetime, units_a_day: int) -> Report:
         for day in (began.date() + timedelta(days=number) for number in range(1, 6) if units)
         for arm in (0, 1)
     ]
-    return compose(question, rows, [], {}, GuardrailData({}, {}, [], {"nlg-1": None, "base-1": None}))
+    return compose(question, PhaseCounts(rows, rows), GuardrailData({}, {}, [], {"nlg-1": None, "base-1": None}))

@@ -9,14 +9,22 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from counting import DAY, HOUR, AdSystem, a_funnel, an_event
+from counting import DAY, HOUR, AdSystem, a_funnel, an_event, digest
 
 from abtest.report import Report, report
 from abtest.stats import FunnelSums, always_valid_lift, ratio_lift
+from app.services.reports import reading
 
 NOW = datetime.now(UTC)
 SHOWN = NOW - 2 * HOUR  # impressions of the tests; their tokens are fresh
-MATURE = (SHOWN + 24 * HOUR + DAY + HOUR).isoformat()  # a moment ahead at which they are mature
+MATURE = (SHOWN + 24 * HOUR + DAY + HOUR).isoformat()  # when they are mature
+LATER = SHOWN + 4 * DAY  # whole days of mature impressions
+
+
+@pytest.fixture(autouse=True)
+def four_days_later(monkeypatch):
+    """Reports are read after the impressions have matured."""
+    monkeypatch.setattr(reading, "now", lambda: LATER)
 
 
 async def fill(
@@ -27,18 +35,20 @@ async def fill(
     converted: tuple[int, int],
     impressions: int = 1,
     days: int = 1,
+    at: datetime = SHOWN,
+    prefix: str = "u",
 ) -> None:
-    """Units of each arm, each with so many impressions a day; the first ones convert once. A third of the rest
-    click.
+    """Units of each arm with so many impressions each, on the days up to `at`; the first ones convert once, and every
+    third one clicks.
     """
     events: list[dict[str, Any]] = []
     for arm in (0, 1):
         for i in range(units[arm]):
             for n in range(impressions):
-                at = SHOWN - timedelta(days=i % days, seconds=n)
+                moment = at - timedelta(days=i % days, seconds=n)
                 first = n == 0
-                token = ad_system.serve(f"u-{arm}-{i}", phase=phase, arm=arm, at=at)
-                events += a_funnel(token, at, clicked=first and i % 3 == 0, converted=first and i < converted[arm])
+                token = ad_system.serve(f"{prefix}-{arm}-{i}", phase=phase, arm=arm, at=moment)
+                events += a_funnel(token, moment, clicked=first and i % 3 == 0, converted=first and i < converted[arm])
     for start in range(0, len(events), 1000):
         answers = await ad_system.report(*events[start : start + 1000])
         assert {answer["status"] for answer in answers} == {"accepted"}
@@ -66,6 +76,12 @@ async def test_the_numbers_are_those_of_the_statistics_on_the_units_sums(ad_syst
     assert ctcvr["control"] == {"numerator": 60, "denominator": 400, "value": 0.15}
     assert found["verdicts"][0]["status"] == "better"
     assert found["headline"].startswith("treatment-1 is better: CTCVR +58 % (")
+    # the impressions' day is whole only as of later: until then no fixed interval decides
+    later = await ad_system.read()
+    assert [(read["decided_by"], read["verdicts"][0]["decided_by"]) for read in (found, later)] == [
+        ("always_valid", "always_valid"),
+        ("fixed", "fixed"),
+    ]
 
 
 async def test_a_verdict_is_never_no_effect(ad_system):
@@ -100,10 +116,10 @@ async def test_lost_units_withhold_the_verdict(ad_system):
     assert found["headline"].startswith("No verdict: units did not fall into the arms as configured")
 
 
-async def test_young_impressions_stand_beside_and_never_count(ad_system):
+async def test_impressions_that_are_not_yet_mature_stand_beside_and_never_count(ad_system):
     phase = (await ad_system.experiment())["phase"]
     await fill(ad_system, phase, units=(9, 9), converted=(3, 3))
-    now, later = await ad_system.read(), await ad_system.read(as_of=MATURE)
+    now, later = await ad_system.read(as_of=NOW.isoformat()), await ad_system.read(as_of=MATURE)
     assert [(arm["impressions"], arm["immature_impressions"]) for report in (now, later) for arm in report["arms"]] == [
         (0, 9),
         (0, 9),
@@ -131,7 +147,7 @@ async def test_both_views_are_told_and_invalid_traffic_leaves_the_valid_one(ad_s
 async def test_the_course_ends_at_the_headline_and_the_cohorts_hold_every_unit_once(ad_system):
     phase = (await ad_system.experiment())["phase"]
     await fill(ad_system, phase, units=(90, 90), converted=(40, 40), days=3)
-    found = await ad_system.read(as_of=(NOW + 3 * DAY).isoformat())
+    found = await ad_system.read(as_of=LATER.isoformat())
     assert len(found["daily"]) == len(found["cohorts"]) == 3
     assert (found["daily"][-1]["value"], found["daily"][-1]["units"]) == (found["metrics"][0]["lift"]["value"], 180)
     assert sum(point["units"] for point in found["cohorts"]) == 180
@@ -149,6 +165,140 @@ async def test_a_weight_change_opens_a_phase_with_a_report_of_its_own(ad_system)
         "/experiments/title-test/report", params={"phase": 3}, headers=ad_system.keys["report"]
     )
     assert (gone.status_code, gone.json()["rule"]) == (404, "unknown_phase")
+
+
+async def test_earlier_phases_stay_readable(ad_system):
+    phase = (await ad_system.experiment(planned_units=100))["phase"]
+    await fill(ad_system, phase, units=(200, 200), converted=(40, 90))
+    await ad_system.client.post(
+        "/experiments/title-test/weights", json={"weights": [1, 3]}, headers=ad_system.keys["ops"]
+    )
+    results = (await ad_system.read())["phase_results"]
+    assert [(result["phase"], result["units"], result["verdicts"][0]["status"]) for result in results] == [
+        (1, 400, "better"),
+        (2, 0, "nothing_to_compare"),
+    ]
+    assert results[0]["weights"] == {"control": 5000, "treatment-1": 5000}
+    assert results[0]["headline"] == (await ad_system.read(phase=1))["headline"]
+
+
+@pytest.mark.parametrize("change", ["stop", "weights"])
+async def test_ending_a_phase_early_never_switches_to_the_fixed_interval(ad_system, change):
+    """40 against 59 of 200 units: p 0.026 for the fixed interval, and nothing for the always-valid one."""
+    phase = (await ad_system.experiment(planned_units=1000))["phase"]
+    await fill(ad_system, phase, units=(200, 200), converted=(40, 59))
+    before = await ad_system.read()
+    body = {"json": {"weights": [1, 3]}} if change == "weights" else {}
+    answer = await ad_system.client.post(f"/experiments/title-test/{change}", headers=ad_system.keys["ops"], **body)
+    assert answer.status_code == 200
+    after = await ad_system.read(phase=1)
+    assert before["metrics"][0]["adjusted_p"] < 0.05
+    assert [(found["verdicts"][0]["status"], found["decided_by"]) for found in (before, after)] == [
+        ("leaning_better", "always_valid")
+    ] * 2
+    assert "until the 1,000 planned units are mature (400 so far, expected on" in before["decision"]
+    assert "ending early never switches to the fixed interval" in after["decision"]
+
+
+async def test_the_fixed_interval_decides_once(ad_system):
+    """The verdict of the day on which the planned units were mature stands, whatever comes later."""
+    phase = (await ad_system.experiment(planned_units=300))["phase"]
+    await fill(ad_system, phase, units=(150, 150), converted=(40, 62), at=SHOWN - DAY)
+    decided = await ad_system.read()
+    assert (decided["decided_by"], decided["verdicts"][0]["status"]) == ("fixed", "better")
+    day = (SHOWN - DAY).date()
+    assert decided["decision"].startswith(f"The fixed interval decided once, on {day}, when the 300 planned units")
+    await fill(ad_system, phase, units=(150, 150), converted=(60, 30), prefix="later")
+    moved = await ad_system.read()
+    assert moved["metrics"][0]["lift"]["value"] < 0
+    assert (moved["verdicts"], moved["decision"]) == (decided["verdicts"], decided["decision"])
+
+
+async def test_units_in_two_arms_are_left_out_counted_and_shown(ad_system):
+    phase = (await ad_system.experiment())["phase"]
+    await fill(ad_system, phase, units=(40, 40), converted=(12, 20), days=2)
+    clean = await ad_system.read()
+    both = [
+        event
+        for number in range(5)
+        for arm in (0, 1)
+        for event in a_funnel(
+            ad_system.serve(f"both-{number}", phase=phase, arm=arm, at=SHOWN),
+            SHOWN - number % 2 * DAY,
+            converted=arm == 1,
+        )
+    ]
+    await ad_system.report(*both)
+    for as_of in (None, (SHOWN + 2 * DAY).isoformat()):  # the second's cutoff lies inside a day
+        query = {"as_of": as_of} if as_of else {}
+        found = await ad_system.read(**query)
+        assert found["method"]["sums"] == clean["method"]["sums"]
+        assert found["daily"] == clean["daily"] and found["cohorts"] == clean["cohorts"]
+        assert [arm["units_in_two_arms"] for arm in found["arms"]] == [5, 5]
+        assert [arm["invalid_impressions"] for arm in found["arms"]] == [0, 0]
+        assert "two_arms" in {banner["kind"] for banner in found["banners"]}
+    tokyo = await ad_system.read(tz="Asia/Tokyo")
+    assert tokyo["daily"][-1]["value"] == clean["daily"][-1]["value"]
+    broken_down = await ad_system.client.get(
+        "/experiments/title-test/breakdowns/source", headers=ad_system.keys["report"]
+    )
+    assert broken_down.json()["rows"][0]["control"]["denominator"] == 40
+
+
+async def test_a_unit_that_brings_much_of_an_arm_is_named_by_its_digest(ad_system):
+    phase = (await ad_system.experiment())["phase"]
+    await fill(ad_system, phase, units=(60, 60), converted=(12, 20))
+    shared = [
+        an_event(ad_system.serve("shared-id", phase=phase, arm=1, at=SHOWN), at=SHOWN + timedelta(seconds=n))
+        for n in range(368)
+    ]
+    await ad_system.report(*shared)
+    found = await ad_system.read()
+    heavy = found["arms"][1]["heavy_units"]
+    assert [(unit["unit"], unit["impressions"]) for unit in heavy] == [(digest("shared-id").hex(), 368)]
+    assert heavy[0]["share"] == pytest.approx(368 / 428)
+    (banner,) = [banner for banner in found["banners"] if banner["kind"] == "heavy_unit"]
+    assert f"treatment-1's impressions: {digest('shared-id').hex()} (86%)" in banner["sentence"]
+    assert found["arms"][0]["heavy_units"] == []
+
+
+async def test_units_whose_arm_changed_at_a_reweigh_are_counted(ad_system, generate):
+    await ad_system.experiment()
+    for number in range(30):
+        await generate(unit_id=f"单元-{number}")
+    await ad_system.client.post(
+        "/experiments/title-test/weights", json={"weights": [0, 1]}, headers=ad_system.keys["ops"]
+    )
+    for number in range(30):
+        await generate(unit_id=f"单元-{number}")
+    await ad_system.container.serving_log.flush()
+    first, second = await ad_system.read(phase=1), await ad_system.read()
+    assert [arm["units_that_changed_arm"] for arm in first["arms"]] == [0, 0]
+    changed = [arm["units_that_changed_arm"] for arm in second["arms"]]
+    assert changed == [0, first["arms"][0]["assigned_units"]]
+    assert "changed_arm" in {banner["kind"] for banner in second["banners"]}
+
+
+@pytest.mark.parametrize(("tz", "days"), [("UTC", [-1, 0]), ("Asia/Tokyo", [0, 0]), ("Pacific/Honolulu", [-1, -1])])
+async def test_days_are_those_of_the_reports_zone(ad_system, tz, days):
+    """Two impressions half an hour before and after a UTC midnight fall on one day in Tokyo, and on the one before in
+    Honolulu.
+    """
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    phase = (await ad_system.experiment())["phase"]
+    events = []
+    for minutes in (-30, 30):
+        for arm in (0, 1):
+            at = midnight + timedelta(minutes=minutes)
+            token = ad_system.serve(f"u-{minutes}-{arm}", phase=phase, arm=arm, at=at)
+            events += a_funnel(token, at, converted=arm == 1)
+    await ad_system.report(*events)
+    found = await ad_system.read(tz=tz)
+    expected = sorted({(midnight + day * DAY).date().isoformat() for day in days})
+    assert [point["day"] for point in found["daily"]] == expected
+    assert [point["first_day"] for point in found["cohorts"]] == expected
+    assert (found["daily"][-1]["units"], sum(point["units"] for point in found["cohorts"])) == (4, 4)
+    assert found["method"]["sums"] == (await ad_system.read())["method"]["sums"]
 
 
 async def test_several_treatments_share_one_promise(ad_system):
@@ -178,7 +328,24 @@ async def test_breakdowns_warn_of_many_comparisons(ad_system):
     }
     assert [row["value"] for row in answers["source"].json()["rows"]] == ["pool"]
     assert [row["value"] for row in answers["locale"].json()["rows"]] == ["unknown"]  # no such text is in the table
-    assert all("by chance alone" in answer.json()["warning"] for answer in answers.values())
+    for dimension in ("locale", "industry", "platform"):
+        assert "by chance alone" in answers[dimension].json()["warning"]
+
+
+async def test_a_breakdown_by_what_the_treatment_changes_carries_no_significance(ad_system):
+    phase = (await ad_system.experiment())["phase"]
+    await fill(ad_system, phase, units=(90, 90), converted=(10, 80))
+    rows = {
+        dimension: (
+            await ad_system.client.get(
+                f"/experiments/title-test/breakdowns/{dimension}", headers=ad_system.keys["report"]
+            )
+        ).json()["rows"][0]
+        for dimension in ("source", "locale")
+    }
+    assert rows["source"]["lift"]["value"] == rows["locale"]["lift"]["value"] == pytest.approx(7.0)
+    assert (rows["locale"]["marked"], rows["source"]["marked"], rows["source"]["adjusted_p"]) == (True, False, None)
+    assert [rows["source"]["lift"][name] for name in ("p_value", "z", "low", "high")] == [None] * 4
 
 
 async def test_requests_fallbacks_and_latency_are_guardrails(ad_system, generate):
@@ -198,6 +365,7 @@ async def test_requests_fallbacks_and_latency_are_guardrails(ad_system, generate
     ("query", "field"),
     [
         ({"as_of": "2026-11-22T10:00:00"}, "as_of"),
+        ({"as_of": (LATER + timedelta(seconds=1)).isoformat()}, "as_of"),
         ({"tz": "Mars/Olympus"}, "tz"),
         ({"view": "some"}, "view"),
         ({"phase": 0}, "phase"),
@@ -209,6 +377,19 @@ async def test_a_question_that_makes_no_sense_is_refused_by_field(ad_system, que
         "/experiments/title-test/report", params=query, headers=ad_system.keys["report"]
     )
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+async def test_an_as_of_in_the_future_is_refused_by_field_value_and_rule(ad_system):
+    await ad_system.experiment()
+    ahead = (LATER + DAY).isoformat()
+    for path in ("report", "report.csv", "breakdowns/source"):
+        answer = await ad_system.client.get(
+            f"/experiments/title-test/{path}", params={"as_of": ahead}, headers=ad_system.keys["report"]
+        )
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert (error["field"], error["value"], error["rule"]) == ("as_of", ahead, "future_as_of")
+        assert "is in the future" in error["detail"]
 
 
 async def test_drafts_stopped_and_unknown_experiments_answer_in_words(ad_system):

@@ -282,7 +282,15 @@ def _scaled(weights: Sequence[float], field: str) -> list[int]:
         raise Problem(
             422, "weights", "every weight is 0: give at least one arm some units", field=field, value=list(weights)
         )
-    return hundredths(weights)
+    scaled = hundredths(weights)
+    for weight, hundredth in zip(weights, scaled, strict=True):
+        if weight and not hundredth:
+            detail = (
+                f"weight {weight:g} is {weight / sum(weights):.3g} of all weights and would get no units: the smallest "
+                "share is 0.0001 (0.01 %); raise it, or set it to 0"
+            )
+            raise Problem(422, "weight_too_small", detail, field=field, value=weight)
+    return scaled
 
 
 def _plan(layer: str, salt: str, held: Range, arms: Sequence[Mapping[str, Any]]) -> None:

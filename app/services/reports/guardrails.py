@@ -17,7 +17,7 @@ from app.store.database import AsyncConnection
 from app.store.guardrails import Compliance, compliance, latest_texts, served_violations
 from app.store.requests import Requests, requests_of
 
-MARGIN = 0.02  # relative: an impressions-per-unit loss within it is no harm
+MARGIN = 0.02  # relative: a smaller loss of impressions per unit is tolerated
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ async def read_guardrails(
 
 
 def guardrails(arms: Sequence[ArmRecord], sums: Sequence[FunnelSums], data: GuardrailData) -> list[ArmGuardrails]:
-    """One block an arm, control first."""
+    """One block per arm, control first."""
     return [_guardrails(number, arms, sums, data) for number in range(len(arms))]
 
 
@@ -52,15 +52,15 @@ def _guardrails(
     number: int, arms: Sequence[ArmRecord], sums: Sequence[FunnelSums], data: GuardrailData
 ) -> ArmGuardrails:
     arm, requests = arms[number], data.requests.get(number, Requests([]))
-    counted = [one for one in data.compliance if one.version == arm.policy]
-    candidates = sum(one.candidates for one in counted)
+    counted = [rules for rules in data.compliance if rules.version == arm.policy]
+    candidates = sum(rules.candidates for rules in counted)
     held = non_inferiority(_per_unit(sums[number]), _per_unit(sums[0]), margin=MARGIN) if number else None
     return ArmGuardrails(
         arm=arm.name,
-        compliance_rate=sum(one.compliant for one in counted) / candidates if candidates else None,
+        compliance_rate=sum(rules.compliant for rules in counted) / candidates if candidates else None,
         compliance=[
-            RulesCompliance(rules_version=one.rules_version, candidates=one.candidates, compliant=one.compliant)
-            for one in counted
+            RulesCompliance(rules_version=rules.rules_version, candidates=rules.candidates, compliant=rules.compliant)
+            for rules in counted
         ],
         served_violations=data.violations.get(number, 0),
         diversity=data.diversity[arm.policy],

@@ -3,87 +3,77 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
-from abtest.document import Breakdown, BreakdownRow, LiftAnswer, Report
-from abtest.stats import benjamini_hochberg
-from abtest.sums import FunnelSums
-from abtest.verdict import ALPHA, adjust, compare_arms
+from abtest.document import PhaseAnswer, Report
 from app.core.problems import Problem
 from app.services.experiments.lifecycle import find
-from app.services.reports.document import Question, compose, rate
-from app.services.reports.guardrails import read_guardrails
+from app.services.reports.counts import read_counts, read_day_counts
+from app.services.reports.document import compose
+from app.services.reports.guardrails import GuardrailData, read_guardrails
+from app.services.reports.outcome import outcome, phase_answer
+from app.services.reports.question import Question
 from app.store.database import AsyncConnection
-from app.store.sums import Dimension, View, assigned_units, breakdown_sums, cutoff_day_sums, day_sums
+from app.store.sums import View
 
 
 async def ask(
     connection: AsyncConnection, name: str, *, as_of: datetime | None, phase: int | None, view: View, zone: ZoneInfo
 ) -> Question:
-    """The question, completed: now, and the latest phase, where none is named."""
+    """The question, completed: now, and the latest phase, where none is named.
+
+    Raises Problem 404 for an unknown experiment or phase and 422 for an `as_of` in the future: it would count
+    impressions as mature whose conversions can still arrive.
+    """
     # all figures of one moment
     await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     experiment = await find(connection, name)
     number = len(experiment.phases) if phase is None else phase
     if not 1 <= number <= len(experiment.phases):
-        raise Problem(
-            404,
-            "unknown_phase",
-            f"{name} has phases 1 to {len(experiment.phases)} and {number} was asked",
-            field="phase",
-            value=number,
+        detail = f"{name} has phases 1 to {len(experiment.phases)} and {number} was asked"
+        raise Problem(404, "unknown_phase", detail, field="phase", value=number)
+    present = now()
+    if as_of is not None and as_of > present:
+        detail = (
+            f"as_of {as_of.isoformat()} is in the future: send a time up to {present.isoformat(timespec='seconds')}, or "
+            "leave it out for now"
         )
-    return Question(experiment, experiment.phases[number - 1], as_of or datetime.now(UTC), view, zone)
+        raise Problem(422, "future_as_of", detail, field="as_of", value=as_of.isoformat())
+    return Question(experiment, experiment.phases[number - 1], as_of or present, view, zone)
+
+
+def now() -> datetime:
+    """The present, which a report may be asked for at the latest."""
+    return datetime.now(UTC)
 
 
 async def report(connection: AsyncConnection, question: Question) -> Report:
     """The whole report of one phase, read inside this transaction."""
-    phase, as_of, view = question.phase, question.as_of, question.view
-    rows = await day_sums(connection, phase.id, view)
-    partial = await cutoff_day_sums(connection, phase.id, view, question.cutoff)
-    assigned = await assigned_units(connection, phase.id, as_of)
-    started = (phase.started_at or as_of).date()
-    data = await read_guardrails(connection, phase.id, question.arms, started, as_of)
-    # seconds, with hundreds of days and many arms
-    return await asyncio.to_thread(compose, question, rows, partial, assigned, data)
+    started = (question.phase.started_at or question.as_of).date()
+    data = await read_guardrails(connection, question.phase.id, question.arms, started, question.as_of)
+    return await _compose(connection, question, data)
 
 
-async def breakdown(connection: AsyncConnection, question: Question, dimension: Dimension) -> Breakdown:
-    """CTCVR of every treatment by one property of the texts, with Benjamini–Hochberg marks."""
-    sums = await breakdown_sums(connection, question.phase.id, question.view, question.cutoff, dimension)
-    nothing = FunnelSums(*([0] * 10))
-    pairs = [
-        (value, number, sums.get((value, number), nothing).ctcvr, sums.get((value, 0), nothing).ctcvr)
-        for value in sorted({value for value, _ in sums})
-        for number in range(1, len(question.arms))
+async def summary(connection: AsyncConnection, question: Question) -> Report:
+    """The report less its guardrails, which cost most."""
+    return await _compose(connection, question, GuardrailData({}, {}, [], {arm.policy: None for arm in question.arms}))
+
+
+async def _compose(connection: AsyncConnection, question: Question, data: GuardrailData) -> Report:
+    counts = await read_counts(connection, question)
+    others = [
+        await _phase_result(connection, replace(question, phase=phase))
+        for phase in question.experiment.phases
+        if phase.number != question.phase.number
     ]
-    compared = [
-        compare_arms([treatment], control, planned_units=question.experiment.planned_units)[0]
-        for _, _, treatment, control in pairs
-    ]
-    adjusted = adjust([one.shown.p_value for one in compared], benjamini_hochberg)
-    rows = [
-        BreakdownRow(
-            value=value,
-            arm=question.arms[number].name,
-            control=rate(control),
-            treatment=rate(treatment),
-            lift=LiftAnswer.of(one.shown),
-            adjusted_p=p,
-            marked=p is not None and p < ALPHA,
-        )
-        for (value, number, treatment, control), one, p in zip(pairs, compared, adjusted, strict=True)
-    ]
-    warning = f"{len(rows)} comparisons: about one in twenty would stand out by chance alone. Marks are adjusted for that; decide on the whole."
-    return Breakdown(
-        experiment=question.experiment.name,
-        phase=question.phase.number,
-        dimension=dimension,
-        view=question.view,
-        as_of=question.as_of.astimezone(question.zone),
-        warning=warning,
-        rows=rows,
-    )
+    # in a thread: it takes seconds with hundreds of days and many arms
+    return await asyncio.to_thread(compose, question, counts, data, others)
+
+
+async def _phase_result(connection: AsyncConnection, question: Question) -> PhaseAnswer:
+    counts = await read_day_counts(connection, question)
+    return phase_answer(question, await asyncio.to_thread(outcome, question, counts))

@@ -1,6 +1,4 @@
-"""Experiments at a glance, for the list: each one's verdict and course without its guardrails, kept for a minute; and
-how far it is.
-"""
+"""Summaries for the list of experiments: each one's report without guardrails, kept for a minute, and its progress."""
 
 from __future__ import annotations
 
@@ -12,20 +10,17 @@ from zoneinfo import ZoneInfo
 from abtest.document import Report
 from abtest.planning import days_to_go
 from app.services.experiments.lifecycle import ExperimentRecord
-from app.services.reports.document import compose
-from app.services.reports.guardrails import GuardrailData
-from app.services.reports.reading import ask
+from app.services.reports.reading import ask, summary
 from app.store.database import Database
-from app.store.sums import assigned_units, cutoff_day_sums, day_sums
 
-FRESH_S = 60.0  # the list of a large installation is opened more often than its figures change
+FRESH_S = 60.0  # the list is opened more often than its figures change
 
 _UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an experiment is, in its units and in days."""
+    """The progress of an experiment, in units and days."""
 
     day: int  # of running, from 1
     days: int | None  # in which the planned units are reached at the pace so far; None while there is no pace
@@ -49,14 +44,14 @@ def progress(report: Report, started_at: datetime | None, ended_at: datetime | N
 
 
 class Summaries:
-    """What the list shows of each experiment. One per process."""
+    """The reports that the list shows. One instance per process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept: dict[int, tuple[float, Report]] = {}  # by phase id
 
     async def of(self, experiment: ExperimentRecord) -> Report:
-        """The report of the latest phase as of now, less its guardrails; at most a minute old."""
+        """The report of the latest phase as of now, without guardrails; at most a minute old."""
         phase_id = experiment.phases[-1].id
         read_at, report = self._kept.get(phase_id, (float("-inf"), None))
         if report is None or monotonic() - read_at > FRESH_S or report.state != experiment.state:
@@ -67,8 +62,4 @@ class Summaries:
     async def _read(self, name: str) -> Report:
         async with self._database.begin() as connection:
             question = await ask(connection, name, as_of=None, phase=None, view="valid", zone=_UTC)
-            rows = await day_sums(connection, question.phase.id, question.view)
-            partial = await cutoff_day_sums(connection, question.phase.id, question.view, question.cutoff)
-            assigned = await assigned_units(connection, question.phase.id, question.as_of)
-        nothing = GuardrailData({}, {}, [], {arm.policy: None for arm in question.arms})
-        return compose(question, rows, partial, assigned, nothing)
+            return await summary(connection, question)

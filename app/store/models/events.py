@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Uuid, func
+from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.models.base import Base
@@ -81,6 +81,7 @@ class UnitDay(Base):
     """
 
     __tablename__ = "unit_days"
+    __table_args__ = (Index("ix_unit_days_two_arms", "phase_id", postgresql_where=text("two_arms")),)
 
     phase_id: Mapped[int] = mapped_column(primary_key=True)
     unit: Mapped[bytes] = mapped_column(primary_key=True)
