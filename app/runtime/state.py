@@ -18,6 +18,7 @@ from adtext.rules import Rules, load_rules
 from app.core.settings import Settings
 from app.runtime.periodic import Periodic
 from app.runtime.pool_cache import Heads
+from app.store.connections import DatabaseTimeout, Direct, connect, cut_after
 from app.store.database import Database
 from app.store.models.experiments import Revision
 from app.store.registry import CHANNEL, EMPTY, Registry, load_registry
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5  # twice a second: one slow answer must not cost a replica its confirmation
 RECONNECT_S = 1.0
 CONFIRM_S = 2.0
+LOAD_S = 10.0  # reading the whole registry of a large installation
+QUIET_S = 5.0  # without a notice for this long, the LISTEN connection is asked whether it still stands
 
 
 class ReplicaState:
@@ -61,13 +64,15 @@ class ReplicaState:
 
     async def refresh(self) -> None:
         """Read the revisions; reload what moved."""
-        async with self._reading, self._database.begin() as connection:
-            rows = {
-                row.topic: row
-                for row in await connection.execute(select(Revision.topic, Revision.number, Revision.value))
-            }
+        async with self._reading:
+            async with self._database.revisions() as connection:
+                rows = {
+                    row.topic: row
+                    for row in await connection.execute(select(Revision.topic, Revision.number, Revision.value))
+                }
             if "registry" in rows and rows["registry"].number != self.registry.number:
-                self.registry = await load_registry(connection)
+                async with self._database.revisions(LOAD_S) as connection:
+                    self.registry = await load_registry(connection)
         in_force = rows["rules"].value if "rules" in rows else ""
         if in_force and in_force != self.rules.version:
             await self._reload_rules(in_force)
@@ -89,19 +94,25 @@ class ReplicaState:
             self._poll.wake()
 
     async def _listen(self) -> None:
-        url = self._settings.listen_url or self._settings.database_url
+        url = (self._settings.listen_url or self._settings.database_url).replace("+psycopg", "", 1)
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    url.replace("+psycopg", "", 1), autocommit=True
-                ) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
+                async with await connect(url, autocommit=True) as connection:
+                    with cut_after(connection, QUIET_S):
+                        await connection.execute(f"LISTEN {CHANNEL}")
                     self._heads.clear()  # whatever was announced while nobody listened
                     self._poll.wake()
-                    async for notice in connection.notifies():
-                        self._hear(notice.payload)
-            except psycopg.Error as error:
+                    await self._hear_all(connection)
+            except (psycopg.Error, DatabaseTimeout) as error:
                 log.warning(
                     "lost the LISTEN connection; polling goes on", extra={"error": str(error).partition("\n")[0]}
                 )
             await asyncio.sleep(RECONNECT_S)
+
+    async def _hear_all(self, connection: Direct) -> None:
+        """Hear until the connection breaks. One whose other end is gone without a word would be silent for ever."""
+        while True:
+            async for notice in connection.notifies(timeout=QUIET_S):
+                self._hear(notice.payload)
+            with cut_after(connection, QUIET_S):
+                await connection.execute("SELECT 1")

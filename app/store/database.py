@@ -1,21 +1,25 @@
 """The one way to PostgreSQL: an async SQLAlchemy engine over psycopg 3, COPY on its connections, and psycopg alone
 where a miss waits.
+
+Each purpose has connections of its own, so that a hundred reports leave the poll of revisions, the events and the
+serving log theirs. Every wait has a bound: for a free connection, for opening one, and for the block that uses it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.core.settings import Settings
+from app.store.connections import DatabaseBusy, DatabaseTimeout, Direct, DirectPool, connect, cut_after, lost
 
 # What "the database is down" looks like, whichever layer noticed first.
 Unavailable: tuple[type[Exception], ...] = (
@@ -27,62 +31,98 @@ Unavailable: tuple[type[Exception], ...] = (
     ConnectionError,
 )
 
-Direct = psycopg.AsyncConnection[Any]
-DIRECT = 3  # connections for single statements: reading pool heads, saving fallbacks, saving refills
+WAIT_S = 5.0  # for a free connection
+LIMIT_S = 60.0  # a report over a large installation, a batch of a deletion
+EVENTS_S = 5.0  # a group of eight batches
+REVISIONS_S = 1.0  # the poll of revisions: half of what a replica may go without a confirmation
+DIRECT_S = 1.5  # one statement that a miss waits for
 
-__all__ = ["AsyncConnection", "AsyncEngine", "DBAPIError", "Database", "Direct", "Unavailable"]
+DIRECT = 3  # connections for single statements: reading pool heads, saving fallbacks, saving refills
+_MAIN, _MORE, _BACKGROUND, _EVENTS, _REVISIONS = 8, 4, 3, 2, 1
+
+__all__ = ["AsyncConnection", "DBAPIError", "Database", "DatabaseBusy", "DatabaseTimeout", "Direct", "Unavailable"]
+
+
+class _Connections:
+    """The SQLAlchemy connections of one purpose."""
+
+    def __init__(self, settings: Settings, size: int, *, more: int = 0) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            settings.sqlalchemy_url,
+            pool_size=size,
+            max_overflow=more,
+            pool_timeout=WAIT_S,
+            hide_parameters=True,  # an error's message must not quote a query into a log
+            connect_args={"async_creator_fn": connect},
+        )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_lost)
+
+    @asynccontextmanager
+    async def begin(self, limit_s: float) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.connect() as connection:
+            with cut_after(await driver(connection), limit_s):
+                async with connection.begin():
+                    yield connection
+
+
+def _refuse_lost(connection: Any, record: object, proxy: object) -> None:
+    """A connection that the server closed while it was idle is replaced, and so are its neighbours."""
+    if lost(connection.driver_connection):
+        raise InvalidatePoolError
 
 
 class Database:
     """Connections for the service. `begin()` commits once, when its block ends; `direct()` with every statement."""
 
-    def __init__(self, settings: Settings, *, pool_size: int = 8) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            settings.sqlalchemy_url,
-            pool_size=pool_size,
-            max_overflow=4,
-            pool_timeout=5,
-            hide_parameters=True,  # an error's message must not quote a query into a log
-            connect_args={"connect_timeout": 5},
-        )
-        self._direct = AsyncConnectionPool(
-            settings.psycopg_url,
-            min_size=DIRECT,
-            max_size=DIRECT,
-            timeout=5,
-            open=False,
-            kwargs={"autocommit": True, "connect_timeout": 5},
-        )
+    def __init__(self, settings: Settings) -> None:
+        self._main = _Connections(settings, _MAIN, more=_MORE)
+        self._background = _Connections(settings, _BACKGROUND)
+        self._events = _Connections(settings, _EVENTS)
+        self._revisions = _Connections(settings, _REVISIONS)
+        self._direct = DirectPool(settings.psycopg_url, DIRECT)
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: committed at the end of the block, rolled back on any error."""
-        async with self.engine.begin() as connection:
-            yield connection
+    def begin(self, limit_s: float = LIMIT_S) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One transaction of at most `limit_s`: committed at the end of the block, rolled back on any error."""
+        return self._main.begin(limit_s)
 
-    @asynccontextmanager
-    async def direct(self) -> AsyncIterator[Direct]:
+    def background(self, limit_s: float = LIMIT_S) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction of what runs behind the answers: the serving log, the fold, the re-check, writing ahead."""
+        return self._background.begin(limit_s)
+
+    def events(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that stores events."""
+        return self._events.begin(EVENTS_S)
+
+    def revisions(self, limit_s: float = REVISIONS_S) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that reads what replicas hold in memory."""
+        return self._revisions.begin(limit_s)
+
+    def direct(self, limit_s: float = DIRECT_S) -> AbstractAsyncContextManager[Direct]:
         """A psycopg connection on which each statement commits by itself.
 
         It takes two turns of the event loop where a transaction through SQLAlchemy takes twelve: under load a miss
         waits for each of them.
         """
-        await self._direct.open()
-        async with self._direct.connection() as connection:
-            yield connection
+        return self._direct.connection(limit_s)
 
     async def warm(self, connections: int) -> None:
         """Open connections ahead: opening one takes longer than a first request may wait."""
-        opened = await asyncio.gather(*(self.engine.connect() for _ in range(connections)))
+        opened = await asyncio.gather(
+            *(self._main.engine.connect() for _ in range(connections)),
+            *(one.engine.connect() for one in (self._background, self._events, self._revisions)),
+        )
         await asyncio.gather(*(connection.close() for connection in opened))
-        await self._direct.open(wait=True, timeout=5)
+        async with AsyncExitStack() as held:
+            for _ in range(DIRECT):
+                await held.enter_async_context(self._direct.connection(DIRECT_S))
 
     async def close(self) -> None:
         await self._direct.close()
-        await self.engine.dispose()
+        for one in (self._main, self._background, self._events, self._revisions):
+            await one.engine.dispose()
 
 
-async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+async def driver(connection: AsyncConnection) -> Direct:
     """The psycopg connection underneath, inside the same transaction."""
     raw = await connection.get_raw_connection()
     inner = raw.driver_connection

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
-from app.store.database import Unavailable
+from app.store.database import DatabaseBusy, DatabaseTimeout, Unavailable
 
 Connection = TypeVar("Connection")
 Item = TypeVar("Item")
@@ -19,7 +19,8 @@ Result = TypeVar("Result")
 class GroupCommit(Generic[Connection, Item, Result]):
     """`write(connection, items)` returns one result an item, in order; `connect` is `Database.begin`, or `direct` where
     it writes with one statement. A group that fails for a reason of its own is tried again item by item, so that one
-    bad item fails alone; with the database down every waiter gets that error and nothing is committed."""
+    bad item fails alone; with the database down every waiter gets that error and nothing is committed. At most
+    `waiting` items wait: beyond that `submit` raises DatabaseBusy."""
 
     def __init__(
         self,
@@ -27,12 +28,15 @@ class GroupCommit(Generic[Connection, Item, Result]):
         write: Callable[[Connection, list[Item]], Awaitable[list[Result]]],
         *,
         most: int = 256,
+        waiting: int = 100_000,
     ) -> None:
-        self._connect, self._write, self._most = connect, write, most
+        self._connect, self._write, self._most, self._limit = connect, write, most, waiting
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._worker: asyncio.Task[None] | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
+        if len(self._waiting) >= self._limit:
+            raise DatabaseBusy(f"{self._limit} writers wait for the database already")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._worker is None or self._worker.done():
@@ -42,8 +46,12 @@ class GroupCommit(Generic[Connection, Item, Result]):
     async def _drain(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            group = [one for one in group if not one[1].done()]  # the others gave up
             try:
                 await self._commit(group)
+            except DatabaseTimeout as error:  # it hangs: whoever waits would wait as long again
+                waiting, self._waiting = self._waiting, []
+                _fail(group + waiting, error)
             except Unavailable as error:
                 _fail(group, error)
             except Exception as error:

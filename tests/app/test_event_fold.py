@@ -192,6 +192,6 @@ async def test_the_folder_takes_all_that_waits_and_one_folds_at_a_time(ad_system
         await write(connection, phase_id, [(TOKENS[0], EventKind.IMPRESSION, START, False)], 0)
     async with ad_system.container.database.begin() as holder:
         await holder.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        assert await ad_system.container.aggregation.catch_up(wait=False) == 0
+        assert await ad_system.container.aggregation._fold_all(wait=False) == 0
     assert await ad_system.container.aggregation.catch_up() == 1
     assert await ad_system.container.aggregation.catch_up() == 0

@@ -67,7 +67,7 @@ async def test_a_database_that_is_away_is_named(client, app, monkeypatch):
     def refuse(_: object) -> None:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(Database, "begin", refuse)
+    monkeypatch.setattr(Database, "direct", refuse)
     answer = await client.get("/readyz")
     assert answer.status_code == 503
     assert (await states(client))["database"] == "not_ready"

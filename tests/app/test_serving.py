@@ -140,7 +140,7 @@ async def test_whom_the_model_cannot_answer_in_time_is_not_kept_waiting_and_the_
     body = a_request(deadline_ms=10_000)
     async with asyncio.timeout(9):  # it hangs for ten seconds where it waits
         early = await generate(body)
-    assert (early["reason"], early["texts"][0]["source"]) == ("deadline", "advertiser")
+    assert (early["reason"], early["texts"][0]["source"]) == ("model_too_slow", "advertiser")
     upstream.release.set()
     async with asyncio.timeout(9):
         while (await generate(body))["texts"][0]["source"] != "pool":

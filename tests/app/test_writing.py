@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.services.serving.generation import BACKGROUND, LIVE, PREFILL, Slots
+from app.services.serving.slots import BACKGROUND, HALF_LIFE_S, LIVE, PREFILL, Slots
 
 
 async def test_a_free_slot_goes_to_whoever_has_a_user_waiting() -> None:
@@ -52,17 +52,60 @@ async def test_a_waiter_that_gives_up_leaves_the_queue() -> None:
     assert slots.slots == 1
 
 
-async def test_the_pace_is_that_of_the_last_call_and_of_silence_where_it_is_longer() -> None:
+async def answers(slots: Slots, *seconds: float, clock: Clock) -> None:
+    for took in seconds:
+        async with slots.slot(LIVE):
+            clock.now += took
+
+
+class Clock:
+    """Monotonic seconds that a test moves."""
+
+    now = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("app.services.serving.slots.time.monotonic", lambda: made.now)
+    return made
+
+
+async def test_one_slow_answer_refuses_nobody(clock: Clock) -> None:
     slots = Slots(2)
+    await answers(slots, 30, clock=clock)
+    async with slots.slot(LIVE):
+        assert slots.pace == 0
+
+
+async def test_the_pace_is_that_of_the_fastest_of_the_last_answers(clock: Clock) -> None:
+    slots = Slots(2)
+    await answers(slots, 4, 2, 3, clock=clock)
+    async with slots.slot(LIVE):
+        assert slots.pace == 2
+
+
+async def test_a_slow_pace_is_forgotten_with_time(clock: Clock) -> None:
+    slots = Slots(2)
+    await answers(slots, 30, 30, 30, clock=clock)
+    async with slots.slot(LIVE):
+        assert slots.pace == 30
+        clock.now += HALF_LIFE_S
+        assert slots.pace == 15
+
+
+async def test_while_no_call_is_under_way_the_next_caller_finds_out(clock: Clock) -> None:
+    slots = Slots(2)
+    await answers(slots, 30, 30, 30, clock=clock)
     assert slots.pace == 0
+
+
+async def test_silence_counts_where_it_is_longer_and_a_failed_call_says_nothing(clock: Clock) -> None:
+    slots = Slots(2)
     async with slots.slot(LIVE):
-        await asyncio.sleep(0.02)
-    quick = slots.pace
-    assert quick >= 0.02
-    async with slots.slot(LIVE):
-        await asyncio.sleep(2 * quick)
-        assert slots.pace >= 2 * quick
-        with pytest.raises(RuntimeError):  # a failed call says nothing of the pace
+        clock.now += 7
+        assert slots.pace == 7
+        with pytest.raises(RuntimeError):
             async with slots.slot(LIVE):
                 raise RuntimeError
-    assert slots.pace >= 2 * quick
+        assert slots.pace == 7

@@ -1,4 +1,4 @@
-"""Is this replica fit to serve? Asked by load balancers every second, so the answer is kept for one."""
+"""Can this replica serve an ad? Asked by load balancers every second, so the answer is kept for one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
-from sqlalchemy import text
-
 from app.policies.clients import PolicyClients
+from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.store.database import Database, Unavailable
 from trainer.registry import PolicyVersion
 
 KEPT_S = 1.0
-PROBE_S = 1.0
+PROBE_S = 1.0  # each part is asked for this long, all of them at once
 
 State = Literal["ready", "degraded", "not_ready"]
 
@@ -34,43 +33,51 @@ class Readiness:
 
     def __init__(self, database: Database, state: ReplicaState, clients: PolicyClients) -> None:
         self._database, self._state, self._clients = database, state, clients
-        self._asking = asyncio.Lock()
+        self._asking = SingleFlight[None, tuple[Part, ...]]("readiness")
+        self._reaching = SingleFlight[None, None]("the probe of the database", expected=Unavailable)
         self._parts: tuple[Part, ...] = ()
         self._asked_at = float("-inf")
 
     async def parts(self) -> tuple[Part, ...]:
-        async with self._asking:
-            if monotonic() - self._asked_at > KEPT_S:
-                self._parts = tuple(
-                    await asyncio.gather(
-                        self._reach_database(), self._registry(), self._rules(), *map(self._policy, self._in_use())
-                    )
-                )
-                self._asked_at = monotonic()
+        """Answered within about a second, whatever hangs."""
+        if monotonic() - self._asked_at <= KEPT_S:
             return self._parts
+        return await asyncio.shield(self._asking.join(None, self._ask))
+
+    async def _ask(self) -> tuple[Part, ...]:
+        database, *policies = await asyncio.gather(self._reach_database(), *map(self._policy, self._in_use()))
+        self._parts = (database, self._registry(), self._rules(), *policies)
+        self._asked_at = monotonic()
+        return self._parts
 
     async def _reach_database(self) -> Part:
+        """Over the connections that a miss is served by."""
         try:
-            async with asyncio.timeout(PROBE_S), self._database.begin() as connection:
-                await connection.execute(text("SELECT 1"))
+            await asyncio.wait_for(asyncio.shield(self._reaching.join(None, self._select)), PROBE_S)
+        except TimeoutError:
+            return Part("database", "not_ready", f"no answer within {PROBE_S:g} s")
         except Unavailable as error:
             return Part(
                 "database", "not_ready", f"not reachable ({type(error).__name__}): nothing can be written or read"
             )
-        except TimeoutError:
-            return Part("database", "not_ready", f"no answer within {PROBE_S:g} s")
         return Part("database", "ready", "reachable")
 
-    async def _registry(self) -> Part:
+    async def _select(self) -> None:
+        async with self._database.direct() as connection:
+            await connection.execute("SELECT 1")
+
+    def _registry(self) -> Part:
         if not self._state.loaded:
             return Part(
                 "registry",
                 "not_ready",
                 "keys, policies and experiments were not read yet: run `relate migrate` if this stays",
             )
+        if "champion" not in self._state.registry.aliases:
+            return Part("registry", "not_ready", "no policy is the champion: promote one")
         return Part("registry", "ready", f"revision {self._state.registry.number}")
 
-    async def _rules(self) -> Part:
+    def _rules(self) -> Part:
         version = self._state.rules.version
         if not self._state.confirmed:
             return Part(
@@ -89,7 +96,11 @@ class Readiness:
         return [registry.policies[version] for version in sorted(versions)]
 
     async def _policy(self, policy: PolicyVersion) -> Part:
-        if await self._clients(policy).healthy():
+        try:
+            healthy = await asyncio.wait_for(self._clients(policy).healthy(), PROBE_S)
+        except TimeoutError:
+            healthy = False
+        if healthy:
             return Part(f"policy {policy.version}", "ready", "answers")
         return Part(
             f"policy {policy.version}", "degraded", "does not answer: pooled texts and the fallback chain are served"

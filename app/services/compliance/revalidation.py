@@ -40,7 +40,7 @@ class Revalidation:
     async def step(self) -> int:
         """Judge one batch; returns how many texts it held."""
         rules = self._state.rules
-        async with self._database.begin() as connection:
+        async with self._database.background() as connection:
             rows = await outdated_texts(connection, rules.version, BATCH)
             for row in rows:
                 if row.body is None:  # its brief went with retention: it cannot be judged, so it is not served

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from app.core.settings import Settings
 from app.runtime.periodic import Periodic
-from app.store.database import Database
+from app.runtime.single_flight import SingleFlight
+from app.store.database import Database, Unavailable
 from app.store.fold import BATCH, fold
 
 INTERVAL_S = 5.0  # a token's click often follows within it, and is then folded once
@@ -20,23 +21,30 @@ class Aggregation:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
         self._elsewhere = timedelta(hours=settings.window_hours)
-        self._periodic = Periodic("the fold", INTERVAL_S, lambda: self.catch_up(wait=False))
+        self._periodic = Periodic("the fold", INTERVAL_S, lambda: self._fold_all(wait=False))
+        self._shared = SingleFlight[None, int]("the fold", expected=Unavailable)
 
     async def start(self) -> None:
         self._periodic.start()
 
     async def stop(self) -> None:
         await self._periodic.stop()
+        await self._shared.stop()
 
-    async def catch_up(self, *, wait: bool = True) -> int:
-        """Fold all that was waiting when called, a transaction a batch; returns the number of rows that left the
-        queue.
+    async def catch_up(self) -> int:
+        """Fold all that was waiting when called; returns the number of rows that left the queue.
+
+        However many reports ask at once, one of them folds: each would hold a connection while it waits for the lock.
         """
+        return await self._shared.join_next(None, lambda: self._fold_all(wait=True))
+
+    async def _fold_all(self, *, wait: bool) -> int:
+        """A transaction a batch."""
         folded = 0
         while (batch := await self._fold(wait=wait)) == BATCH:
             folded += batch
         return folded + batch
 
     async def _fold(self, *, wait: bool) -> int:
-        async with self._database.begin() as connection:
+        async with self._database.background() as connection:
             return await fold(connection, self._elsewhere, wait=wait)

@@ -27,6 +27,7 @@ SKEW = timedelta(minutes=5)  # how far an ad system's clock may be ahead of ours
 TO_BE_SHOWN = timedelta(hours=24)  # how long after serving a text may still be shown
 # no token this young has expired, whatever its window
 _YOUNG_MS = (TO_BE_SHOWN + LATENESS) / timedelta(milliseconds=1)
+WAITING = 1024  # batches: a database that hangs must leave three quarters of the requests at once to others
 GROUP = 8  # batches that share a transaction: enough to hide the wait for the disk, few enough to stay short
 
 Status = Literal["accepted", "duplicate", "rejected"]
@@ -58,7 +59,7 @@ class Ingest:
     def __init__(self, settings: Settings, database: Database, state: ReplicaState, sealer: Sealer) -> None:
         self._database, self._state, self._sealer = database, state, sealer
         self._elsewhere = timedelta(hours=settings.window_hours)
-        self._commits = GroupCommit(database.begin, _write, most=GROUP)
+        self._commits = GroupCommit(database.events, _write, most=GROUP, waiting=WAITING)
 
     async def record(self, rows: Sequence[Event | InvalidEvent], *, advertiser: str | None = None) -> list[EventAnswer]:
         """Judge, commit, answer, in the rows' order. Raises Unavailable with the database down: nothing is committed

@@ -7,7 +7,6 @@ Both are checked like any other text, and committed with their provenance before
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -20,13 +19,12 @@ from adtext.spec import TextSpec
 from adtext.templates import compose
 from app.core.contract import TextState
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
+from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.serving.candidates import Candidate, identity, judge
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, save_batches
-
-log = logging.getLogger(__name__)
 
 TEMPLATES = 8  # template texts looked at for one ad
 
@@ -37,7 +35,7 @@ class Fallback:
     def __init__(self, database: Database, state: ReplicaState, heads: Heads) -> None:
         self._state, self._heads = state, heads
         self._commits = GroupCommit(database.direct, save_batches)
-        self._making: dict[bytes, asyncio.Task[Sequence[PooledText]]] = {}
+        self._making = SingleFlight[bytes, Sequence[PooledText]]("the fallback", expected=Unavailable)
 
     def prepare(self, key: bytes, brief: AdBrief, spec: TextSpec) -> asyncio.Future[Sequence[PooledText]]:
         """The ad's fallback texts, at once where memory has them under the rules in force, else as soon as they are
@@ -53,16 +51,7 @@ class Fallback:
             ready: asyncio.Future[Sequence[PooledText]] = asyncio.get_running_loop().create_future()
             ready.set_result(head.texts)
             return ready
-        task = self._making.get(key)
-        if task is None:
-            task = self._making[key] = asyncio.create_task(self._make(key, brief, spec, rules), name="fallback")
-            task.add_done_callback(lambda done: self._made(key, done))
-        return task
-
-    def _made(self, key: bytes, task: asyncio.Task[Sequence[PooledText]]) -> None:
-        del self._making[key]
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Unavailable):
-            log.error("fallback failed", exc_info=error)
+        return self._making.join(key, lambda: self._make(key, brief, spec, rules))
 
     async def _make(self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules) -> Sequence[PooledText]:
         """The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user

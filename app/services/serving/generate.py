@@ -156,7 +156,7 @@ class Serving:
             raise _NoText(Reason.POLICY_UNAVAILABLE)
         if left < self._generation.pace(order.policy):
             self._generation.refill_behind(order, writer)
-            raise _NoText(Reason.DEADLINE)
+            raise _NoText(Reason.MODEL_TOO_SLOW if left > 0 else Reason.DEADLINE)
         writing = asyncio.ensure_future(self._generation.wait(order, writer, left))
         leaving = asyncio.ensure_future(gone())
         try:

@@ -7,14 +7,11 @@ A text is committed with its provenance before anybody can be served it.
 from __future__ import annotations
 
 import asyncio
-import heapq
-import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from adtext.brief import AdBrief
 from adtext.spec import TextSpec
@@ -22,16 +19,14 @@ from app.core.contract import TextState
 from app.core.metrics import CANDIDATES, REFILLS
 from app.policies.base import Writer, WriterUnavailable
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
+from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.serving.candidates import Vetted, identity, vet
+from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, Slots
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, save_batches, written_texts
 from trainer.registry import PolicyVersion
-
-log = logging.getLogger(__name__)
-
-LIVE, BACKGROUND, PREFILL = 0, 1, 2  # priorities: who is waiting goes first
 
 
 class Overloaded(RuntimeError):
@@ -49,66 +44,6 @@ class Order:
     n: int
 
 
-@dataclass(slots=True)
-class _Refill:
-    task: asyncio.Task[Sequence[PooledText]]
-    waiters: int = 0
-    wanted: bool = True  # the pool wants the result although nobody waits
-
-
-@dataclass(slots=True)
-class Slots:
-    """At most `slots` upstream calls at once; the next free slot goes to the lowest priority number, then to who came
-    first.
-    """
-
-    slots: int
-    _queue: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
-    _order: Callable[[], int] = field(default_factory=lambda: count().__next__)
-    _began: dict[int, float] = field(default_factory=dict)  # calls under way, oldest first: monotonic seconds
-    _took: float = 0.0  # seconds of the call that came back last
-    _back: float = float("-inf")  # when it did
-
-    @property
-    def pace(self) -> float:
-        """Seconds a call takes now: what the last one took, or for how long those under way have been silent where
-        that is longer.
-        """
-        oldest = next(iter(self._began.values()), None)
-        return self._took if oldest is None else max(self._took, time.monotonic() - max(oldest, self._back))
-
-    @asynccontextmanager
-    async def slot(self, priority: int) -> AsyncIterator[None]:
-        if self.slots > 0:
-            self.slots -= 1
-        else:
-            turn = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._queue, (priority, self._order(), turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._release()
-                raise
-        call = self._order()
-        self._began[call] = time.monotonic()
-        try:
-            yield
-            self._back = time.monotonic()
-            self._took = self._back - self._began[call]
-        finally:
-            del self._began[call]
-            self._release()
-
-    def _release(self) -> None:
-        while self._queue:
-            _, _, turn = heapq.heappop(self._queue)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self.slots += 1
-
-
 class Generation:
     """Refills pool keys. `pool=False` (to measure the miss path) keeps nothing and cancels what nobody waits for."""
 
@@ -117,7 +52,10 @@ class Generation:
     ) -> None:
         self._database, self._state, self._heads = database, state, heads
         self._concurrency, self._most, self._pool = concurrency, most, pool
-        self._refills: dict[bytes, _Refill] = {}
+        self._refills = SingleFlight[bytes, Sequence[PooledText]](
+            "a refill", expected=(WriterUnavailable, *Unavailable)
+        )
+        self._waiters = Counter[bytes]()
         self._slots: dict[str, Slots] = {}
         self._commits = GroupCommit(database.direct, save_batches)
 
@@ -126,16 +64,18 @@ class Generation:
         WriterUnavailable, Unavailable.
         """
         refill = self._refill(order, writer, LIVE if timeout is not None else PREFILL)
-        refill.waiters += 1
+        self._waiters[order.key] += 1
         try:
-            return await asyncio.wait_for(asyncio.shield(refill.task), timeout)
+            return await asyncio.wait_for(asyncio.shield(refill), timeout)
         finally:
-            refill.waiters -= 1
-            if refill.waiters == 0 and not refill.wanted and not refill.task.done():
-                refill.task.cancel()
+            self._waiters[order.key] -= 1
+            if not self._waiters[order.key]:
+                del self._waiters[order.key]
+                if not self._pool:  # nobody wants the result
+                    refill.cancel()
 
     def pace(self, policy: PolicyVersion) -> float:
-        """Seconds a call of this policy takes now; 0 before the first."""
+        """Seconds a call of this policy takes now, at least; 0 while that is not known."""
         return self._slots_of(policy).pace
 
     def refill_behind(self, order: Order, writer: Writer) -> None:
@@ -148,33 +88,24 @@ class Generation:
         return len(self._refills)
 
     async def stop(self) -> None:
-        tasks = [refill.task for refill in self._refills.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._refills.stop()
 
-    def _refill(self, order: Order, writer: Writer, priority: int) -> _Refill:
-        refill = self._refills.get(order.key)
-        if refill is None:
-            if len(self._refills) >= self._most:
-                raise Overloaded(f"{self._most} pool keys are being written: the rest must wait")
-            task = asyncio.create_task(self._run(order, writer, priority), name="refill")
-            refill = self._refills[order.key] = _Refill(task, wanted=self._pool)
-            task.add_done_callback(lambda done: self._finished(order.key, done))
-        return refill
+    def _refill(self, order: Order, writer: Writer, priority: int) -> asyncio.Future[Sequence[PooledText]]:
+        if order.key not in self._refills and len(self._refills) >= self._most:
+            raise Overloaded(f"{self._most} pool keys are being written: the rest must wait")
+        return self._refills.join(order.key, lambda: self._counted(order, writer, priority))
 
-    def _finished(self, key: bytes, task: asyncio.Task[Sequence[PooledText]]) -> None:
-        del self._refills[key]
-        outcome = (
-            "cancelled" if task.cancelled() else type(task.exception()).__name__ if task.exception() else "written"
-        )
-        REFILLS.labels(outcome).inc()
-        if (
-            not task.cancelled()
-            and (error := task.exception()) is not None
-            and not isinstance(error, (WriterUnavailable, *Unavailable))
-        ):
-            log.error("refill failed", exc_info=error)
+    async def _counted(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
+        outcome = "cancelled"
+        try:
+            texts = await self._run(order, writer, priority)
+            outcome = "written"
+            return texts
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            REFILLS.labels(outcome).inc()
 
     async def _run(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
         seed = int.from_bytes(os.urandom(4), "big") >> 1  # a fresh one each call, kept as provenance

@@ -8,8 +8,9 @@ import asyncio
 import time
 
 from app.runtime.pool_cache import Head, Heads, PooledText
+from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
-from app.store.database import Database, Direct
+from app.store.database import Database, Direct, Unavailable
 from app.store.group_commit import GroupCommit
 from app.store.texts import pool_texts, text_of
 
@@ -17,18 +18,14 @@ from app.store.texts import pool_texts, text_of
 class PoolLoader:
     def __init__(self, database: Database, state: ReplicaState, heads: Heads) -> None:
         self._state, self._heads = state, heads
-        self._reading: dict[bytes, asyncio.Future[Head]] = {}
+        self._reading = SingleFlight[bytes, Head]("reading a pool head", expected=Unavailable)
         self._together = GroupCommit(database.direct, self._read)  # reads share a statement as writes do
 
     async def load(self, key: bytes) -> Head:
         """The key's head, empty where the pool has none. Raises Unavailable. Giving up does not end the read that
         others share.
         """
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = self._reading[key] = self._together.submit(key)
-            reading.add_done_callback(lambda _: self._reading.pop(key, None))
-        return await asyncio.shield(reading)
+        return await asyncio.shield(self._reading.join(key, lambda: self._together.submit(key)))
 
     async def _read(self, connection: Direct, keys: list[bytes]) -> list[Head]:
         policies = self._state.registry.policies_by_id

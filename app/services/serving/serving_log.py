@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CAPACITY = 200_000  # rows waiting; beyond it the oldest are dropped
 BATCH = 5_000
 INTERVAL_S = 0.5
+FLUSH_S = 5.0  # one batch
 KNOWN_UNITS = 500_000  # (phase, unit) pairs a process remembers having written
 
 
@@ -66,7 +67,7 @@ class ServingLog:
             self._batch = self._batch or [self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]
             new = self._new_units(self._batch)
             try:
-                async with self._database.begin() as connection:
+                async with self._database.background(FLUSH_S) as connection:
                     await write_servings(connection, self._batch)
                     await count_requests(connection, self._batch)
                     await write_assigned(
