@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from time import monotonic
 from typing import Any
 
@@ -14,8 +15,11 @@ import httpx
 from adtext.brief import AdBrief
 from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, completion_pattern, render
 from adtext.spec import TextSpec
+from app.policies import bounded
 from app.policies.base import Draft, WriterUnavailable
 from trainer.registry import PolicyVersion
+
+log = logging.getLogger(__name__)
 
 DOWN_S = 1.0  # after a refusal the server is left alone this long: a hundred callers must not each find out
 
@@ -25,6 +29,7 @@ class VllmWriter:
 
     def __init__(self, policy: PolicyVersion, endpoint: str, *, timeout_s: float, concurrency: int) -> None:
         self._policy = policy
+        self._timeout_s = timeout_s
         self._down_until = float("-inf")
         self._http = httpx.AsyncClient(
             base_url=endpoint.rstrip("/"),
@@ -46,18 +51,28 @@ class VllmWriter:
             )
         body = request_body(self._policy, brief, spec, n=n, seed=seed)
         try:
-            answer = await self._http.post("/v1/chat/completions", json=body)
-            answer.raise_for_status()
-            choices = answer.json()["choices"]
-            whole = [choice for choice in choices if choice.get("finish_reason") != "length"]
-            completions = [choice["message"]["content"] or "" for choice in whole]
-        except (httpx.HTTPError, AttributeError, KeyError, TypeError, ValueError) as error:
-            self._down_until = monotonic() + DOWN_S
-            raise WriterUnavailable(
-                f"{self._policy.version}: {self._http.base_url} {type(error).__name__}: {error}"
-            ) from error
+            answer = await bounded.post(self._http, "/v1/chat/completions", body, self._timeout_s)
+            completions = bounded.completions(answer, n)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError, bounded.UnusableAnswer) as error:
+            raise self._failed(error) from error
         asked = hashlib.sha256(json.dumps(body["messages"], ensure_ascii=False).encode()).hexdigest()[:16]
-        return Draft(completions, prompt_hash=asked, seed=seed, cut=len(choices) - len(whole))
+        return Draft(completions.texts, prompt_hash=asked, seed=seed, cut=completions.cut)
+
+    def _failed(self, error: Exception) -> WriterUnavailable:
+        """One log line for all calls that fail while the server is left alone."""
+        what = str(error) or f"no whole answer within {self._timeout_s:g} s"
+        if not self.down:
+            log.warning(
+                "policy server failed",
+                extra={
+                    "policy": self._policy.version,
+                    "endpoint": str(self._http.base_url),
+                    "error": type(error).__name__,
+                    "reason": what,
+                },
+            )
+        self._down_until = monotonic() + DOWN_S
+        return WriterUnavailable(f"{self._policy.version}: {self._http.base_url} {type(error).__name__}: {what}")
 
     async def healthy(self) -> bool:
         try:
