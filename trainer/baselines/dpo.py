@@ -21,7 +21,7 @@ from adtext.checks import is_compliant
 from trainer.baselines.resumable import SAVING, refuse_several_gpus, train
 from trainer.config import DpoConfig
 from trainer.identity import Identity, content_digest, policy_digests
-from trainer.policy import completion_ids, is_adapted, load_policy, prompt_ids
+from trainer.policy import TRAINED, completion_ids, is_adapted, load_policy, prompt_ids
 from trainer.prompts import Prompt
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import Sample
@@ -102,6 +102,14 @@ class _IdsTrainer(DPOTrainer):
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """The adapter that is trained; of two adapters transformers would load the reference alone."""
+        adapted: Any = self.model
+        if is_adapted(adapted):
+            adapted.load_adapter(resume_from_checkpoint, TRAINED, is_trainable=True)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
 def _arguments(config: DpoConfig, checkpoints: Path) -> DPOConfig:
