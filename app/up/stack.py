@@ -178,4 +178,6 @@ def free_port(host: str, port: int) -> int:
 
 
 def _spelt(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -347,3 +347,10 @@ def test_the_model_is_served_in_what_the_processor_multiplies(tmp_path: Path, cp
 
 def test_where_nothing_tells_the_processor_the_model_is_served_in_float32(tmp_path: Path) -> None:
     assert packaged.cpu_dtype(tmp_path / "none") == "float32"
+
+
+def test_a_child_process_reads_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Stack(Settings(data_dir=tmp_path, policy_locales=("zh-CN", "ja-JP"), rate_per_second=2.5))
+    for name, value in stack.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == stack.settings
