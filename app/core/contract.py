@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from adtext.brief import AdBrief, Line
+from adtext.spec import SPECS
 
-# adtext.spec.SPECS, spelt out so that OpenAPI and a refusal can name them
-Platform = Literal["google_rsa", "baidu_search", "generic"]
+if TYPE_CHECKING:
+    Platform = str
+else:
+    Platform = Literal[SPECS]  # one per file in adtext/specs, so that OpenAPI and a refusal name them
 UnitId = Annotated[
     Line,
     Field(min_length=1, max_length=128, description="Who sees the ad: the randomised unit. Stored only as an HMAC."),
