@@ -16,6 +16,7 @@ from adtext.brief import AdBrief
 from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, completion_pattern, render
 from adtext.spec import TextSpec
 from app.policies import bounded
+from app.policies.addresses import CheckedTransport
 from app.policies.base import Draft, WriterUnavailable
 from trainer.registry import PolicyVersion
 
@@ -34,9 +35,11 @@ class VllmWriter:
         self._http = httpx.AsyncClient(
             base_url=endpoint.rstrip("/"),
             timeout=httpx.Timeout(timeout_s, connect=1.0),
-            limits=httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency),
-            # reading the certificates stops the loop for 50 ms, in the first miss
-            verify=endpoint.startswith("https:"),
+            transport=CheckedTransport(
+                # reading the certificates stops the loop for 50 ms, in the first miss
+                verify=endpoint.startswith("https:"),
+                limits=httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency),
+            ),
             trust_env=False,  # a policy server is named by its row; a proxy from the environment must not see briefs
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from adtext.brief import Locale
 from app.container import ContainerDep
 from app.core.problems import documented
 from app.http.auth import actor, require
+from app.policies.addresses import address_of, is_reserved
 from app.services.registry import promotion
 from app.store import policies as store
 from app.store.registry import Key
@@ -27,9 +27,7 @@ _LAST = 2**63 - 1
 
 
 def _endpoint(value: str) -> str:
-    """A base URL: http(s), a host, no credentials, no query. Private addresses are where policy servers live;
-    link-local ones are not.
-    """
+    """A base URL: http(s), a host where a policy server may live, no credentials, no query."""
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
@@ -52,18 +50,12 @@ def _endpoint(value: str) -> str:
         or "#" in value
     ):
         raise ValueError("must hold no user, password, query or fragment: send the server's base URL only")
-    if _reserved(host):
-        raise ValueError(f"{host} is a link-local, multicast or unspecified address: no policy server can live there")
+    address = address_of(host)
+    if address is not None and is_reserved(address):
+        raise ValueError(
+            f"{host} is a link-local, multicast, unspecified or metadata address: no policy server can live there"
+        )
     return value.rstrip("/")
-
-
-def _reserved(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False  # a name
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified
 
 
 class DecodingBody(BaseModel):
