@@ -12,6 +12,7 @@ from app.core import problems as errors
 from app.core.settings import Settings
 from app.http.auth import Authenticator
 from app.http.middleware import edge
+from app.http.trusted_hosts import trusted_hosts
 from app.pages import api_docs, assets, frame, planner, session
 from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
@@ -37,7 +38,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own page loads its scripts from a CDN: app.pages.api_docs serves one that does not
         redoc_url=None,
+        redirect_slashes=False,  # such a redirect repeats the Host header, which the caller chooses
     )
+    if chosen.trusted_hosts:
+        app.add_middleware(trusted_hosts, hosts=chosen.trusted_hosts)
     app.add_middleware(edge, settings=chosen, recognises=lambda headers: app.state.authenticator.recognises(headers))
     errors.install(app)
     app.include_router(generate.router)

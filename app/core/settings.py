@@ -48,7 +48,13 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     public_url: str = Field(
-        default="", description="Where pixels are reached from outside; default: the request's own base URL."
+        default="",
+        description="Where the service is reached from outside, such as https://relate.example; default: the address "
+        "that the connection came in on. The Host header is never used.",
+    )
+    trusted_hosts: tuple[str, ...] = Field(
+        default=(),
+        description='Names that the Host header may hold, as JSON: ["relate.example", "*.relate.example"]; empty: any.',
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     bootstrap_admin_key: SecretStr | None = Field(

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.core.api_keys import Scope
 from app.core.problems import FieldProblem, Problem, field_problem
+from app.core.settings import Settings
 from app.http.auth import Authenticator, Require, require
 from app.pages import formats, shapes
 from app.store.database import Unavailable
@@ -91,6 +92,17 @@ class Viewing:
 def viewer(*scopes: Scope) -> Viewing:
     """`who: Annotated[Viewer, Depends(viewer("report"))]`: the same scopes and rates as `require`, for people."""
     return Viewing(require(*scopes))
+
+
+def base_url(request: Request, settings: Settings) -> str:
+    """Where this service is reached. Not from the Host header: what a caller sends must not become an address that
+    a key is sent to.
+    """
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host, port = request.scope.get("server") or (settings.host, settings.port)
+    name = f"[{host}]" if ":" in host else host
+    return f"{request.url.scheme}://{name}" + (f":{port}" if port else "")
 
 
 def page(request: Request, template: str, who: Viewer | None, *, status: int = 200, **context: object) -> Response:

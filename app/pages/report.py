@@ -18,7 +18,7 @@ from app.core.problems import Problem
 from app.pages.assets import PLOTLY
 from app.pages.experiments import TONES
 from app.pages.figures import Figure, lift_by_first_day, lift_over_time
-from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, page, viewer
+from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, base_url, page, viewer
 from app.pages.guardrails import guardrail_rows
 from app.services.experiments import lifecycle
 from app.services.reports import breakdowns, reading
@@ -128,7 +128,7 @@ async def report(
         "guardrails": guardrail_rows(found.guardrails),
         "breakdown": broken_down,
         "history": history,
-        "base_url": container.settings.public_url or str(request.base_url).rstrip("/"),
+        "base_url": base_url(request, container.settings),
         "plotly": PLOTLY if any(comparison.over_time for comparison in compared) else None,
         "zones": ZONES,
     }

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
 from app.core.settings import Settings
 from app.up.child import UpError
 from app.up.database import reachable
@@ -31,20 +33,15 @@ def backup(settings: Settings, target: Path) -> None:
     """
     with reachable(settings) as ready, tempfile.TemporaryDirectory(dir=target.resolve().parent) as scratch:
         dump, partial = Path(scratch, DUMP), Path(scratch, "backup.tar")
-        run_program(
-            "pg_dump",
-            "--format=custom",
-            "--no-owner",
-            "--no-privileges",
-            f"--file={dump}",
-            f"--dbname={_plain(ready.database_url)}",
-        )
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
-            tar.add(dump, DUMP)
+        os.close(_private(dump))
+        database, environment = _connection(ready.database_url)
+        options = ("--format=custom", "--no-owner", "--no-privileges", f"--file={dump}", f"--dbname={database}")
+        run_program("pg_dump", *options, environment=environment)
+        with os.fdopen(_private(partial), "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+            tar.add(dump, DUMP, filter=_owners_only)
             for name, path in _kept(settings):
                 if path.exists():
-                    tar.add(path, name)
+                    tar.add(path, name, filter=_owners_only)
         partial.replace(target)
 
 
@@ -110,9 +107,25 @@ def _fill(settings: Settings, dump: Path) -> None:
 
 def _pg_restore(dump: Path, url: str) -> None:
     options = ("--exit-on-error", "--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")
-    run_program("pg_restore", *options, f"--dbname={_plain(url)}", str(dump))
+    database, environment = _connection(url)
+    run_program("pg_restore", *options, f"--dbname={database}", str(dump), environment=environment)
 
 
-def _plain(url: str) -> str:
-    """As libpq spells it: without SQLAlchemy's driver."""
-    return url.replace("+psycopg", "", 1)
+def _connection(url: str) -> tuple[str, dict[str, str]]:
+    """A database as libpq's programs take it: the connection string without the password, which every user of this
+    machine could read in the process list, and the environment that holds it.
+    """
+    parameters = conninfo_to_dict(url.replace("+psycopg", "", 1))
+    password = parameters.pop("password", None)
+    return make_conninfo("", **parameters), {} if password is None else {"PGPASSWORD": str(password)}
+
+
+def _private(path: Path) -> int:
+    """A new file that only its owner can read."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _owners_only(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """What is unpacked from a backup is as private as the backup."""
+    member.mode &= 0o700
+    return member

@@ -88,13 +88,19 @@ def _way_to(found: int) -> str:
 
 
 def run_program(
-    name: str, *arguments: str, programs: Path = PROGRAMS, user: str | None = None, folder: Path | None = None
+    name: str,
+    *arguments: str,
+    programs: Path = PROGRAMS,
+    user: str | None = None,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> str:
     """What one of PostgreSQL's own programs, from the wheel, prints; UpError with the first line of what it complains
-    about.
+    about. `environment` is added to this process's own.
     """
     command = [str(programs / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, user=user, cwd=folder)
+    variables = os.environ | dict(environment or {})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, user=user, cwd=folder, env=variables)
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"status {done.returncode}"]
         raise UpError(f"{name} failed: {lines[0]}")

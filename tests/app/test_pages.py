@@ -82,6 +82,15 @@ async def test_a_report_says_what_was_found(analyst: httpx.AsyncClient, database
     assert "would be significant by chance alone" in page
 
 
+async def test_the_notebook_snippet_names_the_public_address_never_the_host_header(
+    analyst: httpx.AsyncClient, app: FastAPI, database: Any
+) -> None:
+    run(database, "スニペット", [ArmOf("nlg"), ArmOf("relate")], days=2, units_a_day=50)
+    shown = (await analyst.get(f"{LIST}/スニペット", headers={"Host": "evil.example"})).text
+    assert "evil.example" not in shown
+    assert 'result = report("http://relate.test", ' in shown.replace("&#34;", '"')
+
+
 async def test_exports_carry_the_choices_of_the_page(analyst: httpx.AsyncClient, database: Any) -> None:
     run(database, "descs", [ArmOf("nlg"), ArmOf("relate")], days=8, units_a_day=200)
     page = (await analyst.get(f"{LIST}/descs?as_of=2026-11-22T08:00&tz=Asia/Tokyo&view=all")).text
