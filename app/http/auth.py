@@ -122,8 +122,10 @@ class Authenticator:
             if name == b"authorization":
                 given = _bearer([(name, value)])
                 return self.key(digest_of(given)) is not None if given else False
-            if name == b"cookie" and (session := cookie_parser(value.decode("latin-1")).get(COOKIE)):
-                return self.holder(session) is not None
+            if name == b"cookie":
+                cookies = cookie_parser(value.decode("latin-1"))
+                if session := cookies.get(SECURE_COOKIE) or cookies.get(COOKIE):
+                    return self.holder(session) is not None
         return False
 
     def csrf(self, cookie: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
@@ -11,6 +13,7 @@ from app.main import create_app
 
 def a_client(**settings: object) -> httpx.AsyncClient:
     app = create_app(Settings(**settings))
+    app.state.authenticator = SimpleNamespace(recognises=lambda headers: True)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test")
 
 
