@@ -88,7 +88,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         sealer = Sealer(secrets.tokens)
         fallback = Fallback(database, state, heads)
         serving = Serving(settings, secrets, sealer, state, heads, pool_loader, generation, fallback, log, clients)
-        prefilling = Prefilling(settings, database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
+        prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
         await started(prefilling)
         await started(Revalidation(database, state))
         ingest, aggregation = Ingest(settings, database, state, sealer), Aggregation(settings, database)

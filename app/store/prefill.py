@@ -1,9 +1,10 @@
-"""Prefill work: briefs waiting to be written for, claimed with SKIP LOCKED."""
+"""Prefill work: briefs waiting to be written for, claimed for a while at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -38,16 +39,28 @@ async def create(connection: AsyncConnection, prefill_id: UUID, actor: str, item
     await connection.execute(insert(PrefillItem), rows)
 
 
-async def claim(connection: AsyncConnection) -> Any | None:
-    """The oldest waiting item, locked until this transaction ends, so that a crash gives it back."""
-    statement = select(PrefillItem).where(PrefillItem.state == "waiting").order_by(PrefillItem.id).limit(1)
-    return (await connection.execute(statement.with_for_update(skip_locked=True))).first()
+async def claim(connection: AsyncConnection, lease: timedelta, *, but: Collection[str] = ()) -> Any | None:
+    """The oldest waiting item of a policy that is not in `but`, taken for as long as the lease: a crash gives it back
+    then.
+    """
+    oldest = select(PrefillItem.id).where(
+        PrefillItem.state == "waiting", PrefillItem.due_at <= func.now(), PrefillItem.policy_version.not_in(but)
+    )
+    chosen = oldest.order_by(PrefillItem.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    statement = update(PrefillItem).where(PrefillItem.id == chosen).values(due_at=func.now() + lease)
+    return (await connection.execute(statement.returning(*PrefillItem.__table__.c))).first()
+
+
+async def keep(connection: AsyncConnection, item_ids: Collection[int], lease: timedelta) -> None:
+    """Hold claimed items for another lease; of no length: give them back."""
+    statement = update(PrefillItem).where(PrefillItem.id.in_(item_ids), PrefillItem.state == "waiting")
+    await connection.execute(statement.values(due_at=func.now() + lease))
 
 
 async def finish(connection: AsyncConnection, item_id: int, *, state: str, texts: int, reason: str | None) -> None:
-    await connection.execute(
-        update(PrefillItem).where(PrefillItem.id == item_id).values(state=state, texts=texts, reason=reason)
-    )
+    """Say what came of an item, and forget its brief."""
+    changed = {"state": state, "texts": texts, "reason": reason, "brief": {}}
+    await connection.execute(update(PrefillItem).where(PrefillItem.id == item_id).values(changed))
 
 
 async def progress(connection: AsyncConnection, prefill_id: UUID) -> Any | None:

@@ -31,7 +31,9 @@ _OLD_SERVINGS = text("""
     SELECT count(*) AS servings FROM gone""")
 _OLD_BRIEFS = text("""
     WITH gone AS (
-        DELETE FROM briefs WHERE digest IN (SELECT digest FROM briefs WHERE created_at < :before LIMIT :limit) RETURNING digest
+        DELETE FROM briefs WHERE digest IN (SELECT digest FROM briefs WHERE used_at < :before LIMIT :limit)
+            AND used_at < :before -- asked again: it may have been used while this statement waited for the row
+        RETURNING digest
     ), retired AS (
         UPDATE texts SET state = 'retired' FROM gone WHERE brief_digest = gone.digest AND state IN ('approved', 'review')
         RETURNING pool_key
@@ -87,7 +89,7 @@ async def old_servings(connection: AsyncConnection, before: datetime, limit: int
 
 
 async def old_briefs(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
-    """Delete briefs. A pooled text whose brief is gone cannot be checked again, so it is retired, and every replica's
+    """Delete briefs that are used no more. A pooled text whose brief is gone cannot be checked again, so it is retired, and every replica's
     pool told.
     """
     return dict(

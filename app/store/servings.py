@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from app.store.database import AsyncConnection, driver
 
@@ -45,6 +46,13 @@ _COLUMNS = (
     "latency_ms",
 )
 _COPY = f"COPY servings ({', '.join(_COLUMNS)}) FROM STDIN".encode()
+_USED = """
+    WITH used AS (
+        SELECT digest FROM briefs
+        WHERE digest IN (SELECT brief_digest FROM texts WHERE id = ANY(%s)) AND used_at < now() - interval '1 day'
+        ORDER BY digest FOR NO KEY UPDATE
+    )
+    UPDATE briefs SET used_at = now() FROM used WHERE briefs.digest = used.digest"""
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NULL = "\\N"
 
@@ -75,6 +83,15 @@ def _line(row: ServingRow) -> str:
         f"{row.latency_ms:.3f}",
     )
     return "\t".join(values) + "\n"
+
+
+async def note_use(connection: AsyncConnection, text_ids: Sequence[bytes]) -> None:
+    """Remember that the briefs of these texts are in use: retention counts from then.
+
+    Rows in one order everywhere: two statements that meet the same rows cannot deadlock.
+    """
+    async with (await driver(connection)).cursor() as cursor:
+        await cursor.execute(_USED, ([UUID(bytes=text_id) for text_id in text_ids],))
 
 
 async def write_assigned(connection: AsyncConnection, units: Sequence[tuple[Any, ...]]) -> None:

@@ -25,7 +25,7 @@ HEAD_TEXTS = 64  # texts of a key that are held in memory
 _HEADS = """
     SELECT pool_key, id, title, description, description_2, policy_id, origin, rules_version, created_at FROM texts
     WHERE pool_key = ANY(%s) AND state = 'approved' ORDER BY score DESC, created_at, id"""
-_WRITTEN = "SELECT title, description, description_2 FROM texts WHERE pool_key = %s"
+_KEPT = "SELECT title, description, description_2 FROM texts WHERE pool_key = %s AND state <> 'retired'"
 _TEXT_COLUMNS = {
     "id": "uuid",
     "pool_key": "bytea",
@@ -50,7 +50,8 @@ _TEXT_COLUMNS = {
 }
 _SAVE = f"""
     WITH new_briefs AS (
-        INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[]) ON CONFLICT DO NOTHING
+        INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[])
+        ON CONFLICT (digest) DO UPDATE SET used_at = now() WHERE briefs.used_at < now() - interval '1 day'
     ), counted AS (
         INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant)
         SELECT policy, version, (now() AT TIME ZONE 'UTC')::date, n, passed
@@ -59,7 +60,9 @@ _SAVE = f"""
             candidates = candidate_counts.candidates + excluded.candidates, compliant = candidate_counts.compliant + excluded.compliant
     )
     INSERT INTO texts ({", ".join(_TEXT_COLUMNS)}) SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for kind in _TEXT_COLUMNS.values())})
-    ON CONFLICT (id) DO UPDATE SET rules_version = excluded.rules_version, findings = excluded.findings
+    ON CONFLICT (id) DO UPDATE SET
+        rules_version = excluded.rules_version, findings = excluded.findings,
+        state = CASE texts.state WHEN 'retired' THEN excluded.state ELSE texts.state END
     RETURNING id, state"""
 
 
@@ -113,7 +116,7 @@ async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozens
     may be served.
 
     A text that is there already keeps its state, so that what a reviewer rejected stays rejected; its rules version is
-    renewed.
+    renewed. A retired one was not rejected: it lives again.
     """
     briefs = {batch.brief_digest: batch.brief for batch in batches if batch.texts}
     texts = {row[0]: row for batch in batches for row in _text_rows(batch)}
@@ -186,10 +189,10 @@ async def pool_texts(connection: Direct, keys: list[bytes]) -> list[list[PoolRow
     return [found[key] for key in keys]
 
 
-async def written_texts(connection: Direct, pool_key: bytes) -> list[AdText]:
-    """Every text that was ever kept for the key, in whatever state."""
+async def kept_texts(connection: Direct, pool_key: bytes) -> list[AdText]:
+    """Every text that the key has, in whatever state but retired: what retention took may be written again."""
     async with connection.cursor() as cursor:
-        await cursor.execute(_WRITTEN, (pool_key,))
+        await cursor.execute(_KEPT, (pool_key,))
         return [
             AdText(title=title, description=first, description_2=second)
             for title, first, second in await cursor.fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -190,3 +191,55 @@ async def test_prefilled_briefs_are_forgotten_like_served_ones(database, client,
     made = await client.post("/pool/prefill", json=body, headers=keys["ops"])
     assert (await forget(90.1))["prefill_items"] == made.json()["items"] > 0
     assert rows(database, "prefill_items") == 0
+
+
+# ---- whatever is asked for again lives again
+
+
+def age(database, days: int) -> None:
+    """As if everything so far had happened that much earlier."""
+    by = f"interval '{days} days'"
+    database.execute(f"UPDATE briefs SET created_at = created_at - {by}, used_at = used_at - {by}")
+    database.execute(f"UPDATE servings SET at = at - {by}")
+
+
+async def test_retention_counts_from_the_last_use_not_from_the_first(database, generate, app, forget):
+    body = a_request()
+    await generate(body)
+    age(database, 80)
+    again = await generate(body)
+    assert again["texts"][0]["source"] == "pool"
+    await app.state.container.serving_log.flush()
+    gone = await forget(20)  # 100 days after it was written, 20 after it was served
+    assert (gone["briefs"], gone["texts_retired"]) == (0, 0)
+
+
+@pytest.mark.parametrize("by_model", [True, False])
+async def test_an_ad_that_retention_took_gets_its_texts_again_when_it_is_asked_for_again(
+    database, generate, upstream, forget, by_model
+):
+    if not by_model:
+        upstream.status = 503
+    body = a_request(n=4)
+    before = await generate(body)
+    assert (await forget(90.1))["texts_retired"] > 0
+    async with asyncio.timeout(20):
+        while not (after := await generate(body))["texts"] or after["texts"][0]["source"] == "pool":
+            await asyncio.sleep(0.05)  # until the replica has heard that the key changed
+    assert {text["title"] for text in after["texts"]} == {text["title"] for text in before["texts"]}
+    assert after["texts"][0]["source"] == ("fresh" if by_model else "advertiser")
+    assert rows(database, "texts WHERE state = 'approved'") > 0
+
+
+async def test_a_rejected_text_stays_rejected_after_its_brief_was_forgotten(
+    client, keys, database, generate, upstream, forget
+):
+    upstream.status = 503
+    body = a_request()
+    [text] = (await generate(body))["texts"]
+    await client.post(f"/texts/{text['text_id']}/review", json={"decision": "reject"}, headers=keys["review"])
+    await forget(90.1)
+    async with asyncio.timeout(20):
+        while any(one["text_id"] == text["text_id"] for one in (await generate(body))["texts"]):
+            await asyncio.sleep(0.05)
+    assert database.execute("SELECT state FROM texts WHERE id = %s", (text["text_id"],)).fetchone() == ("rejected",)

@@ -33,8 +33,9 @@ async def retain(settings: Settings, database: Database, now: datetime | None = 
     """Delete what is older than its retention, `BATCH` rows a transaction; returns how many rows went. Safe to stop and
     to repeat.
 
-    servings, briefs, prefill items     retention_servings_days: they hold queries. `texts_retired` left the pool with
-        their brief
+    servings, prefill items             retention_servings_days: they hold queries
+    briefs                              retention_servings_days after their last use: a text written for it, or served.
+        `texts_retired` left the pool with their brief; what is asked for again is written again
     exposures, events                   retention_events_days after a token's last event; unit totals follow at the next
         fold
     assigned_units                      retention_events_days after the unit was first assigned

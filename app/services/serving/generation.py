@@ -25,7 +25,7 @@ from app.services.serving.candidates import Vetted, identity, vet
 from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, Slots
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
-from app.store.texts import Batch, NewText, save_batches, written_texts
+from app.store.texts import Batch, NewText, kept_texts, save_batches
 from trainer.registry import PolicyVersion
 
 
@@ -144,13 +144,13 @@ class Generation:
         return self._slots.setdefault(policy.version, Slots(self._concurrency))
 
     async def _known(self, key: bytes) -> set[str]:
-        """Identities of the texts that the key has already, in any state: nothing is written, reviewed or served twice
-        under two ids.
+        """Identities of the texts that the key has already, rejected ones too: nothing is written, reviewed or served
+        twice under two ids.
         """
         if not self._pool:
             return set()
         async with self._database.direct() as connection:
-            return {identity(text) for text in await written_texts(connection, key)}
+            return {identity(text) for text in await kept_texts(connection, key)}
 
     @staticmethod
     def _new(vetted: Vetted, order: Order, known: set[str]) -> list[NewText]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from psycopg.errors import UniqueViolation
 
@@ -17,7 +17,7 @@ from app.core.metrics import SERVINGS_LOST
 from app.runtime.periodic import Periodic
 from app.store.database import Database, Unavailable
 from app.store.requests import count_requests
-from app.store.servings import ServingRow, write_assigned, write_servings
+from app.store.servings import ServingRow, note_use, write_assigned, write_servings
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ CAPACITY = 200_000  # rows waiting; beyond it the oldest are dropped
 BATCH = 5_000
 INTERVAL_S = 0.5
 FLUSH_S = 5.0  # one batch
+KNOWN_TEXTS = 200_000  # texts whose use of today a process remembers having noted
 KNOWN_UNITS = 500_000  # (phase, unit) pairs a process remembers having written
 
 
@@ -33,6 +34,7 @@ class ServingLog:
         self._database = database
         self._rows: deque[ServingRow] = deque()
         self._batch: list[ServingRow] = []  # taken, not known to be committed: tried again as it is
+        self._today, self._used_today = date.min, set[bytes]()
         self._known: OrderedDict[tuple[int, bytes], None] = OrderedDict()
         self._flushing = asyncio.Lock()  # the timer, an erasure and the stop may all ask for it
         self._periodic = Periodic("the serving log", INTERVAL_S, self.flush)
@@ -65,11 +67,13 @@ class ServingLog:
     async def _write(self) -> None:
         while self._batch or self._rows:
             self._batch = self._batch or [self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]
-            new = self._new_units(self._batch)
+            new, used = self._new_units(self._batch), self._newly_used(self._batch)
             try:
                 async with self._database.background(FLUSH_S) as connection:
                     await write_servings(connection, self._batch)
                     await count_requests(connection, self._batch)
+                    if used:
+                        await note_use(connection, sorted(used))
                     await write_assigned(
                         connection,
                         [
@@ -89,10 +93,18 @@ class ServingLog:
                     extra={"rows": len(self._batch)},
                 )
             self._batch = []
+            self._used_today |= used
             for pair in new:
                 self._known[pair] = None
             while len(self._known) > KNOWN_UNITS:
                 self._known.popitem(last=False)
+
+    def _newly_used(self, batch: list[ServingRow]) -> set[bytes]:
+        """Texts served today for the first time, as far as this process remembers."""
+        today = datetime.now(UTC).date()
+        if today != self._today or len(self._used_today) > KNOWN_TEXTS:
+            self._today, self._used_today = today, set()
+        return {row.text_id for row in batch if row.text_id is not None} - self._used_today
 
     def _new_units(self, batch: list[ServingRow]) -> dict[tuple[int, bytes], tuple[int, int]]:
         new: dict[tuple[int, bytes], tuple[int, int]] = {}

@@ -21,7 +21,9 @@ class BriefRow(Base):
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)  # of the brief's facts, query and bidwords
     body: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # to within a day: a text of it was written, or served
+    used_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
 
 
 class TextRow(Base):
@@ -113,7 +115,7 @@ class Prefill(Base):
 
 
 class PrefillItem(Base):
-    """One brief of a prefill. Claimed with SKIP LOCKED, so that a restart loses none and replicas share the work."""
+    """One brief of a prefill. Claimed for a while at a time, so that a crash loses none and replicas share the work."""
 
     __tablename__ = "prefill_items"
     __table_args__ = (Index("ix_prefill_items_open", "id", postgresql_where=text("state = 'waiting'")),)
@@ -123,7 +125,8 @@ class PrefillItem(Base):
     number: Mapped[int]  # position in the request
     platform: Mapped[str]
     policy_version: Mapped[str]
-    brief: Mapped[dict[str, Any]]
+    brief: Mapped[dict[str, Any]]  # empty once the item is done or failed: it holds a query
     state: Mapped[str] = mapped_column(default="waiting")  # waiting | done | failed
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())  # taken by a worker until then
     texts: Mapped[int] = mapped_column(default=0)  # approved texts in the pool afterwards
     reason: Mapped[str | None]  # why there are none
