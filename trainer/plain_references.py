@@ -7,38 +7,114 @@ against the checks; `plain_references` picks texts that differ from each other. 
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from typing import Any
 
 from adtext.brief import AdText
 from adtext.checks import check
 from adtext.fold import fold
-from adtext.rules import Rules
+from adtext.ngrams import distinct
+from adtext.rules import Rules, load_rules
 from adtext.spec import FieldSpec, measure
-from trainer.prompts import Prompt
+from trainer.prompts import ADVERTISERS, Prompt, load_prompts
 
 # A sentence that starts like this leans on the one before it, so it cannot stand alone.
 _LEANS = re.compile(
     r"(?i)^(?:it|they|them|this|that|these|those|he|she|his|her|their|its|so|but|and|or|then|there|some|both|each|"
-    r"neither|either|either|most|half|none|all of|one of|others?|afterwards|instead|otherwise|which|who|nor|yet|"
+    r"neither|either|most|half|none|all of|one of|others?|afterwards|instead|otherwise|which|who|nor|yet|"
     r"if so|the (?:first|second|third|other|rest|same|two|three)|another|such|i|i'm|i've)\b"
 )
 _REFERS_BACK = re.compile(r"(?i)\b(?:he|she|him|his|hers?|i|my|me|they|them)\b")
 _QUESTION = re.compile(
     r"(?i)^(?:how|what|when|where|why|who|which|is|are|can|do|does|should|will)\b|\b(?:my|near me|won't|cheap(?:est)?|best|cost|price|reviews?)\b"
 )
-_SMALL = frozenset("a an and at by for from in of on or the to with per as".split())
-_UNCOUNTED = frozenset(
-    "help advice repair hire rental insurance training cleaning storage furniture clothing coffee tea care software "
-    "therapy music wool bread cheese honey tuition bookkeeping delivery support treatment paint tile fabric leather "
-    "food work law yoga flooring lighting catering coaching counselling testing moving printing removal".split()
+_SMALL = frozenset(
+    ["a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with", "per", "as"]
 )
-_JOINS = frozenset("for with in from without by of to".split())  # a query with one of these is a phrase, not a list
-_ORDERS = frozenset("order buy find get book rent hire learn compare shop sell make post move".split())
-_CAPITALS = {word.lower(): word for word in "UK USA US SAT ACT GCSE VAT SEO TV PC LED RV IT UPVC MOT 3D HVAC DIY EV".split()}
+_UNCOUNTED = frozenset(
+    [
+        "help",
+        "advice",
+        "repair",
+        "hire",
+        "rental",
+        "insurance",
+        "training",
+        "cleaning",
+        "storage",
+        "furniture",
+        "clothing",
+        "coffee",
+        "tea",
+        "care",
+        "software",
+        "therapy",
+        "music",
+        "wool",
+        "bread",
+        "cheese",
+        "honey",
+        "tuition",
+        "bookkeeping",
+        "delivery",
+        "support",
+        "treatment",
+        "paint",
+        "tile",
+        "fabric",
+        "leather",
+        "food",
+        "work",
+        "law",
+        "yoga",
+        "flooring",
+        "lighting",
+        "catering",
+        "coaching",
+        "counselling",
+        "testing",
+        "moving",
+        "printing",
+        "removal",
+    ]
+)
+_JOINS = frozenset(
+    ["for", "with", "in", "from", "without", "by", "of", "to"]
+)  # a query with one of these is a phrase, not a list
+_ORDERS = frozenset(
+    ["order", "buy", "find", "get", "book", "rent", "hire", "learn", "compare", "shop", "sell", "make", "post", "move"]
+)
+_CAPITALS = {
+    word.lower(): word
+    for word in [
+        "UK",
+        "USA",
+        "US",
+        "SAT",
+        "ACT",
+        "GCSE",
+        "VAT",
+        "SEO",
+        "TV",
+        "PC",
+        "LED",
+        "RV",
+        "IT",
+        "UPVC",
+        "MOT",
+        "3D",
+        "HVAC",
+        "DIY",
+        "EV",
+    ]
+}
 # a name: a capital inside a sentence, or an abbreviation anywhere
 _CAPITAL = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w'-]*|\b[A-Z]{2,}\b")
 _SHORTEST_DESCRIPTION = 0.45  # of the limit: a description that says next to nothing is no example to learn from
@@ -80,9 +156,11 @@ def plain_references(prompt: Prompt, rules: Rules, n: int, *, seed: int = 0) -> 
                 return chosen
             keys = (title.text, description.text, *(f"fact:{fact}" for fact in description.facts))
             text = AdText(title=title.text, description=description.text)
-            if text in chosen or any(used[key] >= (most if not key.startswith("fact:") else 2 * most) for key in keys):
+            if any(used[key] >= (most if not key.startswith("fact:") else 2 * most) for key in keys):
                 continue
-            if used[description.text] or check(text, prompt.brief, prompt.spec, rules):
+            if used[description.text] or distinct([*chosen, text]) <= len(chosen):
+                continue
+            if check(text, prompt.brief, prompt.spec, rules):
                 continue
             chosen.append(text)
             used.update(keys)
@@ -186,7 +264,13 @@ def _sentences(page: str) -> Iterator[tuple[int, str]]:
     for number, sentence in enumerate(re.split(r"(?<=[.!?])\s+", page)):
         plain = sentence.strip()
         words = plain.split()
-        if len(words) < 5 or len(words[-1]) < 4 or _LEANS.search(plain) or _REFERS_BACK.search(plain) or not plain.endswith("."):
+        if (
+            len(words) < 5
+            or len(words[-1]) < 4
+            or _LEANS.search(plain)
+            or _REFERS_BACK.search(plain)
+            or not plain.endswith(".")
+        ):
             continue
         if plain.count('"') % 2 or ":" in plain or ";" in plain:
             continue
@@ -216,9 +300,58 @@ def _lower_start(words: str, prompt: Prompt) -> str:
 
 
 _LOWERED = frozenset(
-    "a an the free all every each no one two three four five six seven eight nine ten from open first same only fixed "
-    "weekly monthly daily small large new hand over under up fresh local online next most prices made sold delivered "
-    "classes lessons repairs returns delivery parts spare".split()
+    [
+        "a",
+        "an",
+        "the",
+        "free",
+        "all",
+        "every",
+        "each",
+        "no",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "from",
+        "open",
+        "first",
+        "same",
+        "only",
+        "fixed",
+        "weekly",
+        "monthly",
+        "daily",
+        "small",
+        "large",
+        "new",
+        "hand",
+        "over",
+        "under",
+        "up",
+        "fresh",
+        "local",
+        "online",
+        "next",
+        "most",
+        "prices",
+        "made",
+        "sold",
+        "delivered",
+        "classes",
+        "lessons",
+        "repairs",
+        "returns",
+        "delivery",
+        "parts",
+        "spare",
+    ]
 )
 
 
@@ -228,6 +361,49 @@ def _many(phrase: str) -> bool:
     return (last.endswith("s") and not last.endswith(("ss", "us", "is"))) or last in _UNCOUNTED
 
 
-def all_references(prompts: Sequence[Prompt], rules: Rules, n: int, *, seed: int = 0) -> list[tuple[AdText, ...]]:
-    """For each prompt its n plain references, then the written ones."""
-    return [(*plain_references(prompt, rules, n, seed=seed), *prompt.references) for prompt in prompts]
+def write_prompts(out: Path, rules: Rules, *, composed: int, written: int, seed: int = 0) -> int:
+    """Write the English training advertisers to `out` with `composed` plain and `written` written references per query.
+
+    Returns the number of references. `relate train sft --prompts OUT` learns from the folder.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    prompts = {(prompt.brief.ad.id, prompt.brief.query): prompt for prompt in load_prompts(split="train")}
+    random, count = Random(seed), 0
+    with (out / "en.jsonl").open("w", encoding="utf-8") as file:
+        for advertiser in training_advertisers():
+            for query in advertiser["queries"]:
+                prompt = prompts[advertiser["ad"]["id"], query["query"]]
+                plain = plain_references(prompt, rules, composed, seed=seed)
+                few = random.sample(query["references"], min(written, len(query["references"])))
+                query["references"] = [*(text.model_dump(exclude_none=True) for text in plain), *few]
+                count += len(query["references"])
+            file.write(json.dumps(advertiser, ensure_ascii=False) + "\n")
+    return count
+
+
+def training_advertisers() -> list[dict[str, Any]]:
+    """The English training advertisers as they stand in their files."""
+    rows = [
+        json.loads(line)
+        for file in sorted(ADVERTISERS.glob("*.jsonl"))
+        for line in file.read_text("utf-8").splitlines()
+    ]
+    return [row for row in rows if row["split"] == "train" and row["locale"].startswith("en")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.plain_references",
+        description="Write the training advertisers with composed references, a folder for `relate train sft --prompts`.",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write en.jsonl into")
+    parser.add_argument("--composed", type=int, default=8, help="plain references composed per query (default 8)")
+    parser.add_argument("--written", type=int, default=2, help="written references kept per query (default 2)")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    count = write_prompts(given.out, load_rules(), composed=given.composed, written=given.written, seed=given.seed)
+    print(f"{count} references in {given.out / 'en.jsonl'}")
+
+
+if __name__ == "__main__":
+    main()
