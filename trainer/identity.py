@@ -68,15 +68,15 @@ def prompts_digest(prompts: Iterable[Prompt]) -> str:
     """Of the queries in their order: briefs, limits, references, and the words that they are asked with."""
     digest = hashlib.sha256(json.dumps(dict(CHAT_TEMPLATE_ARGUMENTS)).encode())
     for prompt in prompts:
-        digest.update(prompt_digest(prompt).encode())
+        texts = [text.model_dump() for text in prompt.references]
+        digest.update(content_digest([asked_digest(prompt), texts]).encode())
     return digest.hexdigest()[:16]
 
 
-def prompt_digest(prompt: Prompt, examples: int = 0) -> str:
-    """Of one query."""
-    texts = [text.model_dump() for text in prompt.references]
+def asked_digest(prompt: Prompt, examples: int = 0) -> str:
+    """Of one query without its references: what a policy is told."""
     asked = render(prompt.brief, prompt.spec, examples=examples)
-    return content_digest([prompt.brief.model_dump(mode="json"), repr(prompt.spec), texts, asked])
+    return content_digest([prompt.brief.model_dump(mode="json"), repr(prompt.spec), asked])
 
 
 def content_digest(content: Any) -> str:

@@ -2,6 +2,8 @@
 likelier than the worse.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,11 @@ def test_a_pair_is_the_best_and_the_worst_of_a_prompts_compliant_texts():
 )
 def test_a_prompt_without_two_compliant_texts_has_no_pair(texts):
     assert preferences(samples(PROMPTS[0], *texts), LikesLength()) == []
+
+
+def test_a_text_that_was_cut_off_is_no_side_of_a_pair():
+    (cut,) = samples(PROMPTS[0], GOOD)
+    assert preferences([*samples(PROMPTS[0], FAIR), replace(cut, cut=True)], LikesLength()) == []
 
 
 def test_texts_of_different_prompts_are_never_paired():

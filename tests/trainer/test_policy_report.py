@@ -13,12 +13,15 @@ from builders import A_SPEC, a_brief, an_ad
 from adtext.brief import AdText
 from adtext.prompt import write
 from adtext.rules import load_rules
+from tests.trainer.small import save_small_policy, small_prompts
 from trainer.baselines.nlg import Nlg
+from trainer.config import LoraSettings
 from trainer.evaluation.compare import compare
 from trainer.evaluation.metrics import measure
 from trainer.evaluation.pairs import write_pairs
 from trainer.evaluation.report import marked, write_report
 from trainer.evaluation.sampling import Entrant, Sampling, sample
+from trainer.policy import load_policy, save_policy
 from trainer.prompts import Prompt
 from trainer.rewards.base import read
 from trainer.rewards.semantics import Relevance
@@ -70,6 +73,37 @@ def drawn(tmp_path, prompts=PROMPTS, sampling=Sampling(samples=3), nlg=None):
     return sample(Entrant("nlg", "nlg"), prompts, sampling, tmp_path / "nlg.jsonl", RULES, nlg=nlg or Nlg())
 
 
+@pytest.mark.parametrize("torn", [b'{"ad": "ad-1", "query": "run', "羊".encode()[:2]], ids=["word", "character"])
+@pytest.mark.parametrize("rows", [0, 3, 8, 11])
+def test_a_line_that_a_kill_tore_is_drawn_again_with_its_batch(tmp_path, torn, rows):
+    prompts = [
+        replace(PROMPTS[0], brief=a_brief(locale="en-US", id=f"ad-{at}", query=f"鞋 {at}\u2028")) for at in range(12)
+    ]
+    drawn(tmp_path, prompts)
+    file = tmp_path / "nlg.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(b"".join(whole.splitlines(keepends=True)[: 1 + rows]) + torn)
+    drawn(tmp_path, prompts)
+    assert file.read_bytes() == whole
+
+
+def test_kept_samples_know_the_base_of_their_adapter(tmp_path):
+    prompts = small_prompts()
+    base = save_small_policy(tmp_path / "base", prompts, width=16)
+    adapted, tokenizer = load_policy(base, lora=LoraSettings(rank=2, alpha=4))
+    save_policy(adapted, tokenizer, tmp_path / "adapter")
+    other = save_small_policy(tmp_path / "other base", prompts, width=16, seed=1)
+
+    def draw(source):
+        entrant, sampling = Entrant("a", str(tmp_path / "adapter")), Sampling(samples=2, max_completion=4)
+        return sample(entrant, prompts[:2], sampling, tmp_path / "a.jsonl", RULES, nlg=Nlg(), base=str(source))
+
+    drawn_once = draw(base)
+    assert draw(base) == drawn_once and all(text.cut for text in drawn_once)  # 4 tokens are no ad
+    with pytest.raises(ValueError, match="samples of another policy, base or sampling"):
+        draw(other)
+
+
 def test_samples_are_kept_and_a_killed_run_goes_on(tmp_path):
     whole = drawn(tmp_path)
     file = tmp_path / "nlg.jsonl"
@@ -78,7 +112,7 @@ def test_samples_are_kept_and_a_killed_run_goes_on(tmp_path):
     assert drawn(tmp_path) == whole
     assert file.read_text(encoding="utf-8").splitlines(keepends=True) == lines
 
-    class Mute:
+    class Mute(Nlg):
         def write(self, *_, **__):
             raise AssertionError("drawn again")
 
@@ -88,7 +122,23 @@ def test_samples_are_kept_and_a_killed_run_goes_on(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"sampling": Sampling(samples=4)}, "another policy or sampling"),
+        ({"sampling": Sampling(samples=4)}, "another policy, base or sampling"),
+        ({"nlg": Nlg({"Tern Boots": [an_ad()]})}, "another policy, base or sampling"),
+        (
+            {
+                "prompts": [
+                    replace(
+                        PROMPTS[0],
+                        brief=a_brief(
+                            locale="en-US", id="ad-0", query="running shoes 0", selling_points=("Now in red",)
+                        ),
+                    ),
+                    *PROMPTS[1:],
+                ]
+            },
+            "other prompts",
+        ),
+        ({"prompts": PROMPTS[:3]}, "other prompts"),
         ({"prompts": PROMPTS[::-1]}, "other prompts"),
     ],
 )

@@ -92,11 +92,11 @@ class KilledAt(Vowels):
     def __init__(self, batch: int) -> None:
         self.left = batch
 
-    def scores(self, samples: Any) -> Any:
+    def score(self, samples: Any) -> Any:
         self.left -= 1
         if self.left == 0:
             raise OSError("killed")
-        return super().scores(samples)
+        return super().score(samples)
 
 
 def test_a_damaged_newest_state_of_grpo_resumes_from_the_one_before_to_the_bit(
@@ -125,6 +125,6 @@ class Counted(Vowels):
     def __init__(self, steps: list[int]) -> None:
         self.steps = steps
 
-    def scores(self, samples: Any) -> Any:
+    def score(self, samples: Any) -> Any:
         self.steps.append(len(samples))
-        return super().scores(samples)
+        return super().score(samples)

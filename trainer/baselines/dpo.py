@@ -41,17 +41,22 @@ def preferences(samples: Sequence[Sample], model: RewardModel) -> list[Preferenc
     """Of every prompt's compliant samples, the one of highest and the one of lowest predicted CTCVR; a prompt with
     fewer than two of different prediction has no pair.
 
-    Compliance is required of both sides: a pair must not teach that a broken text loses by its click rate.
+    Compliance is required of both sides: a pair must not teach that a broken text loses by its click rate. A text that
+    the token limit cut off is no side of a pair: training writes an end behind each.
     """
     pairs = []
-    for prompt, mine in groupby(samples, key=lambda sample: sample.prompt):
-        texts = list(dict.fromkeys(one.text for one in mine if one.text and is_compliant(one.findings)))
+    for prompt, own in groupby(samples, key=lambda sample: sample.prompt):
+        texts = list(dict.fromkeys(sample.text for sample in own if sample.text and _whole(sample)))
         if len(texts) < 2:
             continue
         logits = model.score([Triple.of(prompt.brief, text) for text in texts]).logit
         if logits.max() > logits.min():
             pairs.append(Preference(prompt, texts[int(logits.argmax())], texts[int(logits.argmin())]))
     return pairs
+
+
+def _whole(sample: Sample) -> bool:
+    return not sample.cut and is_compliant(sample.findings)
 
 
 def train_dpo(

@@ -11,6 +11,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from trainer.durable import whole_lines
+
 Curve = Mapping[str, Any]  # one line of curves.jsonl
 QUALITIES = {
     "structure": "structural quality",
@@ -24,8 +26,9 @@ _PARTS = {"structure": ("length", "format"), "semantics": ("relevance", "correct
 def read_lines(file: Path) -> list[dict[str, Any]]:
     """The objects of a JSON Lines file; ValueError where there is none, or an unreadable one."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        found = [json.loads(line) for line in lines]
+        if not file.is_file():
+            raise FileNotFoundError("there is no such file")
+        found = [json.loads(line) for line in whole_lines(file)]
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{file} cannot be read ({error}): name the folder of a run, as relate train grpo --out made it"

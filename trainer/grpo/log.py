@@ -51,6 +51,7 @@ def sample_record(
         "advertiser": brief.ad.advertiser,
         "query": brief.query,
         "text": sample.completion,
+        "cut": sample.cut,
         "tokens": list(tokens),
         "charges": [round(charge, 4) for charge in charges],
         "scores": {name: round(score, 4) for name, score in scores.items()},

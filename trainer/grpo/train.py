@@ -107,7 +107,11 @@ class Run:
         prompts = [self.prompts[number] for number in prompts_at(step, len(self.prompts), self.config)]
         groups, drift = self._sample(step, self.ranks.share(prompts))
         time.lap("rollout")
-        samples = [read(group.prompt, text.text, self.rules) for group in groups for text in group.completions]
+        samples = [
+            read(group.prompt, text.text, self.rules, cut=not text.finished)
+            for group in groups
+            for text in group.completions
+        ]
         scored = self._score(step, prompts, samples)
         time.lap("rewards")
         charges = self._charges(groups, samples, scored)

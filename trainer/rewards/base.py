@@ -37,16 +37,18 @@ class Sample:
     completion: str
     text: AdText | None  # None: it does not parse, and scores 0 on every term
     findings: tuple[Finding, ...]
+    cut: bool = False  # the token limit broke it off
 
     def of(self, term: str) -> list[Finding]:
         """The findings that belong to one term."""
         return [finding for finding in self.findings if TERM_OF[finding.rule] == term]
 
 
-def read(prompt: Prompt, completion: str, rules: Rules) -> Sample:
+def read(prompt: Prompt, completion: str, rules: Rules, *, cut: bool = False) -> Sample:
     """Parse and check one completion."""
     text = parse(completion, prompt.brief.language)
-    return Sample(prompt, completion, text, tuple(check(text, prompt.brief, prompt.spec, rules)) if text else ())
+    findings = tuple(check(text, prompt.brief, prompt.spec, rules)) if text else ()
+    return Sample(prompt, completion, text, findings, cut)
 
 
 @dataclass(frozen=True, slots=True)
