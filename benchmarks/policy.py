@@ -15,7 +15,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +25,11 @@ from adtext.brief import AdBrief, AdText
 from benchmarks.goals import Goal, as_records, show
 from benchmarks.market.users import Users
 from benchmarks.record import record
-from trainer.commands.evaluate import add_options, run
+from trainer.commands.evaluate import run
 from trainer.evaluation.compare import Comparison
 from trainer.evaluation.metrics import MEASURES
 from trainer.evaluation.sampling import Entrant
+from trainer.prompts import DataSplit
 from trainer.snapshot import describe_text
 
 TABLE = {"sft", "base", "nlg", "dpo", "relate"}
@@ -38,26 +39,42 @@ MARGIN, KEPT = 0.02, 0.9  # what may be lost of what should stay: absolute, and 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser)
-    parser.add_argument(
-        "--record",
-        type=Path,
-        help="where the figures go; default: a whole table to benchmarks/results, a part of it nowhere",
-    )
-    arguments = parser.parse_args()
+    arguments = _options()
+    chosen = {name: value for name, value in vars(arguments).items() if name != "record"}
     users = Users.load(arguments.cache)
 
     def true_ctcvr(briefs: Sequence[AdBrief], texts: Sequence[AdText]) -> npt.NDArray[np.float64]:
         return users.expected([brief.query for brief in briefs], [describe_text(text) for text in texts])[1]
 
     figures = {}
-    for split, (comparison, _) in run(arguments, truth=true_ctcvr).items():
+    for split, (comparison, _) in run(**chosen, truth=true_ctcvr).items():
         goals = [*relate_over_sft(comparison, arguments.samples), *sft_over_base(comparison)]
         show(Console(), split, goals)
         figures[split] = {"goals": as_records(goals), **asdict(comparison)}
-    if arguments.record or {Entrant.of(one).name for one in arguments.policy} >= TABLE:
+    if arguments.record or {Entrant.of(one).name for one in arguments.policies} >= TABLE:
         print(f"written to {record('policy', figures, ('torch', 'transformers', 'trl'), arguments.record)}")
+
+
+def _options() -> argparse.Namespace:
+    """The options of `relate evaluate policy`, which explains them, and --record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--policy", dest="policies", action="append", required=True, metavar="NAME=FOLDER[@EXAMPLES]")
+    parser.add_argument("--split", dest="splits", action="append", choices=get_args(DataSplit), required=True)
+    parser.add_argument("--prompts", dest="prompts_file", type=Path)
+    for name in ("--reward-model", "--held-out-reward-model", "--logged", "--cache"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--base")
+    parser.add_argument("--samples", type=int, default=5)
+    for name in ("--limit", "--pairs"):
+        parser.add_argument(name, type=int)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--record",
+        type=Path,
+        help="where the figures go; default: a whole table to benchmarks/results, a part of it nowhere",
+    )
+    return parser.parse_args()
 
 
 def relate_over_sft(comparison: Comparison, samples: int) -> Iterator[Goal]:

@@ -20,6 +20,11 @@ KINDS = ("nlg", "vllm")
 PACKAGED_POLICY = "relate-en-2"  # what `relate up` serves in English; new weights get a new name
 
 
+def base_model(data_dir: Path) -> Path:
+    """The folder of the packaged model as it comes, which training starts from."""
+    return data_dir / "models" / "relate-base"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
     """How a model is asked. Part of a policy's identity: the same weights asked otherwise are another policy."""

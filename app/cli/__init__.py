@@ -5,20 +5,20 @@ quick.
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from app.cli import backup, check, database, export, generate, serve, up
 from app.cli.errors import sentence
-from app.cli.evaluate import ablate, evaluate
 from app.cli.experiments import experiments
 from app.cli.keys import keys
-from app.cli.train import train
+from app.cli.trainer import ChildCommand, ChildGroup
+from trainer.cli import evaluate, train
 
 cli = typer.Typer(
     name="relate",
-    help="RELATE writes ad copy with a language model, serves it under A/B test, and learns from what people do with "
-    "it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,13 +37,28 @@ for command in (
     backup.backup,
     backup.restore,
     export.export,
-    ablate,
 ):
     cli.command()(command)
 cli.add_typer(experiments, name="experiments")
 cli.add_typer(keys, name="keys")
-cli.add_typer(train, name="train")
-cli.add_typer(evaluate, name="evaluate")
+cli.add_typer(train.commands, name="train", cls=ChildGroup)
+cli.add_typer(evaluate.commands, name="evaluate", cls=ChildGroup)
+cli.command(cls=ChildCommand)(evaluate.ablate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"relate {version('relate-ads')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """RELATE writes ad copy with a language model, serves it under A/B test, and learns from what people do with it."""
 
 
 def main() -> None:

@@ -35,11 +35,6 @@ def prepare(data_dir: Path, environment: Mapping[str, str]) -> Child | None:
     )
 
 
-def base(data_dir: Path) -> Path:
-    """The packaged model as it comes, which training starts from."""
-    return data_dir / "models" / "relate-base"
-
-
 def served(data_dir: Path) -> Path:
     """The packaged policy, whole."""
     return data_dir / "models" / PACKAGED_POLICY

@@ -112,3 +112,21 @@ def a_market(*, groups: int = 40, texts: int = 6, impressions: int = 2000, seed:
     names = tuple(f"advertiser {number}" for number in range(groups))
     counts = (column.astype(np.float64) for column in (shown, clicks, conversions))
     return Cells(tuple(strings), names, query, ad, text, group, position, *counts)
+
+
+def save_market(folder: Path, **shape: int) -> Path:
+    """The simple market as a snapshot of a source that reports sums."""
+    cells = a_market(**shape)
+    assert cells.conversions is not None
+    texts, rows = [], []
+    for number in range(len(cells)):
+        text_id = f"t-{number}"
+        strings = {"ad": cells.strings[cells.ad[number]], "text": cells.strings[cells.text[number]]}
+        texts.append(
+            A_TEXT | strings | {"text_id": text_id, "group": cells.groups[cells.group[number]], "created_at": SHOWN}
+        )
+        counts = {name: float(getattr(cells, name)[number]) for name in ("impressions", "clicks", "conversions")}
+        place = {"query": cells.strings[cells.query[number]], "position": int(cells.position[number])}
+        rows.append(COUNTED | {"id": f"c-{number}", "text_id": text_id} | place | counts)
+    a_snapshot(folder, rows, texts=texts, counts=True)
+    return folder

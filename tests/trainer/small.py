@@ -4,6 +4,7 @@ folder.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,27 @@ def _prompt(goods: str, shop: str, locale: Any, references: tuple[AdText, ...]) 
     )
     brief = AdBrief(query=goods, bidwords=(goods,), ad=ad, locale=locale)
     return Prompt(brief, load_spec("google_rsa" if locale == "en-US" else "baidu_search"), references, "train")
+
+
+def save_prompts(file: Path, prompts: list[Prompt], split: str = "train") -> Path:
+    """The prompts as an advertiser file."""
+    with file.open("a", encoding="utf-8") as lines:
+        for prompt in prompts:
+            brief = prompt.brief
+            query = {
+                "query": brief.query,
+                "bidwords": list(brief.bidwords),
+                "references": [text.model_dump(exclude_none=True) for text in prompt.references],
+            }
+            advertiser = {
+                "ad": brief.ad.model_dump(mode="json"),
+                "locale": brief.locale,
+                "platform": prompt.spec.name,
+                "split": split,
+                "queries": [query],
+            }
+            lines.write(json.dumps(advertiser) + "\n")
+    return file
 
 
 def small_tokenizer(prompts: list[Prompt], vocabulary: int = 900) -> Any:

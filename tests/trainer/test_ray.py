@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from tests.trainer.small import save_small_policy, small_prompts
+from tests.trainer.small import save_prompts, save_small_policy, small_prompts
 from trainer.launch.local import RankError
 from trainer.launch.ray import launch_on_ray
 
@@ -18,26 +18,9 @@ def files(tmp_path_factory) -> dict[str, Path]:
     """A policy of two layers, and its prompts as an advertiser file."""
     folder: Path = tmp_path_factory.mktemp("ray")
     prompts = small_prompts()
-    lines = [
-        {
-            "ad": prompt.brief.ad.model_dump(mode="json"),
-            "locale": prompt.brief.locale,
-            "platform": prompt.spec.name,
-            "split": "train",
-            "queries": [
-                {
-                    "query": prompt.brief.query,
-                    "bidwords": list(prompt.brief.bidwords),
-                    "references": [text.model_dump(exclude_none=True) for text in prompt.references],
-                }
-            ],
-        }
-        for prompt in prompts
-    ]
-    (folder / "advertisers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return {
         "policy": save_small_policy(folder / "base", prompts, width=16),
-        "prompts": folder / "advertisers.jsonl",
+        "prompts": save_prompts(folder / "advertisers.jsonl", prompts),
         "folder": folder,
     }
 
@@ -57,6 +40,7 @@ def arguments(files: dict[str, Path], out: str, **changes: str) -> list[str]:
     }
     given = [f"--set={name}={value}" for name, value in (settings | changes).items()]
     return [
+        "train",
         "grpo",
         f"--policy={files['policy']}",
         f"--prompts={files['prompts']}",

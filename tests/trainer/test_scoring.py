@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.builders import a_brief, an_ad
-from tests.trainer.logs import A_TEXT, COUNTED, SHOWN, LetterEncoder, a_market, a_snapshot
+from tests.trainer.logs import LetterEncoder, a_market, save_market
 from trainer.config import RewardConfig
 from trainer.registry import read_reward_model
 from trainer.reward_model.dataset import half, read_cells
@@ -27,21 +27,7 @@ CONFIG = RewardConfig(encoder="hashed", members=2, bottom=(16,), tower=(), epoch
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The simple market as a source that reports sums."""
-    cells = a_market()
-    texts, rows = [], []
-    for number in range(len(cells)):
-        text_id = f"t-{number}"
-        strings = {"ad": cells.strings[cells.ad[number]], "text": cells.strings[cells.text[number]]}
-        texts.append(
-            A_TEXT | strings | {"text_id": text_id, "group": cells.groups[cells.group[number]], "created_at": SHOWN}
-        )
-        counts = {name: float(getattr(cells, name)[number]) for name in ("impressions", "clicks", "conversions")}
-        place = {"query": cells.strings[cells.query[number]], "position": int(cells.position[number])}
-        rows.append(COUNTED | {"id": f"c-{number}", "text_id": text_id} | place | counts)
-    folder = tmp_path_factory.mktemp("log") / "snapshot"
-    a_snapshot(folder, rows, texts=texts, counts=True)
-    return folder
+    return save_market(tmp_path_factory.mktemp("log") / "snapshot")
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +123,14 @@ def test_the_program_trains_and_evaluates_and_refuses_in_one_line(snapshot: Path
         f"--set={setting}"
         for setting in ("encoder=hashed", "members=1", "epochs=6", "learning_rate=0.01", "batch_cells=64")
     ]
-    done = trainer("train-reward", "--snapshot", snapshot, "--out", tmp_path, *quick)
+    done = trainer("train", "reward", "--snapshot", snapshot, "--out", tmp_path, *quick)
     assert done.returncode == 0, done.stderr
     model = Path(done.stdout.splitlines()[-1])
-    judged = trainer("evaluate-reward", "--snapshot", snapshot, "--model", model, "--report", tmp_path / "report.html")
+    judged = trainer(
+        "evaluate", "reward", "--snapshot", snapshot, "--model", model, "--report", tmp_path / "report.html"
+    )
     assert judged.returncode == 0 and "AUC inside a brief" in judged.stdout, judged.stderr
-    refused = trainer("train-reward", "--snapshot", tmp_path, "--out", tmp_path, "--set=epochs=0")
+    refused = trainer("train", "reward", "--snapshot", tmp_path, "--out", tmp_path, "--set=epochs=0")
     assert (refused.returncode, refused.stderr) == (1, "relate: epochs 0 must be at least 1\n")
 
 

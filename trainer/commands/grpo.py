@@ -1,35 +1,36 @@
-"""`python -m trainer grpo`: reinforcement learning of a policy on rewards and token-level credit."""
+"""Reinforcement learning of a policy on rewards and token-level credit."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainer.commands.start import starting_policy
 from trainer.config import GrpoConfig, load_config
 from trainer.prompts import load_prompts
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("grpo")
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--policy", required=True)
-    parser.add_argument("--base")
-    parser.add_argument("--reward-model", type=Path)
-    parser.add_argument("--held-out-reward-model", type=Path)
-    parser.add_argument("--prompts", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> None:
-    config = load_config(GrpoConfig, arguments.config, arguments.set)
-    prompts = load_prompts(arguments.prompts, language=config.language, split="train")
+def run(
+    *,
+    policy: str | None,
+    base: str | None,
+    reward_model: Path | None,
+    held_out_reward_model: Path | None,
+    config_file: Path | None,
+    changes: Sequence[str],
+    prompts_file: Path | None,
+    out: Path,
+    data_dir: Path,
+    cache: Path | None,
+    threads: int,
+) -> None:
+    """Train with a progress bar, and print the policy's folder. With several ranks, start this command once per rank."""
+    config = load_config(GrpoConfig, config_file, changes)
+    prompts = load_prompts(prompts_file, language=config.language, split="train")
+    start = starting_policy(policy, data_dir)
     if "RANK" not in os.environ and (config.ranks > 1 or config.launcher == "ray"):
         start_ranks(config)
         return
@@ -37,16 +38,12 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from trainer.grpo.setup import Inputs, memory_of
-    from trainer.grpo.train import train_grpo
+    from trainer.grpo import Inputs, train_grpo
+    from trainer.grpo.setup import memory_of
 
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(threads)
     inputs = Inputs(
-        policy=arguments.policy,
-        base=arguments.base,
-        reward_model=arguments.reward_model,
-        held_out_reward_model=arguments.held_out_reward_model,
-        cache=arguments.cache,
+        policy=start, base=base, reward_model=reward_model, held_out_reward_model=held_out_reward_model, cache=cache
     )
     console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
     console.print(memory_of(config, inputs, prompts))
@@ -54,11 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
         bar = progress.add_task("loading", total=config.steps)
 
         def watch(curve: dict[str, Any]) -> None:
-            progress.update(bar, completed=curve["step"] + 1, description=_said(curve))
+            progress.update(bar, completed=curve["step"] + 1, description=_line(curve))
             if not console.is_terminal:
-                console.print(f"step {curve['step'] + 1}: {_said(curve)}")
+                console.print(f"step {curve['step'] + 1}: {_line(curve)}")
 
-        outcome = train_grpo(config, inputs, prompts, arguments.out, watch=watch)
+        outcome = train_grpo(config, inputs, prompts, out, watch=watch)
     if outcome.stopped:
         console.print(f"stopped at step {outcome.steps}: {outcome.stopped}; went back to step {outcome.chosen}")
     if not console.quiet:
@@ -66,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def start_ranks(config: GrpoConfig) -> None:
-    """This very command once a rank, and its end with theirs."""
+    """Run this command once per rank. RankError when one fails."""
     arguments = sys.argv[1:]
     if config.launcher == "ray":
         from trainer.launch.ray import launch_on_ray
@@ -78,7 +75,10 @@ def start_ranks(config: GrpoConfig) -> None:
     launch(trainer_command(arguments), config.ranks)
 
 
-def _said(curve: dict[str, Any]) -> str:
+def _line(curve: dict[str, Any]) -> str:
     terms = " ".join(f"{name} {value:.2f}" for name, value in curve["rewards"].items())
-    took = sum(curve["seconds"].values())
-    return f"compliance {curve['compliance']:.2f}  {terms}  KL {curve['kl']:.3f}  {curve['length']:.0f} tokens  {took:.0f} s"
+    seconds = sum(curve["seconds"].values())
+    return (
+        f"compliance {curve['compliance']:.2f}  {terms}  KL {curve['kl']:.3f}  {curve['length']:.0f} tokens  "
+        f"{seconds:.0f} s"
+    )

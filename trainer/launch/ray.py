@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from trainer.launch.local import RankError, free_port, rank_environment
@@ -69,9 +70,6 @@ class _Rank:
         return ray.util.get_node_ip_address(), free_port()
 
     def train(self, arguments: list[str], rank: int, ranks: int, address: str, port: int) -> None:
-        from trainer.__main__ import parser
-
         # Ray shows an actor its own GPU only
         os.environ.update({**rank_environment(rank, ranks, address, port), "LOCAL_RANK": "0"})
-        given = parser().parse_args(arguments)
-        given.run(given)
+        import_module("trainer.cli").run(arguments)  # by name: the command line imports this launcher
