@@ -1,10 +1,10 @@
-"""Do the tests keep their promise? False alarms and power of every method, on simulated units that differ in propensity
-and in impressions.
+"""False alarms and power of every test, on simulated units that differ in propensity and in impressions.
 
-    python -m benchmarks.calibration                       # 20,000 runs a cell, about fifteen minutes on one core
-    python -m benchmarks.calibration --runs 1000           # a glance
+    python -m benchmarks.calibration                       # 20,000 runs per cell, about twenty minutes on one core
+    python -m benchmarks.calibration --runs 1000           # a quick look
 
-One run draws the units of each arm, sums them and asks `abtest.stats`, with the verdict rules off. A unit has m
+One run draws the units of each arm, sums them and asks `abtest.stats`, with the verdict rules off; daily looks at rare
+conversions go through the whole verdict. A unit has m
 impressions (geometric, mean 8) and its own conversion rate q ~ Beta with mean p and intra-unit correlation ρ, so that
 the design effect is 1 + ρ·(E[m²]/E[m] - 1).
 """
@@ -25,7 +25,9 @@ from rich.table import Table
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from abtest.ratio_check import sample_ratio, sequential_sample_ratio
 from abtest.stats import UnitSums, always_valid_lift, evidence, ratio_lift
+from abtest.verdict import compare_arms, verdict
 from benchmarks.record import record
 
 IMPRESSIONS = 8  # mean per unit
@@ -37,6 +39,9 @@ UNITS = {5: 250, 10: 250, 20: 250, 50: 500, 400: 2000}  # units an arm, by conve
 STATED_POWERS = (0.8, 0.9)  # the lifts are those at which the oracle has this power
 # days looked at, days a unit keeps coming, units an arm in all, p
 DAYS, STAY, DAILY_UNITS, DAILY_RATE = 20, 5, 1000, 0.1
+RARE_DAILY_UNITS = 50
+RARE = [(conversions, effect) for conversions in (10, 20, 50) for effect in (1.0, 2.75)]  # conversions per arm
+RATIOS: list[tuple[tuple[int, ...], int]] = [((1, 1), 200), ((9, 1), 50), ((999, 1), 100), ((2, 1, 1), 100)]
 CHUNK = 2_000_000  # units drawn at once
 
 
@@ -80,7 +85,7 @@ def unit_sums(x: Any, y: Any) -> Iterator[UnitSums]:
 
 
 def rejections(treatment: UnitSums, control: UnitSums, true_variance: float) -> dict[str, bool]:
-    """Which tests call a difference, and whether the low-count rule would have withheld the verdict."""
+    """Which tests reject, and whether both arms are too low for a verdict."""
     fieller, exact = ratio_lift(treatment, control), ratio_lift(treatment, control, method="exact")
     difference = treatment.sum_y / treatment.sum_x - control.sum_y / control.sum_x
     pooled = (treatment.sum_y + control.sum_y) / (treatment.sum_x + control.sum_x)
@@ -99,8 +104,8 @@ def shares(treatment: Market, control: Market, rng: np.random.Generator, runs: i
     variance = treatment.ratio_variance + control.ratio_variance
     drawn = zip(treatment.sums(rng, runs), control.sums(rng, runs), strict=True)
     counts = {"fieller": 0, "exact": 0, "oracle": 0, "naive": 0, "withheld": 0}
-    for one, other in drawn:
-        for name, rejected in rejections(one, other, variance).items():
+    for treated, untreated in drawn:
+        for name, rejected in rejections(treated, untreated, variance).items():
             counts[name] += rejected
     return {name: count / runs for name, count in counts.items()}
 
@@ -148,6 +153,48 @@ def _cumulative(market: Market, rng: np.random.Generator, runs: int) -> Iterator
         yield list(unit_sums(x, y))
 
 
+def rare_looks(conversions: int, effect: float, rng: np.random.Generator, runs: int) -> float:
+    """A/A with twenty daily looks from the first conversion on: share of runs in which some look declares a winner or
+    harm. The arms go through both low, one low and none low.
+    """
+    control = Market(DAYS * RARE_DAILY_UNITS, conversions / (DAYS * RARE_DAILY_UNITS * IMPRESSIONS), effect)
+    wrong = 0
+    for _ in range(0, runs, step := 100):
+        looks = [list(_arriving(control, rng, step)) for _ in range(2)]  # [arm][day][run]
+        for run in range(step):
+            pairs = ((looks[0][day][run], looks[1][day][run]) for day in range(DAYS))
+            wrong += any(_declares(treatment, other) for treatment, other in pairs)
+    return wrong / runs
+
+
+def _declares(treatment: UnitSums, control: UnitSums) -> bool:
+    (comparison,) = compare_arms([treatment], control, planned_units=2 * DAYS * RARE_DAILY_UNITS)
+    return verdict(comparison, name="treatment", final=False, alarm=False).status in ("better", "worse")
+
+
+def _arriving(market: Market, rng: np.random.Generator, runs: int) -> Iterator[list[UnitSums]]:
+    """Day by day: new units come, each with all of its impressions."""
+    impressions = rng.geometric(1 / IMPRESSIONS, (runs, market.units))
+    conversions = rng.binomial(impressions, market.propensities(rng, runs))
+    for day in range(1, DAYS + 1):
+        units = day * RARE_DAILY_UNITS
+        yield list(unit_sums(impressions[:, :units], conversions[:, :units]))
+
+
+def ratio_looks(weights: tuple[int, ...], daily: int, rng: np.random.Generator, runs: int) -> dict[str, float]:
+    """Twenty daily looks at units that fall as configured: share of runs in which some look raises the alarm."""
+    shares = np.array(weights) / sum(weights)
+    days = rng.multinomial(daily, shares, (runs, DAYS)).cumsum(1).tolist()
+    planned = daily * DAYS
+    return {
+        "each_look": sum(any(sample_ratio(day, weights).alarm for day in run) for run in days) / runs,
+        "sequential": sum(
+            any(sequential_sample_ratio(day, weights, planned_units=planned).alarm for day in run) for run in days
+        )
+        / runs,
+    }
+
+
 def calibrate(runs: int, seed: int) -> dict[str, Any]:
     """Every cell, with a progress bar."""
     rng = np.random.default_rng(seed)
@@ -170,7 +217,24 @@ def calibrate(runs: int, seed: int) -> dict[str, Any]:
             cells.append(cell)
             progress.advance(task)
         looks = daily_looks(rng, runs, progress, progress.add_task("daily looks", total=runs))
-    return {"runs": runs, "seed": seed, "alpha": ALPHA, "cells": cells, "twenty_daily_looks": looks}
+        rare = progress.track(RARE, description="rare conversions")
+        rare_cells = [
+            {"conversions": few, "design_effect": effect, "wrong": rare_looks(few, effect, rng, runs // 10)}
+            for few, effect in rare
+        ]
+        ratios = [
+            {"weights": weights, "units_a_day": daily, **ratio_looks(weights, daily, rng, runs // 10)}
+            for weights, daily in progress.track(RATIOS, description="sample ratio")
+        ]
+    return {
+        "runs": runs,
+        "seed": seed,
+        "alpha": ALPHA,
+        "cells": cells,
+        "twenty_daily_looks": looks,
+        "verdicts_at_rare_conversions": rare_cells,
+        "sample_ratio_looks": ratios,
+    }
 
 
 def tables(figures: dict[str, Any]) -> Iterator[Table]:
@@ -208,11 +272,27 @@ def tables(figures: dict[str, Any]) -> Iterator[Table]:
     for name, share in figures["twenty_daily_looks"].items():
         table.add_row(name, f"{share:.2%}")
     yield table
+    table = Table("conv. per arm", "design effect", "better or worse", title="A/A verdicts, twenty daily looks")
+    for cell in figures["verdicts_at_rare_conversions"]:
+        table.add_row(str(cell["conversions"]), f"{cell['design_effect']:g}", f"{cell['wrong']:.2%}")
+    yield table
+    table = Table(
+        "weights", "units a day", "each look", "sequential", title="Sample-ratio alarms at 0.1 %, twenty looks"
+    )
+    for cell in figures["sample_ratio_looks"]:
+        weights = ":".join(map(str, cell["weights"]))
+        table.add_row(weights, str(cell["units_a_day"]), f"{cell['each_look']:.2%}", f"{cell['sequential']:.2%}")
+    yield table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=20_000, help="runs a cell, a multiple of 100")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=20_000,
+        help="runs per cell, a multiple of 1,000; a tenth of it for verdicts and sample ratios",
+    )
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--out", type=Path, help="JSON file; default benchmarks/results/calibration.json")
     options = parser.parse_args()
