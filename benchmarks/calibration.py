@@ -222,7 +222,7 @@ def calibrate(runs: int, seed: int) -> dict[str, Any]:
             {"conversions": few, "design_effect": effect, "wrong": rare_looks(few, effect, rng, runs // 10)}
             for few, effect in rare
         ]
-        ratios = [
+        ratio_cells = [
             {"weights": weights, "units_a_day": daily, **ratio_looks(weights, daily, rng, runs // 10)}
             for weights, daily in progress.track(RATIOS, description="sample ratio")
         ]
@@ -233,7 +233,7 @@ def calibrate(runs: int, seed: int) -> dict[str, Any]:
         "cells": cells,
         "twenty_daily_looks": looks,
         "verdicts_at_rare_conversions": rare_cells,
-        "sample_ratio_looks": ratios,
+        "sample_ratio_looks": ratio_cells,
     }
 
 
