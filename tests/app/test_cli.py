@@ -300,7 +300,9 @@ class TestExperiments:
         assert "20 % of layer" in relate("experiments", "ramp", "titles", 20, **here).stdout
         assert "phase 2" in relate("experiments", "weights", "titles", 1, 1, **here).stdout
         assert "control 50 %, other 50 %" in relate("experiments", "list", **here).stdout
-        assert "CTCVR" in relate("experiments", "report", "titles", **here).stdout
+        shown = " ".join(relate("experiments", "report", "titles", **here).stdout.split())
+        assert "CTCVR" in shown and "Phase 1 (--phase 1):" in shown
+        assert "The always-valid interval decides" in shown
         assert json.loads(relate("experiments", "report", "titles", "--json", **here).stdout)["phase"] == 2
         assert "titles is stopped" in relate("experiments", "stop", "titles", **here).stdout
 

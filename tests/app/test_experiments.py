@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,23 @@ def test_weights_of_any_scale_become_ten_thousandths(weights):
     scaled = hundredths(weights)
     assert sum(scaled) == BUCKETS
     assert all(abs(share - weight / sum(weights) * BUCKETS) <= 1 for share, weight in zip(scaled, weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("weights", "status", "kept"),
+    [([99.999, 0.001], 422, None), ([0.004, 99.996], 422, None), ([99.99, 0.01], 200, [9999, 1]), ([1, 0], 200, None)],
+)
+async def test_a_positive_weight_never_becomes_no_share_at_all(ad_system, weights, status, kept):
+    await ad_system.experiment()
+    answer = await ad_system.client.post(
+        "/experiments/title-test/weights", json={"weights": weights}, headers=ad_system.keys["ops"]
+    )
+    assert answer.status_code == status
+    if status == 422:
+        (error,) = answer.json()["errors"]
+        assert (error["field"], error["value"], error["rule"]) == ("weights", str(min(weights)), "weight_too_small")
+    elif kept:
+        assert [arm["weight"] for arm in answer.json()["phases"][-1]["arms"]] == kept
 
 
 async def test_a_life_from_draft_to_stopped_is_in_the_audit_log(ad_system):
