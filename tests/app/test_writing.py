@@ -109,3 +109,24 @@ async def test_silence_counts_where_it_is_longer_and_a_failed_call_says_nothing(
             async with slots.slot(LIVE):
                 raise RuntimeError
         assert slots.pace == 7
+
+
+async def test_a_user_that_joins_waits_for_its_share_of_the_slots(clock: Clock) -> None:
+    slots = Slots(2)
+    await answers(slots, 1, 1, 1, clock=clock)
+    assert slots.delay == 0
+
+    async def call() -> None:
+        async with slots.slot(LIVE):
+            await asyncio.sleep(0)
+
+    async with slots.slot(LIVE), slots.slot(BACKGROUND):
+        assert slots.delay == pytest.approx(0.5)
+        waiting = [asyncio.create_task(call()) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert slots.delay == pytest.approx(3)
+        waiting[0].cancel()
+        await asyncio.gather(waiting[0], return_exceptions=True)
+        assert slots.delay == pytest.approx(2.5)
+    await asyncio.gather(*waiting[1:])
+    assert slots.delay == 0

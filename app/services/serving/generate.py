@@ -37,6 +37,8 @@ from trainer.registry import PolicyVersion
 RETRY_S = 10.0  # a key whose last refill brought nothing is not waited for again before this
 THIN_RETRY_S = 60.0  # a thin pool is refilled behind the answers no more often than this
 
+WORTH = 0.5  # share of the time to spare that a caller may wait for its turn: estimates of it are rough
+
 Gone = Callable[[], Awaitable[None]]  # completes when the caller has disconnected
 _SOURCES: dict[Source, Literal["pool", "fresh", "advertiser", "template"]] = {
     Source.POOL: "pool",
@@ -154,9 +156,13 @@ class Serving:
         writer, left = self._clients(order.policy), deadline - time.perf_counter()
         if writer.down:
             raise _NoText(Reason.POLICY_UNAVAILABLE)
-        if left < self._generation.pace(order.policy):
+        spare = left - self._generation.pace(order.policy)
+        if spare < 0:
             self._generation.refill_behind(order, writer)
             raise _NoText(Reason.MODEL_TOO_SLOW if left > 0 else Reason.DEADLINE)
+        if self._generation.delay(order.policy) > spare * WORTH:
+            self._generation.refill_behind(order, writer)
+            raise _NoText(Reason.OVERLOADED)
         writing = asyncio.ensure_future(self._generation.wait(order, writer, left))
         leaving = asyncio.ensure_future(gone())
         try:

@@ -10,7 +10,8 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from adtext.brief import AdBrief
@@ -57,6 +58,7 @@ class Generation:
         )
         self._waiters = Counter[bytes]()
         self._slots: dict[str, Slots] = {}
+        self._queued = set[bytes]()  # keys whose call has not begun
         self._commits = GroupCommit(database.direct, save_batches)
 
     async def wait(self, order: Order, writer: Writer, timeout: float | None) -> Sequence[PooledText]:
@@ -71,16 +73,23 @@ class Generation:
             self._waiters[order.key] -= 1
             if not self._waiters[order.key]:
                 del self._waiters[order.key]
-                if not self._pool:  # nobody wants the result
+                # nobody wants the result, or nothing is spent on it yet: whoever waits is written for instead
+                if not self._pool or order.key in self._queued:
                     refill.cancel()
 
     def pace(self, policy: PolicyVersion) -> float:
         """Seconds a call of this policy takes now, at least; 0 while that is not known."""
         return self._slots_of(policy).pace
 
+    def delay(self, policy: PolicyVersion) -> float:
+        """Seconds until a call of this policy that joins now begins."""
+        return self._slots_of(policy).delay
+
     def refill_behind(self, order: Order, writer: Writer) -> None:
-        """Write more without anyone waiting. Dropped, not queued, when too much is under way."""
-        if self._pool and order.key not in self._refills and len(self._refills) < self._most:
+        """Write more without anyone waiting. Dropped, not queued, when too much is under way; half of the places are
+        for keys that somebody waits for.
+        """
+        if self._pool and order.key not in self._refills and len(self._refills) < (self._most + 1) // 2:
             self._refill(order, writer, BACKGROUND)
 
     @property
@@ -109,7 +118,7 @@ class Generation:
 
     async def _run(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
         seed = int.from_bytes(os.urandom(4), "big") >> 1  # a fresh one each call, kept as provenance
-        async with self._slots_of(order.policy).slot(priority):
+        async with self._begin(order, priority):
             draft = await writer.write(order.brief, order.spec, n=order.n, seed=seed)
         rules = self._state.rules
         vetted = vet(draft.completions, order.brief, order.spec, rules, cut=draft.cut)
@@ -139,6 +148,16 @@ class Generation:
         if self._pool:
             self._keep(order.key, fresh)
         return fresh
+
+    @asynccontextmanager
+    async def _begin(self, order: Order, priority: int) -> AsyncIterator[None]:
+        self._queued.add(order.key)
+        try:
+            async with self._slots_of(order.policy).slot(priority):
+                self._queued.discard(order.key)
+                yield
+        finally:
+            self._queued.discard(order.key)
 
     def _slots_of(self, policy: PolicyVersion) -> Slots:
         return self._slots.setdefault(policy.version, Slots(self._concurrency))

@@ -23,7 +23,8 @@ class Slots:
     first.
     """
 
-    slots: int
+    slots: int  # free ones
+    _live: int = 0  # users' calls that wait for a slot
     _queue: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
     _order: Callable[[], int] = field(default_factory=lambda: count().__next__)
     _began: dict[int, float] = field(default_factory=dict)  # calls under way, oldest first: monotonic seconds
@@ -45,6 +46,11 @@ class Slots:
         counts: float = 0.5 ** ((now - self._back) / HALF_LIFE_S)
         return max(fastest * counts, now - max(oldest, self._back))
 
+    @property
+    def delay(self) -> float:
+        """Seconds until a user's call that joins now begins, at this pace; 0 where a slot is free."""
+        return 0.0 if self.slots > 0 else self.pace * (self._live + 1) / len(self._began)
+
     @asynccontextmanager
     async def slot(self, priority: int) -> AsyncIterator[None]:
         """One upstream call. A call that fails says nothing of the pace."""
@@ -53,12 +59,15 @@ class Slots:
         else:
             turn = asyncio.get_running_loop().create_future()
             heapq.heappush(self._queue, (priority, self._order(), turn))
+            self._live += priority == LIVE
             try:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
                     self._release()
                 raise
+            finally:
+                self._live -= priority == LIVE
         call = self._order()
         self._began[call] = time.monotonic()
         try:
