@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import text
-
 from abtest.events import EventKind
 from app.core.tokens import Served
 from app.store.database import AsyncConnection, driver
+from app.store.statements import statement
 
-# 0 impression, 1 click, 2 conversion
+# 0 impression, 1 click, 2 conversion, 3 retraction
 KINDS: Mapping[EventKind, int] = {kind: number for number, kind in enumerate(EventKind)}
+
+# A pixel's event ids. No sender can use them: an event_id holds no slash.
+PERSON, MACHINE = "pixel/person", "pixel/machine"
+
+Identity = tuple[str, bytes, int]  # event id, serving, number of the kind
 
 
 # not a frozen dataclass: there are thousands a second, and a tuple is made in a third of the time
@@ -25,51 +29,59 @@ class NewEvent(NamedTuple):
     served: Served
     occurred_at: datetime
     value: float | None = None
+    currency: str | None = None
     order_id: str | None = None
+    corrects: str | None = None
     invalid_reason: str | None = None
 
+    @property
+    def identity(self) -> Identity:
+        return self.event_id, self.served.serve_id, KINDS[self.kind]
 
-_COLUMNS = "event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at, value, order_id, invalid_reason"
-_STAGE = text(
-    "CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+
+_STAGE = b"CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+_COPY = (
+    b"COPY staged_events (event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, "
+    b"occurred_at, value, currency, order_id, corrects, invalid_reason, reused) FROM STDIN"
 )
-_COPY = f"COPY staged_events ({_COLUMNS}) FROM STDIN".encode()
-_STORE = text(f"""
-    WITH new AS (
-        INSERT INTO events ({_COLUMNS}) SELECT {_COLUMNS} FROM staged_events
-        ON CONFLICT (event_id) DO NOTHING RETURNING event_id, serve_id
-    ), queued AS (
-        INSERT INTO stale_tokens (serve_id) SELECT serve_id FROM new
-    )
-    SELECT event_id FROM staged_events EXCEPT SELECT event_id FROM new""")
+_STORE = statement("store_events").encode()
 
 
-async def store_events(connection: AsyncConnection, events: Mapping[str, NewEvent]) -> set[str]:
-    """Write events by their id and queue their tokens for the fold; returns the ids that were there already, usually
-    none.
+async def store_events(connection: AsyncConnection, events: Mapping[Identity, NewEvent]) -> set[Identity]:
+    """Write events by their identity and queue their tokens for the fold; returns those that were there already,
+    usually none.
 
-    COPY in text form, one string a batch: a third of the cost of handing psycopg one value at a time. Ids in one order
+    COPY in text form, one string a batch: a third of the cost of handing psycopg one value at a time. In one order
     everywhere, so that two transactions with the same events wait for each other and never deadlock.
     """
-    await connection.execute(_STAGE)
-    async with (await driver(connection)).cursor() as cursor, cursor.copy(_COPY) as out:
-        await out.write("".join([_line(events[event_id]) for event_id in sorted(events)]))
-    return set(await connection.scalars(_STORE))
+    lines, before = [], ""
+    for identity in sorted(events):
+        lines.append(_line(events[identity], reused=identity[0] == before))
+        before = identity[0]
+    async with (await driver(connection)).cursor() as cursor:
+        await cursor.execute(_STAGE)
+        async with cursor.copy(_COPY) as out:
+            await out.write("".join(lines))
+        # planned anew each time: a plan made for an almost empty table would scan a full one for every row
+        await cursor.execute(_STORE, prepare=False)
+        return {(event_id, serve_id.bytes, kind) for event_id, serve_id, kind in await cursor.fetchall()}
 
 
+_NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def _line(event: NewEvent) -> str:
+def _line(event: NewEvent, *, reused: bool) -> str:
     served = event.served
-    trial = f"{served.phase_id}\t{served.arm}" if served.phase_id else "\\N\t\\N"
-    value = "\\N" if event.value is None else repr(event.value)
+    trial = f"{served.phase_id}\t{served.arm}" if served.phase_id else f"{_NULL}\t{_NULL}"
+    value = _NULL if event.value is None else repr(event.value)
     return (
-        f"{event.event_id}\t{KINDS[event.kind]}\t{served.serve_id.hex()}\t\\\\x{served.unit.hex()}\t{trial}\t{served.text_id.hex()}\t"
-        f"{served.policy_id}\t{served.source}\t{served.served_at.isoformat()}\t{event.occurred_at.isoformat()}\t"
-        f"{value}\t{_note(event.order_id)}\t{_note(event.invalid_reason)}\n"
+        f"{event.event_id}\t{KINDS[event.kind]}\t{served.serve_id.hex()}\t\\\\x{served.unit.hex()}\t{trial}\t"
+        f"{served.text_id.hex()}\t{served.policy_id}\t{served.source}\t{served.served_at.isoformat()}\t"
+        f"{event.occurred_at.isoformat()}\t{value}\t{event.currency or _NULL}\t{_note(event.order_id)}\t"
+        f"{event.corrects or _NULL}\t{_note(event.invalid_reason)}\t{'t' if reused else 'f'}\n"
     )
 
 
 def _note(note: str | None) -> str:
-    return "\\N" if note is None else note.translate(_ESCAPES)
+    return _NULL if note is None else note.translate(_ESCAPES)

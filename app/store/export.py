@@ -17,7 +17,8 @@ BATCH = 20_000
 # Every impression with its window; what is exported and what is not is decided by these columns alone.
 _SHOWN = """
     SELECT serve_id, exposures.text_id, coalesce(window_hours, %(elsewhere)s) AS window_hours, impression_at, click_at, conversion_at,
-           exposures.invalid, servings.query, servings.position, briefs.digest IS NULL AS no_brief,
+           exposures.invalid, shifted, repeated_order, servings.query, servings.position,
+           briefs.digest IS NULL AS no_brief,
            coalesce(experiments.name || '/' || phases.number || '/' || (phases.arms -> exposures.arm ->> 'name'), '') AS arm,
            impression_at + (coalesce(window_hours, %(elsewhere)s) * interval '1 hour') + %(lateness)s > %(as_of)s AS immature,
            texts.created_at > impression_at AS before_written
@@ -28,13 +29,15 @@ _SHOWN = """
     LEFT JOIN phases ON phases.id = exposures.phase_id
     LEFT JOIN experiments ON experiments.id = experiment_id
     WHERE impression_at >= %(since)s AND impression_at < %(until)s"""
-_REASON = """CASE WHEN immature THEN 'immature'
+_REASON = """CASE WHEN shifted THEN 'clock of another time zone'
+                  WHEN immature THEN 'immature'
                   WHEN no_brief THEN 'text or brief past retention'
                   WHEN query IS NULL THEN 'serving row missing'
                   WHEN before_written THEN 'shown before its text was written' END"""
 _ROWS = f"""
     SELECT serve_id::text, text_id::text, arm, query, position, window_hours, impression_at,
-           CASE WHEN click_at <= %(as_of)s THEN click_at END, CASE WHEN conversion_at <= %(as_of)s THEN conversion_at END, invalid
+           CASE WHEN click_at <= %(as_of)s THEN click_at END,
+           CASE WHEN conversion_at <= %(as_of)s AND NOT repeated_order THEN conversion_at END, invalid
     FROM ({_SHOWN}) shown WHERE {_REASON} IS NULL"""
 _LEFT_OUT = f"SELECT {_REASON} AS reason, count(*) FROM ({_SHOWN}) shown WHERE {_REASON} IS NOT NULL GROUP BY reason ORDER BY reason"
 _TEXTS = f"""

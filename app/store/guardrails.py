@@ -22,7 +22,7 @@ _COMPLIANCE = text("""
 _VIOLATIONS = text("""
     SELECT arm, count(*) AS shown FROM exposures JOIN texts ON texts.id = text_id
     WHERE state = 'rejected' AND (reviewed_by IS NOT NULL OR findings @> '[{"severity": "block"}]')
-          AND phase_id = :phase AND impression_at <= :as_of
+          AND phase_id = :phase AND impression_at <= :as_of AND NOT shifted
     GROUP BY arm""")
 _LATEST = text("""
     SELECT DISTINCT ON (texts.created_at, texts.brief_digest) title, description, description_2, body

@@ -53,7 +53,8 @@ _OLD_PREFILL_ITEMS = text("""
 _OLD_EXPOSURES = text("""
     WITH gone AS (
         DELETE FROM exposures WHERE serve_id IN (
-            SELECT serve_id FROM exposures WHERE greatest(impression_at, click_at, conversion_at) < :before LIMIT :limit
+            SELECT serve_id FROM exposures
+            WHERE greatest(served_at, impression_at, click_at, conversion_at) < :before LIMIT :limit
         ) RETURNING serve_id, phase_id, unit
     ), events_gone AS (
         DELETE FROM events USING gone WHERE events.serve_id = gone.serve_id RETURNING 1

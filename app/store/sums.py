@@ -100,7 +100,9 @@ _CUTOFF_DAY = f"""
         SELECT arm, unit, CAST(count(*) AS integer) AS i_all, CAST(count(*) FILTER (WHERE {{counted}}) AS integer) AS i,
                CAST(count(*) FILTER (WHERE clicked AND {{counted}}) AS integer) AS c,
                CAST(count(*) FILTER (WHERE converted AND {{counted}}) AS integer) AS v
-        FROM exposures WHERE phase_id = :phase AND impression_at >= :midnight AND impression_at < :cutoff GROUP BY arm, unit
+        FROM exposures
+        WHERE phase_id = :phase AND impression_at >= :midnight AND impression_at < :cutoff AND NOT shifted
+        GROUP BY arm, unit
     ) shown
     JOIN (
         SELECT arm, unit, first_day, day, {{valid}}impressions_before AS bi, {{valid}}clicks_before AS bc,
@@ -119,7 +121,7 @@ _LOCAL_DAYS = f"""
                    count(*) FILTER (WHERE {{counted}}) AS i, count(*) FILTER (WHERE clicked AND {{counted}}) AS c,
                    count(*) FILTER (WHERE converted AND {{counted}}) AS v
             FROM exposures
-            WHERE phase_id = :phase AND impression_at < :cutoff
+            WHERE phase_id = :phase AND impression_at < :cutoff AND NOT shifted
                   AND unit NOT IN (SELECT unit FROM unit_days WHERE phase_id = :phase AND two_arms)
             GROUP BY arm, unit, day
         ) shown
@@ -211,7 +213,7 @@ async def breakdown_sums(
             SELECT coalesce({_COLUMNS[dimension]}, 'unknown') AS part, arm, unit, count(*) AS i, count(*) FILTER (WHERE clicked) AS c,
                    count(*) FILTER (WHERE converted) AS v
             FROM exposures {joined}
-            WHERE phase_id = :phase AND impression_at < :cutoff AND {_COUNTED[view]}
+            WHERE phase_id = :phase AND impression_at < :cutoff AND NOT shifted AND {_COUNTED[view]}
                   AND unit NOT IN (SELECT unit FROM unit_days WHERE phase_id = :phase AND two_arms)
             GROUP BY part, arm, unit
         ) units

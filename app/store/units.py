@@ -15,7 +15,7 @@ _HEAVY = """
     SELECT arm, unit, impressions
     FROM (
         SELECT arm, unit, count(*) AS impressions FROM exposures
-        WHERE phase_id = :phase AND impression_at < :cutoff AND {counted}
+        WHERE phase_id = :phase AND impression_at < :cutoff AND NOT shifted AND {counted}
               AND unit NOT IN (SELECT unit FROM unit_days WHERE phase_id = :phase AND two_arms)
         GROUP BY arm, unit
     ) units

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from fastapi import FastAPI
@@ -59,9 +60,12 @@ class AdSystem:
         }
         return self.container.sealer.seal(Served(**{**values, **over}))
 
-    async def report(self, *events: dict[str, Any], status: int = 200) -> list[dict[str, Any]]:
-        """POST the events; returns the answers."""
-        answer = await self.client.post("/events", json={"events": list(events)}, headers=self.keys["events"])
+    async def report(
+        self, *events: dict[str, Any], status: int = 200, at: datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """POST the events, at some other time than now where one is given; returns the answers."""
+        with patch("app.services.events.ingest.current_time", return_value=at or datetime.now(UTC)):
+            answer = await self.client.post("/events", json={"events": list(events)}, headers=self.keys["events"])
         assert answer.status_code == status, answer.text
         answers: list[dict[str, Any]] = answer.json()["answers"]
         return answers

@@ -71,10 +71,10 @@ def a_serving(url: str, token_id: bytes, text: str, query: str = "宽脚跑鞋",
 async def shown(
     ads: AdSystem, url: str, name: str, *, text: str = "t", at: datetime = SHOWN, logged: bool = True, **serving: Any
 ) -> str:
-    token = ads.serve(serve_id=digest(name), text_id=digest(text), **serving)  # not expired yet, whenever it was shown
+    token = ads.serve(serve_id=digest(name), text_id=digest(text), at=at, **serving)
     if logged:
         a_serving(url, digest(name), text)
-    assert [answer["status"] for answer in await ads.report(event(token, "impression", at))] == ["accepted"]
+    assert [answer["status"] for answer in await ads.report(event(token, "impression", at), at=at)] == ["accepted"]
     return token
 
 
@@ -83,7 +83,8 @@ async def test_a_mature_impression_is_exported_with_its_query_text_and_times(
 ) -> None:
     a_text(database_url, "t")
     token = await shown(ads, database_url, "one")
-    await ads.report(event(token, "click", SHOWN + HOUR), event(token, "conversion", SHOWN + 2 * HOUR))
+    click, conversion = event(token, "click", SHOWN + HOUR), event(token, "conversion", SHOWN + 2 * HOUR)
+    await ads.report(click, conversion, at=SHOWN + DAY)
     manifest = await export(ads.container.database, settings, tmp_path / "snapshot")
     snapshot = read_snapshot(tmp_path / "snapshot")
     assert snapshot.manifest == manifest and (manifest.rows, manifest.texts, manifest.left_out) == (1, 1, {})
@@ -130,8 +131,8 @@ async def test_an_export_as_of_the_past_knows_nothing_later(ads, settings, datab
     a_text(database_url, "t", written=SHOWN - 10 * DAY)
     token = await shown(ads, database_url, "one", at=SHOWN - 9 * DAY)
     await shown(ads, database_url, "two", at=SHOWN)
-    await ads.report(event(token, "click", NOW - HOUR))
-    manifest = await export(ads.container.database, settings, tmp_path / "snapshot", as_of=SHOWN)
+    await ads.report(event(token, "click", SHOWN - DAY / 2), at=SHOWN - DAY / 2)
+    manifest = await export(ads.container.database, settings, tmp_path / "snapshot", as_of=SHOWN - DAY)
     assert manifest.rows == 1 and read_snapshot(tmp_path / "snapshot").exposures["click_at"].null_count == 1
 
 

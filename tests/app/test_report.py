@@ -223,7 +223,7 @@ async def test_units_in_two_arms_are_left_out_counted_and_shown(ad_system):
         for number in range(5)
         for arm in (0, 1)
         for event in a_funnel(
-            ad_system.serve(f"both-{number}", phase=phase, arm=arm, at=SHOWN),
+            ad_system.serve(f"both-{number}", phase=phase, arm=arm, at=SHOWN - number % 2 * DAY),
             SHOWN - number % 2 * DAY,
             converted=arm == 1,
         )

@@ -1,16 +1,21 @@
-"""Whether a pixel was fetched by a person: HEAD, prefetches and known bots are stored, flagged, and left out of the
-valid view.
+"""Whether a pixel was loaded by a person: HEAD requests, prefetches, known crawlers and link previews are machines,
+stored and flagged.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
+from functools import cache, lru_cache
+
+from ahocorasick_rs import AhoCorasick
+from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
 _PREFETCH_HEADERS = ("sec-purpose", "purpose", "x-purpose", "x-moz")  # Chrome, Safari, Firefox, new and old
+_LONGEST = 512  # characters of a user agent that are looked at
+_APPS = frozenset({"okhttp"})  # libraries on the list whose callers are mostly people: Android apps load ads with it
+_PLAIN = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])+")  # a pattern without metacharacters but escaped ones
+_MORE = (r"^Java/", r"PostmanRuntime", r"kakaotalk-scrap", r"(?i:link-?preview)")  # machines that the list lacks
 
 
 def invalid_reason(method: str, headers: Mapping[str, str]) -> str | None:
@@ -23,11 +28,20 @@ def invalid_reason(method: str, headers: Mapping[str, str]) -> str | None:
         for word in ("prefetch", "preview", "prerender")
     ):
         return "prefetch"
-    agent = headers.get("user-agent", "")
-    return "bot" if not agent or _bots().search(agent) else None
+    agent = headers.get("user-agent", "")[:_LONGEST]
+    return "bot" if not agent or _is_crawler(agent) else None
+
+
+@lru_cache(maxsize=4096)  # few user agents load most pixels
+def _is_crawler(agent: str) -> bool:
+    words, patterns = _crawlers()
+    return bool(words.find_matches_as_indexes(agent)) or patterns.search(agent) is not None
 
 
 @cache
-def _bots() -> re.Pattern[str]:
-    words: list[str] = tomllib.loads(files("app.services.events").joinpath("bots.toml").read_text())["words"]
-    return re.compile("|".join(map(re.escape, words)), re.IGNORECASE)
+def _crawlers() -> tuple[AhoCorasick, re.Pattern[str]]:
+    """The listed patterns: those that are plain words in one automaton, which is fifty times as fast, and the rest."""
+    listed = [entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA if entry["pattern"] not in _APPS]
+    words = [re.sub(r"\\(.)", r"\1", pattern) for pattern in listed if _PLAIN.fullmatch(pattern)]
+    others = [pattern for pattern in listed if not _PLAIN.fullmatch(pattern)]
+    return AhoCorasick(words), re.compile("|".join(f"(?:{pattern})" for pattern in (*others, *_MORE)))

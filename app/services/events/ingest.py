@@ -8,22 +8,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
 
-from abtest.attribution import LATENESS
+from abtest.attribution import LATENESS, resolution
 from abtest.events import Event, EventKind
 from app.core.metrics import EVENTS
 from app.core.settings import Settings
 from app.core.tokens import Sealer, Served, TokenError, expire
 from app.runtime.state import ReplicaState
 from app.store.database import AsyncConnection, Database
-from app.store.events import NewEvent, store_events
+from app.store.events import MACHINE, PERSON, Identity, NewEvent, store_events
 from app.store.group_commit import GroupCommit
 from app.store.provenance import texts_of
 
-SKEW = timedelta(minutes=5)  # how far an ad system's clock may be ahead of ours
+SKEW = timedelta(minutes=5)  # how far an ad system's clock may be ahead of ours, or behind
 TO_BE_SHOWN = timedelta(hours=24)  # how long after serving a text may still be shown
 # no token this young has expired, whatever its window
 _YOUNG_MS = (TO_BE_SHOWN + LATENESS) / timedelta(milliseconds=1)
@@ -48,9 +47,14 @@ class EventAnswer:
 
     event_id: str | None
     status: Status
+    index: int = 0  # of the row in its batch, from 0
     reason: str | None = None
     field: str | None = None
     detail: str | None = None
+
+
+def current_time() -> datetime:
+    return datetime.now(UTC)
 
 
 class Ingest:
@@ -65,19 +69,21 @@ class Ingest:
         """Judge, commit, answer, in the rows' order. Raises Unavailable with the database down: nothing is committed
         then.
 
-        A repeated event_id is a duplicate. The same token and kind under another event_id is accepted: attribution
-        takes the earliest. `advertiser`: the only one whose events the caller may report.
+        A repeat of serving, kind and event_id is a duplicate. The same token and kind under another event_id is
+        accepted: attribution takes the earliest. `advertiser`: the only one whose events the caller may report.
         """
-        now = datetime.now(UTC)
+        now = current_time()
         judged = [self._judge(row, now) for row in rows]
         if advertiser is not None:
             judged = await self._of_advertiser(judged, advertiser)
-        valid: dict[str, NewEvent] = {}
+        valid: dict[Identity, NewEvent] = {}
         for event in judged:
             if isinstance(event, NewEvent):
-                valid.setdefault(event.event_id, event)
+                valid.setdefault(event.identity, event)
         known = await self._commits.submit(valid) if valid else set()
         answers = [event if isinstance(event, EventAnswer) else _stored(event, known) for event in judged]
+        for index, answer in enumerate(answers):
+            answer.index = index
         for status, rows_of_it in Counter(answer.status for answer in answers).items():
             EVENTS.labels(status).inc(rows_of_it)
         return answers
@@ -91,7 +97,7 @@ class Ingest:
             covered = await texts_of(connection, advertiser, served)
         detail = f"the token is not of advertiser {advertiser!r}, to which your key is limited"
         return [
-            EventAnswer(event.event_id, "rejected", "other_advertiser", "token", detail)
+            EventAnswer(event.event_id, "rejected", reason="other_advertiser", field="token", detail=detail)
             if isinstance(event, NewEvent) and UUID(bytes=event.served.text_id) not in covered
             else event
             for event in judged
@@ -100,39 +106,37 @@ class Ingest:
     async def pixel(self, kind: EventKind, token: str, invalid_reason: str | None) -> None:
         """Record what a pixel saw, now. Raises TokenError for a token that is refused.
 
-        Its event id is the kind and the token, so that a repeat is harmless. A flagged one has an id of its own: a
-        prefetch must not stand in the way of the person who comes after it.
+        Its event id says whether a person or a machine loaded it, so that a repeat is harmless and a prefetch does not
+        stand in the way of the person who comes after it.
         """
-        now = datetime.now(UTC)
+        now = current_time()
         served = self._open(token, now)
-        digest = blake2b(token.encode(), digest_size=16).hexdigest()
-        event = NewEvent(
-            f"pixel:{kind}:{digest}{':flagged' if invalid_reason else ''}",
-            kind,
-            served,
-            now,
-            invalid_reason=invalid_reason,
-        )
-        known = await self._commits.submit({event.event_id: event})
+        event = NewEvent(MACHINE if invalid_reason else PERSON, kind, served, now, invalid_reason=invalid_reason)
+        known = await self._commits.submit({event.identity: event})
         EVENTS.labels("duplicate" if known else "accepted").inc()
 
     def _judge(self, row: Event | InvalidEvent, now: datetime) -> NewEvent | EventAnswer:
         if isinstance(row, InvalidEvent):
-            return EventAnswer(row.event_id, "rejected", "invalid_event", row.field, row.detail)
+            return EventAnswer(row.event_id, "rejected", reason="invalid_event", field=row.field, detail=row.detail)
         if row.occurred_at > now + SKEW:
-            return EventAnswer(
-                row.event_id,
-                "rejected",
-                "future_event",
-                "occurred_at",
-                f"{row.occurred_at.isoformat()} is over {SKEW.seconds // 60} minutes ahead of "
-                f"{now:%Y-%m-%dT%H:%M:%SZ}: check the clock",
-            )
+            return _out_of_time(row, "future_event", f"ahead of {now:%Y-%m-%dT%H:%M:%SZ}")
         try:
             served = self._open(row.token, now)
         except TokenError as error:
-            return EventAnswer(row.event_id, "rejected", error.reason, "token", str(error))
-        return NewEvent(row.event_id, row.kind, served, row.occurred_at, row.value, row.order_id, row.invalid_reason)
+            return EventAnswer(row.event_id, "rejected", reason=error.reason, field="token", detail=str(error))
+        if row.occurred_at < served.served_at - SKEW - resolution(row.occurred_at):
+            return _out_of_time(row, "before_serving", f"before its serving at {served.served_at:%Y-%m-%dT%H:%M:%SZ}")
+        return NewEvent(
+            row.event_id,
+            row.kind,
+            served,
+            row.occurred_at,
+            row.value,
+            row.currency,
+            row.order_id,
+            row.corrects,
+            row.invalid_reason,
+        )
 
     def _open(self, token: str, now: datetime) -> Served:
         """The serving a token stands for, while any of its events may still count: served + time to be shown + window
@@ -146,9 +150,9 @@ class Ingest:
         return served
 
 
-async def _write(connection: AsyncConnection, batches: list[dict[str, NewEvent]]) -> list[set[str]]:
-    """Store several batches in one transaction; for each, the ids that were known before it."""
-    merged: dict[str, NewEvent] = {}
+async def _write(connection: AsyncConnection, batches: list[dict[Identity, NewEvent]]) -> list[set[Identity]]:
+    """Store several batches in one transaction; for each, the events that were known before it."""
+    merged: dict[Identity, NewEvent] = {}
     repeats = []
     for batch in batches:
         repeats.append(merged.keys() & batch.keys())
@@ -157,8 +161,16 @@ async def _write(connection: AsyncConnection, batches: list[dict[str, NewEvent]]
     return [known & batch.keys() | repeated for batch, repeated in zip(batches, repeats, strict=True)]
 
 
-def _stored(event: NewEvent, known: set[str]) -> EventAnswer:
-    if event.event_id in known:
+def _stored(event: NewEvent, known: set[Identity]) -> EventAnswer:
+    if event.identity in known:
         return EventAnswer(event.event_id, "duplicate")
-    known.add(event.event_id)  # a second row of the batch with this id is a repeat
+    known.add(event.identity)  # a second row of the batch with this identity is a repeat
     return EventAnswer(event.event_id, "accepted")
+
+
+def _out_of_time(row: Event, reason: str, when: str) -> EventAnswer:
+    detail = (
+        f"{row.occurred_at.isoformat()} is over {SKEW.seconds // 60} minutes {when}: check the clock, and its time zone "
+        "where the difference is whole hours"
+    )
+    return EventAnswer(row.event_id, "rejected", reason=reason, field="occurred_at", detail=detail)

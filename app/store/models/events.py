@@ -1,6 +1,6 @@
 """Events as they came, and what they fold to: one row a token, then one row a unit and day.
 
-events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ arm_days ─→ report. Exposures and unit_days are
+events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ arm_days ─→ report; exposures ─→ token_days. Exposures and unit_days are
 recomputed from the step before, never added to, so repetition, order and lateness cannot matter. A full rebuild gives
 the same rows.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Uuid, func, text
+from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Text, Uuid, false, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.models.base import Base
@@ -19,13 +19,15 @@ from app.store.models.base import Base
 class EventRow(Base):
     __tablename__ = "events"
     __table_args__ = (
-        Index("ix_events_serve_id", "serve_id"),
+        Index("ix_events_event_id", "event_id"),
+        Index("ix_events_corrections", "serve_id", postgresql_where=text("corrects IS NOT NULL")),
         Index("ix_events_occurred_at", "occurred_at", postgresql_using="brin"),
     )
 
-    event_id: Mapped[str] = mapped_column(primary_key=True)
-    kind: Mapped[int] = mapped_column(SmallInteger)  # 0 impression, 1 click, 2 conversion
-    serve_id: Mapped[UUID]
+    serve_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # 0 impression, 1 click, 2 conversion, 3 retraction
+    kind: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    event_id: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)  # in the order in which Python sorts
     unit: Mapped[bytes]
     phase_id: Mapped[int | None]
     arm: Mapped[int | None] = mapped_column(SmallInteger)
@@ -36,8 +38,11 @@ class EventRow(Base):
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     value: Mapped[float | None]
+    currency: Mapped[str | None]
     order_id: Mapped[str | None]
+    corrects: Mapped[str | None] = mapped_column(Text(collation="C"))  # event_id of the event taken back or restated
     invalid_reason: Mapped[str | None]  # the ad system's, or ours (prefetch, bot)
+    reused: Mapped[bool] = mapped_column(server_default=false())  # another event had this event_id already
 
 
 # Tokens whose events changed since they were last folded: a queue, written in the events' own transaction. No key, so
@@ -53,6 +58,7 @@ class Exposure(Base):
         Index("ix_exposures_phase_impression", "phase_id", "impression_at"),
         Index("ix_exposures_unit", "unit"),
         Index("ix_exposures_text", "text_id"),
+        Index("ix_exposures_order", "order_id", "order_advertiser", postgresql_where=text("order_id IS NOT NULL")),
     )
 
     serve_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -62,13 +68,46 @@ class Exposure(Base):
     text_id: Mapped[UUID]
     policy_id: Mapped[int]
     source: Mapped[int] = mapped_column(SmallInteger)
+    served_at: Mapped[datetime | None]  # None: folded before this column was there
     impression_at: Mapped[datetime | None]
     click_at: Mapped[datetime | None]
     conversion_at: Mapped[datetime | None]
     value: Mapped[float | None]
+    order_advertiser: Mapped[str | None]
+    order_id: Mapped[str | None]
     clicked: Mapped[bool]  # counted click
     converted: Mapped[bool]  # counted conversion
+    view_through: Mapped[bool]  # in the window, without a click before it
+    repeated_order: Mapped[bool]  # another token's earlier conversion has the same order
+    shifted: Mapped[bool]  # shown a whole number of hours after it was served: counted nowhere
     invalid: Mapped[bool]  # bot, prefetch, too fast, or said so by the ad system
+    events: Mapped[int] = mapped_column(Integer)
+    reused_ids: Mapped[int] = mapped_column(Integer)  # events whose id another event had already
+    unmatched_corrections: Mapped[int] = mapped_column(Integer)  # of events that never came
+
+
+class TokenDay(Base):
+    """What was reported about the tokens of one arm and UTC day, and what of it does not count: exposures, summed.
+
+    Kept by triggers on exposures, as arm_days by those on unit_days. The day is that of the token's first event in the
+    order of the funnel.
+    """
+
+    __tablename__ = "token_days"
+
+    phase_id: Mapped[int] = mapped_column(primary_key=True)
+    arm: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    tokens: Mapped[int]
+    impressions: Mapped[int]  # tokens with one
+    conversions: Mapped[int]  # tokens with one, counted or not
+    orphans: Mapped[int]  # tokens with a click or conversion and no impression
+    view_through: Mapped[int]
+    repeated_orders: Mapped[int]
+    shifted: Mapped[int]
+    events: Mapped[int]
+    reused_ids: Mapped[int]
+    unmatched_corrections: Mapped[int]
 
 
 class UnitDay(Base):
