@@ -19,7 +19,7 @@ MIN_RATE = 0.001  # calls per second: one in a quarter of an hour
 
 def _names(value: object) -> object:
     """A list from the environment, as people write it: zh-CN, en-US."""
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -52,9 +52,10 @@ class Settings(BaseSettings):
         description="Where the service is reached from outside, such as https://relate.example; default: the address "
         "that the connection came in on. The Host header is never used.",
     )
-    trusted_hosts: tuple[str, ...] = Field(
+    trusted_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
         default=(),
-        description='Names that the Host header may hold, as JSON: ["relate.example", "*.relate.example"]; empty: any.',
+        description="Names that the Host header may hold, separated by commas: relate.example,*.relate.example; "
+        "empty: any.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     bootstrap_admin_key: SecretStr | None = Field(
