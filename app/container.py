@@ -10,12 +10,14 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from adtext.rules import load_rules
+from app.core.metrics import POOL_HEADS
 from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.core.tokens import Sealer
 from app.policies.clients import PolicyClients
 from app.runtime.pool_cache import Heads
 from app.runtime.state import ReplicaState
+from app.services.admin.policy_watch import PolicyWatch
 from app.services.admin.readiness import Readiness
 from app.services.compliance.revalidation import Revalidation
 from app.services.events.aggregation import Aggregation
@@ -70,6 +72,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         stack.push_async_callback(database.close)
         await database.warm(WARM_CONNECTIONS)
         heads, clients = Heads(settings.pool_heads), PolicyClients(settings)
+        POOL_HEADS.set_function(lambda: len(heads))
         stack.push_async_callback(clients.close)
         state = ReplicaState(settings, database, load_rules(settings.packs_dir), heads)
         await started(state)
@@ -91,6 +94,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
         await started(prefilling)
         await started(Revalidation(database, state))
+        await started(PolicyWatch(state, clients))
         ingest, aggregation = Ingest(settings, database, state, sealer), Aggregation(settings, database)
         await started(aggregation)
         summaries = Summaries(database)

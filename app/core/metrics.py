@@ -15,6 +15,7 @@ CANDIDATES = Counter(
 SERVINGS_LOST = Counter(
     "relate_servings_lost_total", "Serving rows dropped because the log was full or its database away for too long."
 )
+POLICY_UP = Gauge("relate_policy_up", "1 while the policy's server answers, 0 while it does not.", ["policy"])
 POOL_HEADS = Gauge("relate_pool_heads", "Pool keys held in memory.")
 
 REQUESTS = Histogram(

@@ -7,6 +7,7 @@ import asyncio
 from app.core.settings import Settings
 from app.policies.base import Writer
 from app.policies.nlg import NlgWriter
+from app.policies.outages import Outages, Watched
 from app.policies.vllm_http import VllmWriter
 from trainer.registry import PolicyVersion
 
@@ -14,12 +15,13 @@ from trainer.registry import PolicyVersion
 class PolicyClients:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.outages = Outages()
         self._made: dict[str, Writer] = {}
 
     def __call__(self, policy: PolicyVersion) -> Writer:
         writer = self._made.get(policy.version)
         if writer is None:
-            writer = self._made[policy.version] = self._make(policy)
+            writer = self._made[policy.version] = Watched(self._make(policy), policy.version, self.outages)
         return writer
 
     def _make(self, policy: PolicyVersion) -> Writer:

@@ -68,6 +68,12 @@ class Registry:
     def champion(self) -> PolicyVersion:
         return self.policies[self.aliases["champion"]]
 
+    @property
+    def in_use(self) -> list[PolicyVersion]:
+        """The policies of the aliases and of every arm of a running experiment."""
+        arms = {version for live in self.running.values() for experiment in live for version in experiment.policies}
+        return [self.policies[version] for version in sorted(arms | set(self.aliases.values()))]
+
 
 EMPTY = Registry(keys={}, policies={}, policies_by_id={}, aliases={}, experiments={}, running={}, windows={}, number=0)
 

@@ -81,8 +81,14 @@ class Child:
 
     def check(self) -> None:
         """UpError if it has ended."""
-        if self._process is not None and (status := self._process.poll()) is not None:
-            raise UpError(f"{self.name} {_ended(status)}: {self.last_words()} (all of it: {self.log})")
+        if self._process is not None and self._process.poll() is not None:
+            raise UpError(self.ending())
+
+    def ending(self) -> str:
+        """How it ended, in a line."""
+        status = self._process.poll() if self._process is not None else None
+        how = "runs" if status is None else _ended(status)
+        return f"{self.name} {how}: {self.last_words()} (all of it: {self.log})"
 
     def wait(self) -> None:
         """Until it ends by itself; UpError unless with status 0."""

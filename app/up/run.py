@@ -48,7 +48,7 @@ def run(settings: Settings, *, model: bool, once: bool) -> None:
             console.print(ad)
             if not once:
                 console.print("Ctrl-C stops it; the data stays.", style="dim")
-                _watch(stack)
+                _watch(stack, console)
         except _Stopped:
             console.print("stopping")
         finally:
@@ -56,11 +56,11 @@ def run(settings: Settings, *, model: bool, once: bool) -> None:
             stack.stop()
 
 
-def _watch(stack: Stack) -> None:
-    """Until told to stop; UpError when a child ends by itself."""
+def _watch(stack: Stack, console: Console) -> None:
+    """Until told to stop; UpError when PostgreSQL or the API ends by itself."""
     pause = Event()
     while not pause.wait(_WATCH_S):
-        stack.check()
+        stack.look_after(lambda line: console.print(line, markup=False, soft_wrap=True))
 
 
 def _introduce(console: Console, stack: Stack) -> None:

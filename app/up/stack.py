@@ -31,6 +31,7 @@ from app.up.child import Child, UpError
 from app.up.keys import role_keys
 from app.up.lock import holding
 from app.up.postgres import embedded_postgres
+from app.up.restarts import Restarts
 
 START_S = 120.0
 Report = Callable[[str], None]  # told what begins now
@@ -52,6 +53,7 @@ class Stack:
         self.keys: dict[str, str] = {}  # by scope
         self.new_keys = False  # made by this start
         self._model = model
+        self._restarts = Restarts()
         self._held = ExitStack()
 
     @property
@@ -106,10 +108,13 @@ class Stack:
             child.stop()
         self._held.close()
 
-    def check(self) -> None:
-        """UpError if any child has ended."""
+    def look_after(self, report: Report = lambda line: None) -> None:
+        """Start vLLM again where it has ended. UpError if PostgreSQL or the API has: nothing can be served then."""
         for child in self.children:
-            child.check()
+            if child is not self.vllm:
+                child.check()
+        if self.vllm is not None and (line := self._restarts.look(self.vllm)) is not None:
+            report(line)
 
     def environment(self) -> dict[str, str]:
         """What a child process needs to read the same settings."""

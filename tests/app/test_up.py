@@ -246,11 +246,11 @@ class TestStack:
     def test_a_killed_api_is_noticed_and_comes_back_on_its_port(self, stack: Stack) -> None:
         stack.api.kill()
         with pytest.raises(UpError, match="the API was killed by SIGKILL"):
-            stack.check()
+            stack.look_after()
         stack.api.start()
         stack.api.wait_ready(30)
         assert ask(stack).status_code == 200
-        stack.check()
+        stack.look_after()
 
     def test_a_second_start_keeps_keys_and_data(self, tmp_path: Path) -> None:
         settings = Settings(data_dir=tmp_path, port=0)

@@ -45,7 +45,9 @@ class Readiness:
         return await asyncio.shield(self._asking.join(None, self._ask))
 
     async def _ask(self) -> tuple[Part, ...]:
-        database, *policies = await asyncio.gather(self._reach_database(), *map(self._policy, self._in_use()))
+        database, *policies = await asyncio.gather(
+            self._reach_database(), *map(self._policy, self._state.registry.in_use)
+        )
         self._parts = (database, self._registry(), self._rules(), *policies)
         self._asked_at = monotonic()
         return self._parts
@@ -86,14 +88,6 @@ class Readiness:
                 f"could not confirm for two seconds that {version} is in force: only the fallback is served",
             )
         return Part("rules", "ready", f"{version} is in force")
-
-    def _in_use(self) -> list[PolicyVersion]:
-        registry = self._state.registry
-        trials = [
-            version for live in registry.running.values() for experiment in live for version in experiment.policies
-        ]
-        versions = {*registry.aliases.values(), *trials}
-        return [registry.policies[version] for version in sorted(versions)]
 
     async def _policy(self, policy: PolicyVersion) -> Part:
         try:

@@ -21,7 +21,8 @@ from app.core.metrics import EMPTY, SERVED
 from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.core.tokens import Sealer, Served
-from app.policies.base import Writer, WriterUnavailable
+from app.policies.base import WriterUnavailable
+from app.policies.clients import PolicyClients
 from app.runtime.pool_cache import Head, Heads, PooledText, Rotation, fallback_key, pool_key
 from app.runtime.state import ReplicaState
 from app.services.serving.candidates import judge
@@ -72,7 +73,7 @@ class Serving:
         generation: Generation,
         fallback: Fallback,
         log: ServingLog,
-        clients: Callable[[PolicyVersion], Writer],
+        clients: PolicyClients,
     ) -> None:
         self._settings, self._secrets, self._sealer, self._state = settings, secrets, sealer, state
         self._heads, self._pool_loader, self._generation, self._fallback, self._log = (
@@ -94,6 +95,8 @@ class Serving:
         placement = place(request, self._state.registry)
         unit = self._secrets.unit_digest(request.unit_id)
         choice = await self._choose(request, placement.policy, unit, deadline, gone)
+        if choice.reason is not None:
+            self._clients.outages.fell_back(placement.policy.version, len(choice.texts))
         return self._answer(request, request_id, placement, unit, choice, arrived)
 
     async def _choose(

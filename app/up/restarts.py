@@ -1,0 +1,38 @@
+"""Starting a child again when it has ended: soon, then after longer and longer breaks while it keeps ending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+
+from app.up.child import Child
+
+FIRST_S, LONGEST_S = 1.0, 60.0
+STEADY_S = 300.0  # after running for this long, the next break is the first again
+
+
+@dataclass
+class Restarts:
+    """The restarts of one child."""
+
+    _break_s: float = FIRST_S
+    _due: float | None = None  # monotonic seconds of the next start; None: it runs
+    _started: float = float("-inf")
+
+    def look(self, child: Child) -> str | None:
+        """Start it when its time has come. Returns a line for the operator when something changed."""
+        now = monotonic()
+        if child.alive:
+            return None
+        if self._due is None:
+            if now - self._started > STEADY_S:
+                self._break_s = FIRST_S
+            self._due, wait = now + self._break_s, self._break_s
+            self._break_s = min(2 * self._break_s, LONGEST_S)
+            return f"{child.ending()}; it starts again in {wait:.0f} s, the fallback chain serves until then"
+        if now < self._due:
+            return None
+        child.kill()  # what it may have left behind in its group holds its port and its memory
+        child.start()
+        self._due, self._started = None, now
+        return f"{child.name} is started again"
