@@ -1,8 +1,8 @@
-"""Which arm a unit sees: two hashes, no state, the same answer live and in an audit years later.
+"""The arm of a unit: two hashes and no state, so that an audit years later gives the same answer.
 
-A unit is covered when its bucket under the layer's salt lies in the experiment's range, so experiments of one layer
-exclude each other and widening the range moves nobody. Its arm follows from its bucket under the experiment's own salt,
-so it is independent of coverage.
+A unit is covered when its bucket under the layer's salt lies in the experiment's range: experiments of one layer
+exclude each other, and increasing coverage keeps every enrolled unit in its arm. The arm follows from the unit's bucket
+under the experiment's own salt, so it is independent of coverage.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentPlan:
-    """One phase of an experiment, as far as assignment goes. A weight change is another phase with another salt."""
+    """What assignment needs of one phase of an experiment. Changing the weights opens a phase with another salt."""
 
     layer_salt: str
     salt: str

@@ -1,7 +1,7 @@
-"""Sufficient statistics: all that a comparison needs to know of millions of units, and all that leaves the warehouse.
+"""Sufficient statistics: a comparison needs these sums of an arm, and no rows of units.
 
-The unit is what was randomised. Sums over disjoint sets of units add; sums over the days of one unit do not, because a
-unit that returns is still one unit (adding daily second moments gives 22.5 % false alarms where 5 % was promised).
+The unit is what was randomised. Sums over disjoint sets of units add. Sums over the days of one unit do not, because a
+unit that returns is still one unit (adding daily second moments gives 22.5 % false alarms at a nominal 5 %).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pyarrow as pa
 
 BATCH = 65_536  # rows: the four float columns of a batch stay in the processor's cache
 
-_ROUNDING = 1e-9  # relative: how far sums in double precision may break an inequality that exact ones keep
-_NO_SPREAD = 1e-12  # relative: a smaller residual is what rounding leaves of zero
+_ROUNDING = 1e-9  # relative tolerance for inequalities that hold exactly only without rounding
+_NO_SPREAD = 1e-12  # relative: a smaller residual is zero but for rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ class _Sums:
 
 @dataclass(frozen=True, slots=True)
 class UnitSums(_Sums):
-    """One arm's sums over its units, for a ratio R = Σy / Σx: x is what could have happened (impressions), y what did
-    (conversions).
+    """One arm's sums over its units, for a ratio R = Σy / Σx, such as conversions y per impressions x.
 
     With x = 1 for every unit, R is a mean per unit. A second moment that the source did not keep is NaN: R is known,
     its variance is not.
