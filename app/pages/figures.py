@@ -15,7 +15,7 @@ Figure = dict[str, Any]
 ACCENT, WASH, SOFT, LINE = "var(--accent)", "var(--accent-wash)", "var(--soft)", "var(--line)"
 _HEADROOM = 1.15
 _DAY_MS = 86_400_000
-_WIDEST = 2.0  # ±200 %: wider says nothing and flattens the rest
+_WIDEST = 2.0  # ±200 %: wider intervals say little and flatten the rest
 
 
 class LiftPoint(Protocol):
@@ -31,7 +31,11 @@ class LiftPoint(Protocol):
 
 def lift_over_time(days: Sequence[date], points: Sequence[LiftPoint]) -> Figure:
     """ΔCTCVR, cumulative, inside its always-valid band."""
-    banded = [(day, one) for day, one in zip(days, points, strict=True) if one.low is not None and one.high is not None]
+    banded = [
+        (day, point)
+        for day, point in zip(days, points, strict=True)
+        if point.low is not None and point.high is not None
+    ]
     edge = {
         "type": "scatter",
         "mode": "lines",
@@ -40,15 +44,15 @@ def lift_over_time(days: Sequence[date], points: Sequence[LiftPoint]) -> Figure:
     }
     quiet = {"hoverinfo": "skip", "showlegend": False}
     data = [
-        {**edge, **quiet, "y": [one.low for _, one in banded]},
-        {**edge, **quiet, "y": [one.high for _, one in banded], "fill": "tonexty", "fillcolor": WASH},
+        {**edge, **quiet, "y": [point.low for _, point in banded]},
+        {**edge, **quiet, "y": [point.high for _, point in banded], "fill": "tonexty", "fillcolor": WASH},
         {
             "type": "scatter",
             "mode": "lines",
             "x": [str(day) for day in days],
-            "y": [one.value for one in points],
+            "y": [point.value for point in points],
             "line": {"color": ACCENT, "width": 2.5},
-            "text": [_said(one) for one in points],
+            "text": [_label(point) for point in points],
             "hovertemplate": "%{x|%b %d}: %{text}<extra></extra>",
         },
     ]
@@ -56,25 +60,25 @@ def lift_over_time(days: Sequence[date], points: Sequence[LiftPoint]) -> Figure:
 
 
 def lift_by_first_day(days: Sequence[date], points: Sequence[LiftPoint]) -> Figure:
-    """ΔCTCVR of the units first shown the experiment on each day: a novelty effect fades from left to right."""
+    """ΔCTCVR of the units first shown the experiment on each day: a novelty effect fades over the days."""
     errors = {
         "type": "data",
         "symmetric": False,
         "color": SOFT,
         "thickness": 1.5,
         "width": 0,
-        "array": [_arm(one.high, one.value) for one in points],
-        "arrayminus": [_arm(one.value, one.low) for one in points],
+        "array": [_distance(point.high, point.value) for point in points],
+        "arrayminus": [_distance(point.value, point.low) for point in points],
     }
     data = [
         {
             "type": "scatter",
             "mode": "markers",
             "x": [str(day) for day in days],
-            "y": [one.value for one in points],
+            "y": [point.value for point in points],
             "error_y": errors,
             "marker": {"color": ACCENT, "size": 7},
-            "text": [_said(one) for one in points],
+            "text": [_label(point) for point in points],
             "hovertemplate": "first shown %{x|%b %d}: %{text}<extra></extra>",
         }
     ]
@@ -111,22 +115,22 @@ def power_curve(days: Sequence[int], powers: Sequence[float], *, wanted: float, 
     return {"data": data, "layout": layout}
 
 
-def _said(one: LiftPoint) -> str:
+def _label(point: LiftPoint) -> str:
     return (
-        change(one.value)
-        if one.low is None or one.high is None
-        else f"{change(one.value)} ({change(one.low)} to {change(one.high)})"
+        change(point.value)
+        if point.low is None or point.high is None
+        else f"{change(point.value)} ({change(point.low)} to {change(point.high)})"
     )
 
 
-def _arm(upper: float | None, lower: float | None) -> float | None:
+def _distance(upper: float | None, lower: float | None) -> float | None:
     return None if upper is None or lower is None else upper - lower
 
 
 def _layout(points: Sequence[LiftPoint]) -> Figure:
-    """Zero in sight, and the later half's intervals: the first days' are so wide that they would flatten all others."""
+    """Zero in sight, and the intervals of the later half: those of the first days are so wide that they flatten all others."""
     later = points[len(points) // 2 :]
-    edges = [abs(edge) for one in later for edge in (one.value, one.low, one.high) if edge is not None]
+    edges = [abs(edge) for point in later for edge in (point.value, point.low, point.high) if edge is not None]
     reach = min(max(edges, default=0.1) * _HEADROOM, _WIDEST)
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0, "line": {"color": SOFT, "width": 1}}
     return _frame() | {
