@@ -27,9 +27,9 @@ from benchmarks.goals import Goal, as_records, show
 from benchmarks.headline_model import Packages, read_packages
 from benchmarks.headlines import LEVELS, judged_pairs
 from benchmarks.record import record
+from trainer.bootstrap import bootstrap
 from trainer.reward_model.dataset import share_of
 from trainer.reward_model.embed import SentenceEncoder
-from trainer.reward_model.metrics import bootstrap
 
 EPOCHS, TESTS, MAX_TOKENS = 8, 64, 40  # most epochs, tests a batch, tokens a headline
 HEAD_RATE, LAYER_RATE = 3e-2, 1e-4

@@ -21,18 +21,12 @@ from adtext.examples import load_examples
 from benchmarks.goals import Goal
 from benchmarks.market.log import Log, write_snapshot
 from benchmarks.market.users import Users
+from trainer.bootstrap import Interval, bootstrap
 from trainer.config import RewardConfig
 from trainer.reward_model.dataset import Cells, FloatArray, IntArray, half, read_cells, share_of, split
 from trainer.reward_model.embed import Encoder
 from trainer.reward_model.hashed import HashedEncoder
-from trainer.reward_model.metrics import (
-    Interval,
-    auc,
-    bootstrap,
-    calibration_error,
-    within_brief_auc,
-    within_brief_correlation,
-)
+from trainer.reward_model.metrics import auc, calibration_error, within_brief_auc, within_brief_correlation
 from trainer.reward_model.run import fit
 from trainer.reward_model.score import RewardModel, Triple, member_logits
 from trainer.reward_model.surface import ShapedEncoder

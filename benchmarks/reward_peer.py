@@ -17,11 +17,12 @@ import torch
 
 from benchmarks.goals import Goal
 from benchmarks.market.log import Log, Stories
+from trainer.bootstrap import bootstrap
 from trainer.config import RewardConfig
 from trainer.registry import RewardModelVersion
 from trainer.reward_model.dataset import Cells
 from trainer.reward_model.embed import CachedEncoder, Encoder, SentenceEncoder
-from trainer.reward_model.metrics import auc, bootstrap
+from trainer.reward_model.metrics import auc
 from trainer.reward_model.model import SharedBottom
 from trainer.reward_model.novelty import Novelty
 from trainer.reward_model.score import RewardModel, Triple, as_mapping, member_logits

@@ -94,13 +94,14 @@ def sampled_bytes(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> byt
 def _bytes_by_id(tokenizer: PreTrainedTokenizerFast) -> dict[int, bytes]:
     """What each id of a byte-level vocabulary writes. ValueError for a vocabulary of another kind."""
     from tokenizers.decoders import ByteLevel
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     if not isinstance(tokenizer.backend_tokenizer.decoder, ByteLevel):
         raise ValueError(
             f"{tokenizer.name_or_path}: no byte-level BPE, so bytes of tokens cannot be counted; use one (Qwen, Llama "
             "3, SmolLM)"
         )
-    byte_of = _byte_alphabet()
+    byte_of = {char: byte for byte, char in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     pieces = {number: _piece(token, byte_of) for token, number in vocabulary.items()}
     return pieces | {number: b"" for number, token in tokenizer.added_tokens_decoder.items() if token.special}
@@ -113,13 +114,6 @@ def _piece(token: str, byte_of: Mapping[str, int]) -> bytes:
     if all(char in byte_of for char in token):
         return bytes(byte_of[char] for char in token)
     return token.encode()
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's spelling of bytes: printable Latin-1 stands for itself, the others for the characters from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + place): byte for place, byte in enumerate(others)}
 
 
 # ---- code points → bytes

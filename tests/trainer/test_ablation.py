@@ -11,13 +11,13 @@ from builders import A_SPEC, a_brief, an_ad
 
 from adtext.prompt import write
 from adtext.rules import load_rules
+from trainer.bootstrap import Interval
 from trainer.config import AblateConfig, ConfigError, GrpoConfig, load_config
 from trainer.evaluation.ablation import CLAIMS, CONFIGS, CONFIGURATIONS, START, Claim, write_ablation
 from trainer.evaluation.curves import figure_3, quality, read_lines
 from trainer.evaluation.metrics import Measured
 from trainer.evaluation.training_report import shaded, write_training_report
 from trainer.prompts import Prompt
-from trainer.reward_model.metrics import Interval
 from trainer.rewards.base import read
 
 RULES = load_rules()

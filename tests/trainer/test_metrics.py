@@ -10,10 +10,10 @@ from scipy.special import expit, logit
 from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
+from trainer.bootstrap import bootstrap
 from trainer.reward_model.calibrate import Calibration, fit_calibration
 from trainer.reward_model.metrics import (
     auc,
-    bootstrap,
     calibration_error,
     calibration_table,
     competing_pairs,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.policy import relate_over_sft, sft_over_base
+from trainer.bootstrap import Interval
 from trainer.evaluation.compare import Comparison
-from trainer.reward_model.metrics import Interval
 
 SFT = {
     "compliance": 0.40,

@@ -9,10 +9,10 @@ from builders import A_SPEC, a_brief, an_ad
 from adtext.brief import AdText
 from adtext.prompt import write
 from adtext.rules import load_rules
+from trainer.bootstrap import Interval
 from trainer.evaluation.compare import compare, verdict
 from trainer.evaluation.metrics import MEASURES, Measured, measure, mentioned, with_truth
 from trainer.prompts import Prompt
-from trainer.reward_model.metrics import Interval
 from trainer.rewards.base import read
 from trainer.rewards.semantics import Relevance
 

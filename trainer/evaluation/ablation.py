@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from trainer.bootstrap import Interval
 from trainer.checkpoint import newest
 from trainer.config import AblateConfig, GrpoConfig, load_config
 from trainer.evaluation.compare import Comparison, compare, verdict
 from trainer.evaluation.curves import figure_3, read_lines
 from trainer.evaluation.metrics import MEASURES, Measured, measure
-from trainer.evaluation.page import Html, heading, paragraph, plot, table, write_page
 from trainer.evaluation.report import means_table, said
 from trainer.evaluation.run import Yardsticks
 from trainer.evaluation.sampling import Entrant, Sampling, sample
 from trainer.grpo.setup import Inputs, identity
 from trainer.grpo.train import train_grpo
+from trainer.page import Html, heading, paragraph, plot, table, write_page
 from trainer.prompts import Prompt, evenly, load_prompts
-from trainer.reward_model.metrics import Interval
 
 CONFIGURATIONS = ("model1", "model2", "model3", "model4", "relate")
 START = "start"

@@ -1,6 +1,4 @@
-"""Policies beside each other: means and paired differences with bootstrap intervals over advertisers, who are what
-differs in use.
-"""
+"""Policies beside each other: means and paired differences, with intervals from a cluster bootstrap by advertiser."""
 
 from __future__ import annotations
 
@@ -10,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trainer.bootstrap import Interval, percentile_interval, resamples
 from trainer.evaluation.metrics import MEASURES, Measured
-from trainer.reward_model.metrics import Interval
 
 FloatArray = npt.NDArray[np.float64]
 _RESAMPLES = 4000
-_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -43,16 +40,19 @@ def compare(measured: Sequence[Measured]) -> Comparison:
                 f"{other.policy} and {measured[0].policy} wrote for different advertisers: sample them on the same "
                 "prompts"
             )
-    drawn = np.random.default_rng(_SEED).multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES)
-    weights = np.vstack([np.ones(len(names)), drawn])  # the first row is the data themselves
+    weights = np.vstack(
+        [np.ones(len(names)), resamples(len(names), _RESAMPLES)]
+    )  # the first row is the data themselves
     means: dict[str, tuple[Interval, ...]] = {}
     differences: dict[str, tuple[Interval, ...]] = {}
     for measure in MEASURES:
         if any(measure not in one.values for one in measured):
             continue
         rows = [_means(one, measure, names, weights) for one in measured]
-        means[measure] = tuple(_interval(row) for row in rows)
-        differences[measure] = tuple(_interval(row - rows[0]) for row in rows)
+        means[measure] = tuple(percentile_interval(float(row[0]), row[1:]) for row in rows)
+        differences[measure] = tuple(
+            percentile_interval(float(row[0] - rows[0][0]), row[1:] - rows[0][1:]) for row in rows
+        )
     return Comparison(
         tuple(one.policy for one in measured),
         means,
@@ -77,11 +77,3 @@ def _means(measured: Measured, measure: str, names: Sequence[str], weights: npt.
     )
     total = weights @ counts
     return np.asarray(np.divide(weights @ sums, total, out=np.full(len(weights), np.nan), where=total > 0))
-
-
-def _interval(row: FloatArray) -> Interval:
-    known = row[1:][~np.isnan(row[1:])]
-    if not len(known):
-        return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(known, [0.025, 0.975])
-    return Interval(float(row[0]), float(low), float(high))

@@ -10,10 +10,10 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from adtext.checks import Finding
+from trainer.bootstrap import Interval
 from trainer.evaluation.compare import Comparison, verdict
 from trainer.evaluation.metrics import MEASURES, Measure, Measured
-from trainer.evaluation.page import Html, heading, paragraph, plot, table, write_page
-from trainer.reward_model.metrics import Interval
+from trainer.page import Html, heading, paragraph, plot, table, write_page
 from trainer.rewards.base import Sample
 
 _SHOWN = 12  # briefs whose texts are shown

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluation.curves import figure_3, lines, read_lines
-from trainer.evaluation.page import Html, heading, paragraph, plot, table, write_page
+from trainer.page import Html, heading, paragraph, plot, table, write_page
 
 _REWARDS = ("length", "format", "relevance", "correctness", "risk", "diversity", "ctcvr")
 _VITALS = {

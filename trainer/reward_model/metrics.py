@@ -4,7 +4,6 @@ what GRPO uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,20 +11,10 @@ import numpy.typing as npt
 from scipy.special import xlogy
 from scipy.stats import norm
 
+from trainer.bootstrap import Interval, bootstrap
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its 95 % percentile bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
 def auc(score: FloatArray, positives: FloatArray, negatives: FloatArray) -> float:
@@ -104,24 +93,6 @@ def within_brief_correlation(
     w = np.ones(len(s)) if weights is None else weights
     scale = np.sqrt((w * s**2).sum() * (w * t**2).sum())
     return float((w * s * t).sum() / scale) if scale else float("nan")
-
-
-def bootstrap(measure: Callable[[FloatArray], float], group: IntArray, *, rounds: int = 200, seed: int = 0) -> Interval:
-    """Interval of a measure of weights [N] when whole groups are drawn with replacement. `measure` must treat a weight
-    as a count.
-
-    NaN of nothing: a short log may hold no pair at a level.
-    """
-    if not len(group):
-        return Interval(float("nan"), float("nan"), float("nan"))
-    numbers = np.unique(group, return_inverse=True)[1]
-    groups = int(numbers.max()) + 1
-    rng = np.random.default_rng(seed)
-    drawn = [
-        measure(rng.multinomial(groups, np.full(groups, 1 / groups))[numbers].astype(np.float64)) for _ in range(rounds)
-    ]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return Interval(measure(np.ones(len(group))), float(low), float(high))
 
 
 @dataclass(frozen=True)

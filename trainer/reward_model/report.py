@@ -4,16 +4,17 @@ difference is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 from rich.table import Table
 
+from trainer.bootstrap import Interval
+from trainer.page import heading, paragraph, plot, table, write_page
 from trainer.reward_model.dataset import Cells, FloatArray
-from trainer.reward_model.metrics import Interval, calibration_table, competing_pairs, pair_accuracy
+from trainer.reward_model.metrics import calibration_table, competing_pairs, pair_accuracy
 from trainer.reward_model.score import RewardModel, Scores
 
 LEVELS = (1.0, 0.05, 0.01, 0.001)  # a pair of texts counts when the p-value of its difference is below
@@ -25,15 +26,11 @@ _MEASURES = {
     "calibration_error": "calibration error",
     "calibration_error_of_base": "of the base rate",
 }
-_STYLE = (
-    "body{font:15px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "td,th{padding:.2rem .8rem;text-align:right}th{font-weight:600}"
-)
 
 
 def summary(metrics: Mapping[str, float]) -> Table:
     """The metrics as a terminal shows them."""
-    table = Table(
+    shown = Table(
         "measure",
         "CTR",
         "CTCVR",
@@ -41,8 +38,8 @@ def summary(metrics: Mapping[str, float]) -> Table:
         title=f"{metrics['groups']:.0f} groups, {metrics['impressions']:,.0f} impressions",
     )
     for row in _rows(metrics):
-        table.add_row(*row)
-    return table
+        shown.add_row(*row)
+    return shown
 
 
 def ranking_table(cells: Cells, scores: Scores) -> list[tuple[float, Interval, int]]:
@@ -64,35 +61,35 @@ def write_report(model: RewardModel, cells: Cells, metrics: Mapping[str, float],
     rates = {"CTR": (scores.ctr, cells.clicks)}
     if cells.conversions is not None:
         rates["CTCVR"] = (scores.ctcvr, cells.conversions)
-    plots = "".join(
-        calibration_plot(name, calibration_table(p, successes, cells.impressions)).to_html(
-            full_html=False, include_plotlyjs=number == 0
-        )
-        for number, (name, (p, successes)) in enumerate(rates.items())
+    ranking = [
+        (f"{level:g}", str(accuracy) if count else "no pairs", f"{count:,}")
+        for level, accuracy, count in ranking_table(cells, scores)
+    ]
+    about = (
+        f"Encoder {model.version.encoder}; {metrics['groups']:.0f} advertisers or stories that neither training nor "
+        f"validation saw, {metrics['impressions']:,.0f} impressions."
     )
-    measures = _html_table(("measure", "CTR", "CTCVR"), _rows(metrics))
-    ranking = _html_table(
-        ("pairs that differ at p <", "ordered rightly", "pairs"),
+    return write_page(
+        path,
+        model.version.version,
         [
-            (f"{level:g}", str(accuracy) if count else "no pairs", f"{count:,}")
-            for level, accuracy, count in ranking_table(cells, scores)
+            paragraph(about),
+            heading("Measures"),
+            table(("measure", "CTR", "CTCVR"), _rows(metrics)),
+            heading("Order inside a brief"),
+            table(("pairs that differ at p <", "ordered rightly", "pairs"), ranking),
+            heading("Calibration"),
+            *(
+                plot(calibration_plot(name, calibration_table(p, successes, cells.impressions)))
+                for name, (p, successes) in rates.items()
+            ),
         ],
     )
-    about = f"{metrics['groups']:.0f} advertisers or stories that neither training nor tuning saw, {metrics['impressions']:,.0f} impressions"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "<!doctype html><html lang=en><meta "
-        f"charset=utf-8><title>{escape(model.version.version)}</title><style>{_STYLE}</style>"
-        f"<h1>{escape(model.version.version)}</h1><p>Encoder {escape(model.version.encoder)}; {about}.</p>"
-        f"<h2>Measures</h2>{measures}<h2>Order inside a brief</h2>{ranking}<h2>Calibration</h2>{plots}</html>",
-        encoding="utf-8",
-    )
-    return path
 
 
-def calibration_plot(name: str, table: FloatArray) -> go.Figure:
+def calibration_plot(name: str, bins: FloatArray) -> go.Figure:
     """Observed against predicted rate, in bins of equal impressions, with 95 % binomial bars around the observed."""
-    n, predicted, observed = table.T
+    n, predicted, observed = bins.T
     bars = 1.96 * np.sqrt(observed * (1 - observed) / n)
     top = float(max(predicted.max(), (observed + bars).max()))
     figure = go.Figure(
@@ -117,8 +114,3 @@ def _rows(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
             )
         rows.append((name, *values))
     return rows
-
-
-def _html_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    cells = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th scope=col>{escape(head)}</th>' for head in heads)}</tr>{cells}</table>"

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trainer.bootstrap import bootstrap
 from trainer.config import RewardConfig
 from trainer.registry import RewardModelVersion, new_version
 from trainer.reward_model.calibrate import Calibration, fit_calibration
 from trainer.reward_model.dataset import Cells, Split, half, read_cells, refuse_shared_groups, split
 from trainer.reward_model.encoders import make_encoder
-from trainer.reward_model.metrics import auc, bootstrap, calibration_error, log_loss, within_brief_auc
+from trainer.reward_model.metrics import auc, calibration_error, log_loss, within_brief_auc
 from trainer.reward_model.model import SharedBottom
 from trainer.reward_model.novelty import Novelty
 from trainer.reward_model.score import RewardModel, as_mapping, member_logits
