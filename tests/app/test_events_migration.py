@@ -26,7 +26,7 @@ def before(postgres: str, tmp_path: Any) -> Iterator[Settings]:
     settings = Settings(
         database_url=postgres.replace("/postgres?", "/events_migration?"), data_dir=tmp_path, policy_url="http://x"
     )
-    migrate(settings, "0003")
+    migrate(settings, "0004")
     yield settings
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("DROP DATABASE events_migration WITH (FORCE)")
@@ -67,7 +67,7 @@ def test_an_upgrade_keeps_every_event_and_gives_pixels_their_new_ids(before):
             an_old_exposure(connection, serving)
         # a sender took the id of another token's pixel
         an_event(connection, f"pixel:click:{'c' * 32}", 1, SERVINGS[1])
-        migrate(before, "0004")
+        migrate(before, "0005")
         assert len(identities(connection)) == 5
         assert {(SERVINGS[0], 1, "用户-1"), (SERVINGS[1], 0, "pixel/machine"), (SERVINGS[1], 1, "pixel/person")} <= (
             identities(connection)
@@ -78,15 +78,15 @@ def test_an_upgrade_keeps_every_event_and_gives_pixels_their_new_ids(before):
 
 
 def test_a_downgrade_keeps_every_event_although_ids_must_be_unique_again(before):
-    migrate(before, "0004")
+    migrate(before, "0005")
     with psycopg.connect(before.database_url, autocommit=True) as connection:
         told = [(serving, kind, "auction-7") for serving in SERVINGS for kind in (0, 1, 2)]
         told += [(SERVINGS[0], 1, "pixel/person"), (SERVINGS[1], 1, "pixel/person"), (SERVINGS[0], 3, "refund-1")]
         for serving, kind, event_id in told:
             an_event(connection, event_id, kind, serving)
-        downgrade(before, "0003")
+        downgrade(before, "0004")
         kept = identities(connection)
         assert {(serving, kind) for serving, kind, _ in kept} == {(serving, kind) for serving, kind, _ in told}
         assert len(kept) == len(told) == len({event_id for _, _, event_id in kept})
-        migrate(before, "0004")
+        migrate(before, "0005")
         assert {(SERVINGS[0], 1, "pixel/person"), (SERVINGS[1], 1, "pixel/person")} <= identities(connection)
