@@ -69,8 +69,8 @@ WELL = Vitals(kl=0.05, length=30, distinct=0.9, gap=0.1)
     ("vitals", "said"),
     [
         (Vitals(0.8, 30, 0.9, 0.1), "KL to the starting policy is 0.800"),
-        (Vitals(0.05, 12, 0.9, 0.1), r"texts are 0.40 times as long"),
-        (Vitals(0.05, 60, 0.9, 0.1), r"texts are 2.00 times as long"),
+        (Vitals(0.05, 12, 0.9, 0.1), "texts are 0.40 times as long as at the start, below limits.shortest"),
+        (Vitals(0.05, 60, 0.9, 0.1), "texts are 2.00 times as long as at the start, above limits.longest"),
         (Vitals(0.05, 30, 0.2, 0.1), "0.20 of a brief's texts are distinct"),
         (Vitals(0.05, 30, 0.9, 0.6), "ahead of the held-out one by 0.500 more"),
     ],
@@ -78,9 +78,8 @@ WELL = Vitals(kl=0.05, length=30, distinct=0.9, gap=0.1)
 def test_a_broken_limit_is_named_with_its_value(vitals, said):
     watch = Watch(Limits(window=2))
     assert [watch.look(one) for one in (WELL, WELL, WELL)] == [None, None, None]
-    assert watch.look(vitals) is None or said in str(watch.look(vitals))  # half the window, then all of it
-    broken = watch.look(vitals)
-    assert broken is not None and said.split(r"\.")[0] in broken
+    watch.look(vitals)  # half the window
+    assert said in str(watch.look(vitals))
 
 
 def test_one_odd_step_stops_nothing_and_no_held_out_model_means_no_gap():

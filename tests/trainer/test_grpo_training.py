@@ -59,8 +59,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(policy, tmp_path, changes):
     assert curves(tmp_path / "stopped") == curves(tmp_path / "whole")
     expected, found = weights(whole.policy, config), weights(resumed.policy, config)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
-    started = weights(policy, config) if config.lora is None else {}
-    assert any(not torch.equal(expected[name], started[name]) for name in started) or config.lora  # it did train
+    if config.lora:
+        trained_part = [weight for name, weight in expected.items() if "lora_B" in name]
+        assert all(weight.any() for weight in trained_part) and trained_part, "B starts at 0: it did train"
+    else:
+        started = weights(policy, config)
+        assert any(not torch.equal(expected[name], started[name]) for name in started), "it did train"
     assert (resumed.chosen, resumed.steps, resumed.stopped) == (whole.chosen, whole.steps, None)
 
 

@@ -70,6 +70,14 @@ def test_diversity_is_measured_against_the_policys_own_texts():
     assert measure("varied", varied, RELEVANCE, {}).values["diversity"].mean() == 1.0
 
 
+def test_semantic_quality_is_the_mean_of_relevance_correctness_and_risk():
+    risky = an_ad(locale="en-US", title="The Best Shoes")
+    (sample,) = samples(risky)
+    assert {finding.rule for finding in sample.of("risk")} and not sample.of("correctness")
+    values = measure("a policy", [sample], RELEVANCE, {}).values
+    assert values["semantics"][0] == pytest.approx((values["relevance"][0] + 1.0 + 0.0) / 3)
+
+
 def test_distinct_texts_are_counted_per_brief():
     text = an_ad(locale="en-US")
     other = AdText(title="Trainers Sized 2E to 4E", description="Roomy toe boxes, light soles.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,16 +92,21 @@ def test_a_longer_title_beyond_the_limit_never_scores_more(extra):
     ("description", "score"),
     [
         ("We fit runners with wide feet.", 1.0),
-        ("We fit runners with wide feet!!! Come in.", 0.5),
-        ("WE FIT RUNNERS WITH WIDE FEET!!! Come in 🙂.", 0.125),
+        ("We fit runners with wide feet 🙂.", 0.5),  # one emoji
+        ("We fit runners with wide feet!!! Come in.", 0.125),  # repeated, and each mark beyond the first
+        ("WE FIT RUNNERS WITH WIDE FEET!!! Come in 🙂.", 0.03125),  # and shouting, and an emoji
     ],
 )
 def test_each_fault_of_form_halves_the_score(description, score):
     sample = a_sample(GOOD.model_copy(update={"description": description}))
-    blocking = {(one.rule, one.span) for one in sample.of("format") if one.severity == "block"}
-    assert Format().score([sample])[0] == pytest.approx(0.5 ** len(blocking)) and Format().score([sample])[0] <= max(
-        score, 0.25
-    )
+    assert Format().score([sample])[0] == score
+
+
+def test_a_fault_of_form_that_a_person_must_review_counts_half_and_a_warning_nothing():
+    sample = a_sample(GOOD)
+    faults = [_finding(severity, 0, 4, rule="emoji") for severity in ("review", "warn")]
+    for found, score in ((faults, 0.5**0.5), (faults[1:], 1.0), (faults[:1] * 2, 0.5)):
+        assert Format().score([replace(sample, findings=tuple(found))])[0] == pytest.approx(score)
 
 
 @pytest.mark.parametrize(
@@ -144,8 +151,8 @@ def test_what_a_person_must_see_is_charged_half():
     assert shares == {0: 0.5, 5: 1.0}
 
 
-def _finding(severity, start, end):
-    return Finding("absolute_claim", "title", Span(start, end), GOOD.title[start:end], severity, "", "")
+def _finding(severity, start, end, rule="absolute_claim"):
+    return Finding(rule, "title", Span(start, end), GOOD.title[start:end], severity, "", "")
 
 
 @pytest.mark.parametrize(
