@@ -1,7 +1,7 @@
-"""Numbers as claims: digits, Chinese numerals and English number words → value, unit, place.
+"""Amounts of a text: digits, number words and vague multitudes → value × unit family, and where they stand.
 
-Compared by value: 1,000 = 1000 = １０００; 50 % = fifty percent = 百分之五十 = 五折 (half off); 3万元 = ¥30,000; 30-day = 30 days =
-30天.
+Compared by value in the family's base unit: 1,000 = 1000 = １０００ = 1k; 50 % = fifty percent = half price = 五折; 3万元 =
+¥30,000; 12 months = 一年; 9:00 = 9 am = 上午九点.
 """
 
 from __future__ import annotations
@@ -9,211 +9,245 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from string import ascii_lowercase, digits
+from itertools import zip_longest
+from string import ascii_lowercase
 from typing import Literal, NamedTuple
 
+from adtext import numerals
 from adtext.fold import fold
+from adtext.units import CURRENCIES, PAID_SHARE, SIGNS, TAKEN_SHARES, UNITS
+
+Kind = Literal["number", "percentage", "price", "quantity", "time", "vague"]
 
 
 class Amount(NamedTuple):
-    """A number as a claim. `value` is a plain decimal; `unit` a currency, a unit of measure, or empty."""
+    """A number as a claim, in its unit family's base unit."""
 
-    kind: Literal["number", "percentage", "price", "quantity"]
-    value: str
-    unit: str
+    kind: Kind
+    value: str  # plain decimal; of a time of day, the minutes since midnight
+    unit: str  # the family's base unit; empty for a plain number
     start: int  # in the folded text
     end: int
+    written: str  # the value as written: digits, 三百, twenty
+    word: str = ""  # the unit as written
+    off: bool = False  # a share that is taken off the price
 
-
-_CURRENCIES = {
-    "$": "us$ usd $ dollars dollar 美元 ドル",
-    "€": "€ eur euros euro 欧元 ユーロ",
-    "£": "£ gbp 英镑",
-    "¥": "¥ cny rmb jpy yuan yen 元 块钱 块 人民币 日元 円",  # one sign for two currencies: the locale tells them apart
-    "₩": "₩ krw won 韩元 ウォン",
-    "hk$": "hk$ hkd 港币 港元",
-    "nt$": "nt$ twd 新台币 台币",
-}
-_UNITS = {
-    "second": "seconds second secs sec 秒",
-    "minute": "minutes minute mins min 分钟 分",
-    "hour": "hours hour hrs hr h 小时 时间",  # 时间 is 時間, folded
-    "day": "days day 天 日间 日",
-    "week": "weeks week 周间 周 星期",
-    "month": "months month 个月 ヶ月 か月 ケ月",
-    "year": "years year yrs yr 年间 年",
-    "kg": "kgs kg 公斤 千克 キロ",
-    "g": "g grams gram 克",
-    "lb": "lbs lb pounds pound",
-    "oz": "oz ounces ounce",
-    "km": "kms km 公里",
-    "m": "m metres meters 米",
-    "cm": "cm 厘米",
-    "mm": "mm 毫米",
-    "mile": "miles mile 英里",
-    "inch": "inches inch 英寸",
-    "m2": "m2 sqm 平方米 平米 平",
-    "l": "litres liters l 升",
-    "ml": "ml 毫升",
-    "mb": "mb",
-    "gb": "gb",
-    "tb": "tb",
-    "kw": "kw",
-    "kwh": "kwh",
-    "mah": "mah 毫安",
-}
-_PERCENT = ("%", "percent", "per cent", "个百分点", "パーセント")
-_SCALES = {"k": 1000, "thousand": 1000, "million": 10**6, "billion": 10**9, "千": 1000, "万": 10**4, "亿": 10**8}
-_ENGLISH = {
-    "one": 1,
-    "two": 2,
-    "three": 3,
-    "four": 4,
-    "five": 5,
-    "six": 6,
-    "seven": 7,
-    "eight": 8,
-    "nine": 9,
-    "ten": 10,
-    "eleven": 11,
-}
-_ENGLISH |= {
-    "twelve": 12,
-    "fifteen": 15,
-    "twenty": 20,
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-    "sixty": 60,
-    "seventy": 70,
-    "eighty": 80,
-}
-_ENGLISH |= {"ninety": 90, "hundred": 100, "thousand": 1000}
-_HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2}
-_HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
-
-# Names of kinds of things: their digits count nothing.
-_NAMES = frozenset(
-    [
-        "2d",
-        "3d",
-        "4d",
-        "4k",
-        "8k",
-        "4g",
-        "5g",
-        "b2b",
-        "b2c",
-        "mp3",
-        "mp4",
-        "h5",
-        "a3",
-        "a4",
-        "a5",
-        "1v1",
-        "4x4",
-        "4wd",
-        "o2o",
-    ]
-)
-
-_CURRENCY_OF = {word: sign for sign, words in _CURRENCIES.items() for word in words.split()}
-_UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words.split()}
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.unit, self.value
 
 
 def _any_of(words: Iterable[str]) -> str:
     """Alternatives, longest first; a Latin word must end where its letters end."""
-    ordered = sorted((fold(word).text for word in words), key=len, reverse=True)
-    return "|".join(re.escape(word) + (r"(?![a-z])" if word[-1] in ascii_lowercase else "") for word in ordered)
+    ordered = sorted({fold(word).text for word in words}, key=len, reverse=True)
+    return "|".join(re.escape(word) + _after(word) for word in ordered)
 
 
-_SCALE_AND_UNIT = rf"(?:[ -]?(?P<scale>{_any_of(_SCALES)}))?(?:[ -]?(?P<unit>{_any_of([*_UNIT_OF, *_CURRENCY_OF, *_PERCENT, '折'])}))?"
+def _after(word: str) -> str:
+    """What may not follow a unit: more letters after a word, digits after a sign, -hand after second."""
+    if word[-1] in ascii_lowercase:
+        return r"(?![a-z]|[ -]hand)" if word == "second" else "(?![a-z])"
+    return "" if word[-1].isalpha() else "(?![0-9])"
+
+
+# units of one or two letters stand close to their digits: 5 in stock is no length
+_CLOSE = frozenset(word for word in UNITS if len(word) < 3 and word.isascii() and word.isalpha()) - {
+    "kg", "mg", "cm", "mm", "km", "ml", "mb", "gb", "tb", "kw", "oz", "lb", "ft", "yd", "mi", "hr", "yr", "mo", "m2",
+    "g", "l", "h", "v", "m",
+}  # fmt: skip
+_LOOSE = _any_of([word for word in [*UNITS, *TAKEN_SHARES] if word not in _CLOSE and word not in ("x", "×")])
+_UNIT = rf"(?:[ -]?(?P<unit>{_LOOSE}|{PAID_SHARE})|(?P<close>(?:{_any_of(_CLOSE)}|[x×])(?![0-9])))?"
+_SCALE = (
+    rf"(?:[ -]?(?P<scale>{_any_of(word for word in numerals.SCALES if len(word) > 1 or word > 'z')})"
+    r"|(?P<letter>k(?![a-z])|w(?=[\u4e00-\u9fff])|m(?![a-z0-9])))?"
+)
+_DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
+_IN_DIGITS = re.compile(
+    rf"(?P<value>{_DIGITS})(?P<nth>(?:st|nd|rd|th)\b)?{_SCALE}{_UNIT}(?:(?<=块)(?P<rest>[0-9])(?![0-9]))?"
+)
+_IN_HAN = re.compile(
+    rf"(?P<nth>第)?(?P<percent>百分之)?(?P<half>半)?(?P<value>(?(half)|[{numerals.HAN}]+))"
+    rf"(?:[ -]?(?P<unit>{_any_of(word for word in [*UNITS, *TAKEN_SHARES] if not word.isascii())}|{PAID_SHARE}|%))?"
+    rf"(?:(?<=块)(?P<rest>[{numerals.HAN}])(?![{numerals.HAN}]))?"
+)
+_NUMBER_WORD = "|".join(sorted(numerals.ENGLISH, key=len, reverse=True))
+_ORDINAL = "|".join(numerals.ORDINALS)
+_IN_ENGLISH = re.compile(
+    rf"\b(?P<value>(?:{_NUMBER_WORD})(?:[ -](?:and[ -])?(?:{_NUMBER_WORD}))*(?:-(?:{_ORDINAL}))?)\b"
+    rf"(?:[ -](?P<unit>{_any_of(word for word in UNITS if len(word) > 2)}))?"
+)
 # What may stand before the digits. Matched backwards from them: a pattern that begins with digits is many times faster
 # to search for.
-_BEFORE = re.compile(
-    rf"(?:(?P<percent>百分之)|(?:(?P<sign>{_any_of(_CURRENCIES)}|(?<![a-z])(?:usd|eur|gbp|cny|rmb|jpy|hkd|twd)) ?))$"
-)
+_SIGN = "|".join((r"(?<![a-z])" if sign[0].isalpha() else "") + re.escape(sign) for sign in SIGNS)
+_BEFORE = re.compile(rf"(?:(?P<percent>百分之)|(?:(?P<sign>{_SIGN}) ?))$")
 _LONGEST_BEFORE = 5  # characters
-_HAN = "".join([*_HAN_DIGITS, *_HAN_SCALES])
-_IN_DIGITS = re.compile(rf"(?P<value>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?){_SCALE_AND_UNIT}")
-_IN_HAN = re.compile(rf"(?P<nth>第)?(?P<percent>百分之)?(?P<value>[{_HAN}]+){_SCALE_AND_UNIT}(?!级|岁)")
-_IN_ENGLISH = re.compile(rf"\b(?P<value>(?:{'|'.join(_ENGLISH)})(?:[ -](?:{'|'.join(_ENGLISH)}))*)\b{_SCALE_AND_UNIT}")
+_CLOCK = re.compile(
+    r"(?P<part>上午|早上|早|凌晨|午前|下午|午后|晚上|晚|中午|傍晚)?"
+    rf"(?P<hour>(?<![0-9.,:])[0-9]{{1,2}}|(?<![{numerals.HAN}])[一二三四五六七八九十]{{1,3}})"
+    r"(?::(?P<minute>[0-5][0-9])(?![0-9:])|(?P<sign>[点时](?!间|尚|节|长)(?P<half>半|[0-9]{1,2}分)?))?(?: ?(?P<half_day>[ap])\.?m\.?(?![a-z]))?"
+)
+_HALF_PAST = re.compile(
+    r"\bhalf past (?P<hour>[0-9]{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
+)
+_HALVES = re.compile(r"\bhalf[ -](?:the )?(?:price|off|cost)\b|半价|半额|(?<=[省减惠宜])一半|半値")
+_MULTIPLES = {
+    "double": 2,
+    "doubled": 2,
+    "doubles": 2,
+    "twice": 2,
+    "triple": 3,
+    "thrice": 3,
+    "treble": 3,
+    "quadruple": 4,
+}
+_MULTIPLES |= {"翻倍": 2, "双倍": 2, "加倍": 2, "翻番": 2, "倍增": 2, "二倍": 2}
+_MULTIPLE = re.compile("|".join(rf"\b{word}\b" if word.isascii() else word for word in _MULTIPLES))
+_CROWD = re.compile(
+    r"\b(?P<en>dozens|hundreds|thousands|millions|billions)\b|\ba (?P<note>fiver|tenner)\b"
+    r"|(?P<han>成千上万|(?:数|几|上|成|近|超|逾|过|何|好几)[十百千万亿]+(?:[余多]|以上)?|[十百千万亿]{1,2}(?:余|多)(?=[\u4e00-\u9fff])|[百千万]+(?=[名位人家款种户店城](?!们|生|工|才)))"
+)
+_CROWDS = {"dozens": 10, "hundreds": 100, "thousands": 1000, "millions": 10**6, "billions": 10**9}
 _ANY_DIGIT = re.compile("[0-9]")
-_ANY_HAN = re.compile(f"[{_HAN}]")
+_ANY_HAN = re.compile(f"[{numerals.HAN}半]")
+_RANGE_GAP = re.compile(r" ?(?:-|–|—|~|〜|至|到|to|and|から|or) ?(?:us\$|[$€£¥])?")
 
 
-def amounts(folded: str, *, every: bool) -> Iterator[Amount]:
-    """The amounts of a folded text. `every`: also number words that count nothing (一 in 一起), which a text may use
-    freely.
-    """
+def amounts(folded: str) -> list[Amount]:
+    """The amounts of a folded text in reading order, number words that count nothing (一 in 一起) among them."""
+    found = [*_halves_and_multiples(folded), *_crowds(folded)]
     if _ANY_DIGIT.search(folded):
-        for match in _IN_DIGITS.finditer(folded):
-            if every or _token_around(folded, *match.span("value")) not in _NAMES:
-                before = _BEFORE.search(folded, max(match.start() - _LONGEST_BEFORE, 0), match.start())
-                yield _amount(match, Decimal(match["value"].replace(",", "")), before)
+        found += _digits(folded)
     if _ANY_HAN.search(folded):
-        for match in _IN_HAN.finditer(folded):
-            amount = _amount(match, _from_han(match["value"]), match)
-            if every or (match["nth"] is None and not _is_idiom(match["value"], match["unit"], amount)):
-                yield amount
-    for match in _IN_ENGLISH.finditer(folded):
-        if every or (match["unit"] and match["value"] != "one"):
-            yield _amount(match, _from_english(match["value"]), None)
+        found += _han(folded)
+    found += (
+        _amount(match, numerals.from_english(match["value"]), match["unit"] or "", None)
+        for match in _IN_ENGLISH.finditer(folded)
+    )
+    found += _times_of_day(folded)
+    return list(_without_nested(_share_units(sorted(found, key=lambda amount: (amount.start, -amount.end)), folded)))
 
 
-def _amount(match: re.Match[str], value: Decimal, before: re.Match[str] | None) -> Amount:
-    unit = match["unit"] or ""
-    scaled = value * _SCALES.get(match["scale"] or "", 1)
-    start, end = min(match.start(), before.start() if before else match.start()), match.end()
-    ahead = before.groupdict() if before else {}
-    if unit in _PERCENT or ahead.get("percent"):
-        return Amount("percentage", _plain(scaled), "", start, end)
-    if unit == "折":  # 8折 and 八五折 say what is still paid: 20 % and 15 % off
-        return Amount("percentage", _plain(100 - (scaled * 10 if scaled < 10 else scaled)), "", start, end)
-    if currency := ahead.get("sign") or (unit if unit in _CURRENCY_OF else None):
-        return Amount("price", _plain(scaled), _CURRENCY_OF[currency], start, end)
-    return Amount("quantity" if unit else "number", _plain(scaled), _UNIT_OF.get(unit, ""), start, end)
+def _digits(folded: str) -> Iterator[Amount]:
+    for match in _IN_DIGITS.finditer(folded):
+        before = _BEFORE.search(folded, max(match.start() - _LONGEST_BEFORE, 0), match.start())
+        value = Decimal(match["value"].replace(",", ""))
+        if match["scale"]:
+            value *= numerals.SCALES[match["scale"]]
+        letter = match["letter"]
+        if letter and (letter != "m" or before):
+            value *= numerals.SCALES[letter]
+        word = match["unit"] or match["close"] or ("m" if letter == "m" and not before else "")
+        yield _amount(match, value, word, before)
 
 
-def _is_idiom(written: str, unit: str | None, amount: Amount) -> bool:
-    """一天, 百年, 千元, 十分: number characters that count nothing, or nothing in particular."""
-    if amount.kind == "percentage":
-        return False
-    whole = amount.value == "1" and amount.unit not in {"minute", "hour", "month"}
-    return not unit or unit in {"分", "日"} or whole or set(written) <= {"百", "千"}
+def _han(folded: str) -> Iterator[Amount]:
+    for match in _IN_HAN.finditer(folded):
+        if match["half"]:
+            if match["unit"] in ("年", "小时", "个月", "斤", "时间"):
+                yield _amount(match, Decimal("0.5"), match["unit"], None)
+        elif match["value"]:
+            yield _amount(match, numerals.from_han(match["value"]), match["unit"] or "", None)
 
 
-def _token_around(folded: str, start: int, end: int) -> str:
-    while start and folded[start - 1] in _TOKEN:
-        start -= 1
-    while end < len(folded) and folded[end] in _TOKEN:
-        end += 1
-    return folded[start:end]
+def _amount(match: re.Match[str], value: Decimal, word: str, before: re.Match[str] | None) -> Amount:
+    found, ahead = match.groupdict(), before.groupdict() if before else {}
+    start, end = before.start() if before else match.start(), match.end()
+    written = match["value"] or "半"
+    if rest := found.get("rest"):  # 9块9
+        value += Decimal(numerals.HAN_DIGITS.get(rest, rest)) / 10
+    if ahead.get("percent") or found.get("percent"):
+        return Amount("percentage", _plain(value), "%", start, end, written)
+    if word == PAID_SHARE:
+        paid = value * 10 if value < 10 else value
+        return Amount("percentage", _plain(100 - paid), "%", start, end, written, word, off=True)
+    if word in TAKEN_SHARES:
+        return Amount("percentage", _plain(value * 10), "%", start, end, written, word, off=True)
+    if sign := ahead.get("sign"):
+        return Amount("price", _plain(value), UNITS[sign].base, start, end, written, sign)
+    if not word:
+        return Amount("number", _plain(value), "", start, end, written)
+    unit = UNITS[word]
+    if unit.base == "month" and word.startswith("年") and value >= 1900:  # a calendar year
+        return Amount("number", _plain(value), "", start, end, written, word)
+    kind: Kind = "percentage" if unit.base == "%" else "price" if unit.base in CURRENCIES else "quantity"
+    return Amount(kind, _plain(value * unit.size), unit.base, start, end, written, word)
 
 
-_TOKEN = frozenset(ascii_lowercase + digits)
+def _halves_and_multiples(folded: str) -> Iterator[Amount]:
+    for match in _HALVES.finditer(folded):
+        yield Amount("percentage", "50", "%", *match.span(), match.group(), match.group(), off=True)
+    for match in _MULTIPLE.finditer(folded):
+        yield Amount("quantity", str(_MULTIPLES[match.group()]), "times", *match.span(), match.group(), match.group())
+
+
+def _crowds(folded: str) -> Iterator[Amount]:
+    """Multitudes without a number: thousands, 数千, 上百. Their value is the power of ten."""
+    for match in _CROWD.finditer(folded):
+        if match["note"]:
+            yield Amount("price", "5" if match["note"] == "fiver" else "10", "£", *match.span(), match["note"])
+            continue
+        value = Decimal(_CROWDS[match["en"]]) if match["en"] else _power(match["han"])
+        yield Amount("vague", _plain(value), "", *match.span(), match.group())
+
+
+def _power(written: str) -> Decimal:
+    value = Decimal(1)
+    for char in written:
+        value *= {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}.get(char, 1)
+    return value
+
+
+def _times_of_day(folded: str) -> Iterator[Amount]:
+    if not re.search(r":[0-5][0-9]|[0-9] ?[ap]\.?m|[点时]|half past", folded):
+        return
+    for match in _HALF_PAST.finditer(folded):
+        hour = numerals.ENGLISH.get(match["hour"]) or int(match["hour"])
+        yield Amount("time", str(hour * 60 + 30), "clock", *match.span(), match["hour"], ":")
+    for match in _CLOCK.finditer(folded):
+        if not (match["minute"] or match["half_day"] or (match["sign"] == "点" and match["part"]) or match["sign"]):
+            continue
+        hour = (
+            int(numerals.from_han(match["hour"]))
+            if match["hour"] > "9" and not match["hour"].isascii()
+            else int(match["hour"])
+        )
+        half = match["half"] or ""
+        minute = int(match["minute"] or (30 if half == "半" else half.rstrip("分") or 0))
+        part = match["part"] or ""
+        if hour < 12 and (match["half_day"] == "p" or part in ("下午", "午后", "晚上", "晚", "傍晚")):
+            hour += 12
+        yield Amount("time", str(hour % 24 * 60 + minute), "clock", *match.span(), match["hour"], match["sign"] or ":")
+
+
+def _share_units(found: list[Amount], folded: str) -> Iterator[Amount]:
+    """8 to 14 miles: the first number takes the unit of the second."""
+    for amount, follower in zip_longest(found, found[1:]):
+        if (
+            follower is not None
+            and amount.kind == "number"
+            and follower.kind in ("quantity", "percentage", "price")
+            and _RANGE_GAP.fullmatch(folded, amount.end, max(follower.start, amount.end))
+        ):
+            size = UNITS[follower.word].size if follower.word in UNITS else Decimal(1)
+            yield amount._replace(
+                kind=follower.kind,
+                value=_plain(Decimal(amount.value) * size),
+                unit=follower.unit,
+                word=follower.word,
+                off=follower.off,
+            )
+        else:
+            yield amount
+
+
+def _without_nested(found: Iterable[Amount]) -> Iterator[Amount]:
+    """Of amounts inside others, the outer one: 9 am holds 9."""
+    furthest = -1
+    for amount in found:
+        if amount.end > furthest:
+            furthest = amount.end
+            yield amount
 
 
 def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
-
-
-def _from_english(words: str) -> Decimal:
-    total = 0
-    for word in re.split("[ -]", words):
-        value = _ENGLISH[word]
-        total = max(total, 1) * value if value >= 100 else total + value
-    return Decimal(total)
-
-
-def _from_han(written: str) -> Decimal:
-    """八五 → 85 (digit by digit), 三百五十 → 350."""
-    if not any(char in _HAN_SCALES for char in written):
-        return Decimal("".join(str(_HAN_DIGITS[char]) for char in written))
-    total, pending = 0, 0
-    for char in written:
-        if char in _HAN_SCALES:
-            total, pending = total + max(pending, 1) * _HAN_SCALES[char], 0
-        else:
-            pending = _HAN_DIGITS[char]
-    return Decimal(total + pending)

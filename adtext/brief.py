@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from adtext.fold import fold
+from adtext.products import classify, product_classes
 
 Locale = Literal["en-US", "en-GB", "zh-CN", "zh-TW", "ja-JP"]
 LOCALES: tuple[str, ...] = get_args(Locale)
@@ -18,8 +22,12 @@ Industry = Literal[
     "apparel", "automotive", "beauty", "education", "electronics", "finance", "food", "games", "health", "home",
     "jobs", "legal", "local_services", "real_estate", "software", "travel", "other",
 ]  # fmt: skip
-# PRC Advertising Law art. 16-18, 25, 28; FTC health and money claims
+# industries with a law of their own: PRC Advertising Law art. 16-18, 25; FTC health and money claims
 REGULATED: frozenset[str] = frozenset({"finance", "health", "legal"})
+ProductClass = Literal[
+    "drug", "medical_service", "medical_device", "health_food", "food", "infant_formula", "alcohol", "tobacco",
+    "cosmetics", "investment", "loan", "insurance", "course", "property", "legal", "pesticide", "veterinary",
+]  # fmt: skip
 
 MAX_LANDING_PAGE = 20_000  # code points: about 3,000 English words, more than any landing page a prompt can use
 
@@ -68,7 +76,7 @@ class AdText(BaseModel):
 
 
 class Ad(BaseModel):
-    """The advertiser's facts. Everything a text may claim stands here, or in the query and bidwords."""
+    """The advertiser's facts. Everything a text may claim stands here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,6 +88,9 @@ class Ad(BaseModel):
         default="", description="The page's visible text, untrusted."
     )
     industry: Industry = "other"
+    product_class: ProductClass | None = Field(
+        default=None, description="What is sold, finer than the industry; absent: inferred from the words of the brief."
+    )
     brands: tuple[Annotated[Line, Field(min_length=1, max_length=60)], ...] = Field(
         default=(), max_length=20, description="Brand, product and trademark names the advertiser may use."
     )
@@ -106,7 +117,14 @@ class AdBrief(BaseModel):
     @property
     def regulated(self) -> bool:
         """True where a fresh text may not be served before a person or a judge has seen it."""
-        return self.ad.industry in REGULATED
+        return self.ad.industry in REGULATED or any(product_classes()[name].regulated for name in products_of(self))
+
+    def own_facts(self) -> Iterator[str]:
+        """Every string that supports a claim: the ad's own, without the query and the bidwords, a stranger's words."""
+        ad = self.ad
+        yield from (ad.advertiser, ad.business, *ad.brands, *ad.selling_points, ad.landing_page)
+        for text in ad.approved:
+            yield from (value for _, value in text.fields())
 
     def facts(self) -> Iterator[str]:
         """Every string of the brief that a text may draw on, query first."""
@@ -117,3 +135,13 @@ class AdBrief(BaseModel):
         yield from self.ad.brands
         yield from self.ad.selling_points
         yield self.ad.landing_page
+
+
+@lru_cache(maxsize=4096)
+def products_of(brief: AdBrief) -> frozenset[str]:
+    """The product classes of a brief: the stated one, else those that its words tell."""
+    ad = brief.ad
+    if ad.product_class is not None:
+        return frozenset({ad.product_class})
+    told = "\n".join((brief.query, *brief.bidwords, ad.advertiser, ad.business, *ad.selling_points))
+    return classify(ad.industry, fold(told).text, brief.language)

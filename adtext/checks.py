@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from adtext.brief import AdBrief, AdText
+from adtext.contacts import contacts_in
 from adtext.editorial import editorial, language
 from adtext.fold import Cover, Span, Views, views
 from adtext.grounding import CANARY, Facts, facts, ungrounded
 from adtext.lexicon import Hit, Severity
+from adtext.places import places
+from adtext.products import product_classes
 from adtext.rules import RULES, Kind, Rules
-from adtext.spec import FieldSpec, TextSpec, measure
+from adtext.spec import FieldSpec, TextSpec, measure, shown
 
 MOST_PER_RULE = 20  # findings of one rule in one field: nobody reads more, and an answer stays small
 
@@ -47,12 +50,16 @@ def check(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Fi
     known = facts(brief, rules.lexicon)
     fields = [(name, views(value)) for name, value in text.fields()]
     findings = [*_absent(spec, {name for name, _ in fields}), *_repeated(fields), *_not_japanese(fields, brief)]
+    findings += _missing_disclaimers(fields, known, brief)
     for name, view in fields:
         limits = spec.fields.get(name)
-        hits = [hit for hit in rules.lexicon.find(view) if _applies(hit, brief)]
-        form = list(editorial(view, known, max_exclamations=limits.max_exclamations if limits else 1))
+        hits = [hit for hit in rules.lexicon.find(view, brief.language) if _applies(hit, brief, known)]
+        form = list(editorial(view, known, brief.locale, max_exclamations=limits.max_exclamations if limits else 1))
         judged = [hit.span for hit in hits] + [span for rule, span in form if rule == "phone_number"]
-        coded = [*form, *language(view, known, brief.locale), *_canaries(view), *ungrounded(view, known, judged)]
+        contacts = list(contacts_in(view, known))
+        judged += [span for _, span in contacts]
+        coded = [*form, *contacts, *language(view, known, brief.locale), *_canaries(view)]
+        coded += [*ungrounded(view, known, judged, brief.language), *places(view, known, brief.language)]
         found = [
             *_length(name, view.raw, limits),
             *_risk(name, view, hits, known),
@@ -85,7 +92,7 @@ def _length(name: str, value: str, limits: FieldSpec | None) -> Iterator[Finding
     if not value.strip():
         yield _finding("missing_field", name, value, everything)
         return
-    length = measure(value, limits.mode)
+    length = measure(shown(value), limits.mode)
     if length < limits.min:
         yield _finding("too_short", name, value, everything, f"{length} of at least {limits.min} ({limits.mode})")
     if length > limits.max:
@@ -128,25 +135,60 @@ def _canaries(text: Views) -> Iterator[tuple[str, Span]]:
 
 
 def _risk(name: str, text: Views, hits: Sequence[Hit], known: Facts) -> Iterator[Finding]:
-    """Entries that nothing excuses: offers and brands that the brief does not name, claims outside the advertiser's own
-    names.
+    """Entries that nothing excuses: offers and brands that the ad's facts do not affirm, claims outside the
+    advertiser's own names that the words around do not deny.
     """
     if not hits:
         return
     own = Cover(_names_in(text, known))
-    for entry, span in hits:
-        in_brief = entry.concept in known.concepts if RULES[entry.rule] == "grounding" else own.holds(*span)
-        if not in_brief:
-            yield Finding(
-                entry.rule, name, span, text.raw[span.start : span.end], entry.severity, entry.reason, entry.source
-            )
+    for entry, span, denied in hits:
+        reason = entry.reason
+        if RULES[entry.rule] == "grounding":
+            if denied:
+                if entry.concept not in known.concepts or entry.concept in known.denied:
+                    continue
+                reason = "says the opposite of the brief"
+            elif entry.concept in known.concepts:
+                continue
+        elif (denied and entry.rule not in _NEVER_DENIED) or own.holds(*span):
+            continue
+        yield Finding(entry.rule, name, span, text.raw[span.start : span.end], entry.severity, reason, entry.source)
 
 
-def _applies(hit: Hit, brief: AdBrief) -> bool:
+# words that may not stand in an ad, whatever the words around them say
+_NEVER_DENIED = frozenset(
+    {"profanity", "prompt_residue", "solicitation", "clickbait", "placeholder", "prohibited_product"}
+)
+
+
+def _applies(hit: Hit, brief: AdBrief, known: Facts) -> bool:
     entry = hit.entry
-    return (not entry.languages or brief.language in entry.languages) and (
-        not entry.industries or brief.ad.industry in entry.industries
+    return (
+        not entry.only_supports
+        and (not entry.industries or brief.ad.industry in entry.industries)
+        and (not entry.products or not entry.products.isdisjoint(known.products))
+        and entry.allowed_for.isdisjoint(known.products)
     )
+
+
+def _missing_disclaimers(fields: Sequence[tuple[str, Views]], known: Facts, brief: AdBrief) -> Iterator[Finding]:
+    """A product class whose law asks for a statement, found neither in the text nor in the ad's facts."""
+    name, view = fields[-1]
+    for product in sorted(known.products):
+        row = product_classes()[product]
+        wanted = row.disclaimers.get(brief.language, ())
+        if wanted and not any(
+            words in known.text or any(words in one.folded.text for _, one in fields) for words in wanted
+        ):
+            yield Finding(
+                "missing_disclaimer",
+                name,
+                Span(0, len(view.raw)),
+                view.raw,
+                "warn",
+                f"an ad for this product ({product}) needs a statement such as {wanted[0]!r}, here or on its page",
+                row.law,
+            )
 
 
 def _names_in(text: Views, known: Facts) -> Iterator[Span]:
@@ -203,6 +245,7 @@ _CODED = {
     "shouting": _Words("capitals or spacing used for attention", f"{_GOOGLE}: capitalization, spacing"),
     "phone_number": _Words("a phone number in the text", f"{_GOOGLE}: phone number in ad text"),
     "placeholder": _Words("a placeholder that was not filled in", _TEMPLATE),
+    "dynamic_text": _Words("text that the platform fills in", "Google Ads: keyword insertion, countdown", "review"),
     "markup": _Words("left-over markup", _TEMPLATE),
     "label_left_over": _Words("a label of the template inside the text", _TEMPLATE),
     "wrong_language": _Words("not in the brief's language", "The brief's locale"),
@@ -211,6 +254,10 @@ _CODED = {
     "ungrounded_percentage": _Words("a percentage that the brief does not hold", _BRIEF),
     "ungrounded_price": _Words("a price that the brief does not hold", _BRIEF),
     "ungrounded_contact": _Words("a contact or address that the brief does not hold", _BRIEF),
+    "ungrounded_brand": _Words("a name that the brief does not hold", _BRIEF, "review"),
+    "ungrounded_place": _Words("a place that the brief does not name", _BRIEF),
+    "unfinished": _Words("breaks off in the middle of a sentence", _TEMPLATE),
+    "solicitation": _Words("leads the reader off the platform to a private contact", f"{_GOOGLE}: contact details"),
     "canary": _Words("the prompt's planted marker came out", "RELATE: nothing of the prompt may leave the service"),
 }
 

@@ -12,8 +12,11 @@ from typing import NamedTuple
 import regex
 from opencc import OpenCC
 
+from adtext.contacts import phones
 from adtext.fold import Span, Views
 from adtext.grounding import Facts
+from adtext.spec import DYNAMIC
+from adtext.words import each, english_words
 
 Match = tuple[str, Span]  # (rule, raw span)
 
@@ -26,8 +29,8 @@ class _Form(NamedTuple):
     pattern: re.Pattern[str] | regex.Pattern[str]
 
 
-def editorial(text: Views, known: Facts, *, max_exclamations: int) -> Iterator[Match]:
-    """Findings of one field that do not depend on its language."""
+def editorial(text: Views, known: Facts, locale: str, *, max_exclamations: int) -> Iterator[Match]:
+    """Findings of one field's form, whatever its platform."""
     raw, folded = text.raw, text.folded
     for rule, hint, pattern in _RAW_FORMS:
         if hint.search(raw):
@@ -37,6 +40,8 @@ def editorial(text: Views, known: Facts, *, max_exclamations: int) -> Iterator[M
         if hint.search(folded.text):
             for match in pattern.finditer(folded.text):
                 yield rule, folded.raw_span(*match.span())
+    for start, end in phones(folded.text):
+        yield "phone_number", folded.raw_span(start, end)
     words = folded.text.replace(",", " ").split()
     if len(words) > len(set(words)) + 1:
         for repeated in _REPEATED_WORDS.finditer(folded.text):
@@ -46,6 +51,7 @@ def editorial(text: Views, known: Facts, *, max_exclamations: int) -> Iterator[M
     for span in exclamations[max_exclamations:]:
         yield "too_many_exclamations", span
     yield from _shouting(raw, known)
+    yield from _unfinished(raw, locale)
 
 
 def language(text: Views, known: Facts, locale: str) -> Iterator[Match]:
@@ -86,23 +92,26 @@ _RAW_FORMS = [
     _Form(
         "repeated_punctuation",
         re.compile(r"[^\w\s]{2}"),
-        re.compile(r"[!?！？]{2,}|([,，。;；:：、~～#$%&=+^|<>@·])\1+|(?<!\.)\.\.(?!\.)|\.{4,}|…{3,}|[—-]{3,}"),
+        re.compile(
+            r"[!！]{2,}|[?？]{2,}|[!?！？]{3,}|([,，。;；:：、~～#$%&=+^|<>@·])\1+|(?<!\.)\.\.(?!\.)|\.{4,}|…{3,}|[—-]{3,}"
+        ),
     ),
     _Form(
         "placeholder",
         re.compile(r"[{\[%某○〇×]|[xX]{2}"),
         re.compile(
-            r"\{[^{}]{0,40}\}|某某|[○〇×]{2,}|%[sd]\b|(?<![a-z])x{2,}(?![a-z]|[ -](?:large|small))"
+            r"\{(?!(?i:keyword:|=?countdown\())[^{}]{0,40}\}|某某|[○〇×]{2,}|%[sd]\b|(?<![a-z])x{2,}(?![a-z]|[ -](?:large|small))"
             r"|\[(?:your|insert|brand|company|product|city|name|keyword|price|number|link|url|advertiser|business|x+"
             r"|品牌|公司|产品|商品|城市|名称|价格|关键词|会社|店名|ブランド)[^\[\]]{0,30}\]",
             re.IGNORECASE,
         ),
     ),
+    _Form("dynamic_text", re.compile(r"\{"), DYNAMIC),
     _Form(
         "markup",
         re.compile(r"[*_`\]#•>&<\\]|^\s*-"),
         re.compile(
-            r"\*\*|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]"
+            r"(?<![\w*])\*\*(?=\w)|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]"
         ),
     ),
     _Form(
@@ -129,19 +138,6 @@ _FOLDED_FORMS = [
         re.compile(r"[\u3041-\u9fff]"),
         re.compile(r"([\u3041-\u30fe\u4e00-\u9fff]{2,4})\1{2,}|([\u3041-\u3096\u4e00-\u9fff])\2{3,}"),
     ),
-    _Form(
-        "phone_number",
-        re.compile(r"[0-9][0-9 ().-]{5}"),
-        re.compile(
-            r"(?<![0-9.,])(?:\+[0-9]{1,3}[ -]?)?(?:"
-            r"1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}"  # China, mobile
-            # China, Japan, United Kingdom
-            r"|\(?0[0-9]{1,3}\)?[ -]?[0-9]{3,4}[ -]?[0-9]{4}|0[0-9]{3}-[0-9]{3}-[0-9]{3}"
-            r"|[48]00[ -]?[0-9]{3,4}[ -]?[0-9]{3,4}"  # service numbers
-            r"|(?:1[ -])?\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}|1[ -]8[0-9]{2}[ -][a-z]{4,8}"  # North America
-            r")(?![0-9])"
-        ),
-    ),
 ]
 _REPEATED_WORDS = re.compile(r"\b([a-z]{2,}+)(?:[ ,]+\1\b){2,}")
 _EXCLAMATION = re.compile(r"[!！]")
@@ -149,73 +145,46 @@ _LATIN_UNIT = re.compile(r"[a-z0-9][a-z0-9.'’-]*")
 
 
 def _repeated_phrases(text: Views) -> Iterator[Match]:
-    """From the second time three words come in one order, or the fourth time two do: a weak model's loop, nothing a
-    copywriter does.
+    """Three words that stand three times or come straight after themselves, and two words from the fourth time on: a
+    weak model's loop, nothing a copywriter does. A phrase that returns once is a figure of speech.
     """
     words = list(_LATIN_UNIT.finditer(text.folded.text))
-    for length, allowed in ((3, 1), (2, 3)):
-        seen: dict[tuple[str, ...], int] = {}
+    for length, allowed in ((3, 2), (2, 3)):
+        seen: dict[tuple[str, ...], list[int]] = {}
         for at in range(len(words) - length + 1):
             run = words[at : at + length]
             phrase = tuple(word.group().rstrip(".") for word in run)
-            seen[phrase] = seen.get(phrase, 0) + 1
-            if seen[phrase] > allowed:
+            before = seen.setdefault(phrase, [])
+            before.append(at)
+            follows = length == 3 and len(before) > 1 and at - before[-2] <= _STRAIGHT_AFTER
+            if len(before) > allowed or (follows and _is_said_again(words, before[-2], at)):
                 yield "repeated_words", text.folded.raw_span(run[0].start(), run[-1].end())
+
+
+_STRAIGHT_AFTER = 6  # words
+
+
+def _is_said_again(words: list[re.Match[str]], first: int, second: int) -> bool:
+    """True where the words between the two places are repeated word by word."""
+    size = second - first
+    return [word.group() for word in words[first:second]] == [word.group() for word in words[second : second + size]]
 
 
 # ---- capitals
 
 _RUN_OF_CAPITALS = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2,}(?:[ ,&'-]+[A-Z]+(?![A-Za-z0-9]))*(?![A-Za-z0-9])")
-_SPELLED_OUT = re.compile(
-    r"(?<![A-Za-z])(?:(?:[A-Za-z][.\-_* ]){3,}[A-Za-z](?![A-Za-z])|(?:[A-Z][a-z]){3,}[A-Z](?![A-Za-z]))"
-)  # S.A.L.E, FlOwErS
+_SPELLED_OUT = re.compile(r"(?<![A-Za-z])(?:[A-Za-z][.\-_* ]){3,}[A-Za-z](?![A-Za-z])")  # S.A.L.E, b_o_o_t_s
+_ALTERNATING = re.compile(
+    r"(?<![A-Za-z])(?:(?:[A-Z][a-z]){2,}[A-Z]|(?:[a-z][A-Z]){2,}[a-z]?)[a-z]?(?![A-Za-z])"
+)  # FlOwErS
+_DOTTED_ACRONYM = re.compile(r"(?:[A-Z]\.){2,4}[A-Z]")
 _TWO_CAPITALS = re.compile(r"[A-Z]{2}")
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}")
 _SHORT_WORDS = frozenset(
-    [
-        "ACT",
-        "ALL",
-        "AND",
-        "ANY",
-        "BIG",
-        "BUY",
-        "CUT",
-        "DAY",
-        "FOR",
-        "GET",
-        "HOT",
-        "LOW",
-        "NEW",
-        "NOW",
-        "OFF",
-        "ON",
-        "ONE",
-        "OUR",
-    ]
-)
-_SHORT_WORDS |= frozenset(
-    [
-        "SEE",
-        "THE",
-        "TO",
-        "TOP",
-        "TRY",
-        "UP",
-        "WIN",
-        "YES",
-        "YOU",
-        "IN",
-        "IT",
-        "IS",
-        "AT",
-        "BY",
-        "GO",
-        "DO",
-        "MY",
-        "NO",
-        "OF",
-        "OR",
-    ]
+    each(
+        "ACT ALL AND ANY BIG BUY CUT DAY FOR GET HOT LOW NEW NOW OFF ON ONE OUR SEE THE TO TOP TRY UP WIN YES YOU IN IT "
+        "IS AT BY GO DO MY NO OF OR"
+    )
 )
 _ACRONYMS = frozenset(
     tomllib.loads(resources.files("adtext").joinpath("acronyms.toml").read_text(encoding="utf-8"))["words"]
@@ -227,16 +196,39 @@ def _shouting(raw: str, known: Facts) -> Iterator[Match]:
     like a long one.
     """
     for match in _RUN_OF_CAPITALS.finditer(raw) if _TWO_CAPITALS.search(raw) else ():
-        loud = [
-            word
-            for word in _CAPITAL_WORD.findall(match.group())
-            if word not in _ACRONYMS and word not in known.capitals
-        ]
+        words = _CAPITAL_WORD.findall(match.group())
+        loud = [word for word in words if word not in _ACRONYMS and not _is_own_spelling(word, len(words), known)]
         if any(len(word) > 3 for word in loud) or sum(word in _SHORT_WORDS for word in loud) > 1:
             yield "shouting", Span(*match.span())
     for match in _SPELLED_OUT.finditer(raw):
-        if match.group().casefold() not in known.own:
+        letters = "".join(filter(str.isalpha, match.group()))
+        is_an_acronym = _DOTTED_ACRONYM.fullmatch(match.group()) and letters.lower() not in english_words()
+        if not is_an_acronym and match.group().casefold() not in known.names:
             yield "shouting", Span(*match.span())
+    for match in _ALTERNATING.finditer(raw):
+        if not any(match.group() in name for name in known.spellings):
+            yield "shouting", Span(*match.span())
+
+
+def _is_own_spelling(word: str, run: int, known: Facts) -> bool:
+    """True for a name, an acronym that the brief writes, or one word that the ad's own facts stress."""
+    if any(word in name for name in known.spellings):
+        return True
+    return word in known.capitals and (run == 1 or word.lower() not in english_words())
+
+
+def _unfinished(raw: str, locale: str) -> Iterator[Match]:
+    """A field that stops in the middle of a sentence: with a comma, or a word that needs another."""
+    match = _BROKEN_OFF[locale[:2]].search(raw)
+    if match:
+        yield "unfinished", Span(match.start(), len(raw))
+
+
+_BROKEN_OFF = {
+    "en": re.compile(r"(?:\b(?i:a|an|the|and|or|your|our|but|because|including|their|its|my|per|than)|,|;) ?[.,]?\s*$"),
+    "zh": re.compile(r"(?:[，、；：]|(?:以及|并且|而且|或者|因为|为了|比如|例如|通过|关于)[，。]?)\s*$"),
+    "ja": re.compile(r"[、；・]\s*$|(?:および|または|ならびに|例えば|そして)[、。]?\s*$"),
+}
 
 
 # ---- languages

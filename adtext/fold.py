@@ -146,7 +146,25 @@ def fold(text: str) -> View:
 
 def _fold_cluster(cluster: str) -> str:
     visible = _INVISIBLE.sub("", cluster)
-    return "".join(_simplified(char) for char in unicodedata.normalize("NFKC", visible).casefold())
+    folded = unicodedata.normalize("NFKC", visible).casefold()
+    return "".join(_VARIANTS.get(char) or _simplified(char) for char in folded if not _MARK.match(char))
+
+
+# strokes and accents that no composed letter holds
+_MARK = re.compile(r"[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]")
+# other forms of common characters, which neither NFKC nor OpenCC brings together
+_VARIANTS = {
+    "囯": "国",
+    "囻": "国",
+    "冣": "最",
+    "蕞": "最",
+    "苐": "第",
+    "髙": "高",
+    "巿": "市",
+    "徴": "征",
+    "倂": "并",
+    "仼": "任",
+}
 
 
 class _Table(dict[int, str]):

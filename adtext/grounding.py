@@ -1,42 +1,58 @@
-"""What a text states must stand in its brief: numbers, percentages, prices, quantities, contacts, offers and brand
-names.
+"""What a text states must stand in its brief: amounts, offers, brands, places and contacts.
 
-Both sides are read from the folded view and compared by value. A brief's facts are read once. The brief is untrusted,
-but a number in it is the advertiser's own: where it stands does not matter, unless its sentence makes a promise that
-no ad may make. "Reverses aging by 30 years" lets no text say 30 years, however it is put.
+Only the ad's own facts support a claim. The query and the bidwords are a stranger's words: they may name the subject,
+and a number of theirs may be repeated together with their own words around it. Amounts are compared by value, unit
+family and what they count; a fact counts with its polarity, so "no free shipping" supports no free shipping. A number
+in a sentence that promises what no ad may promise supports nothing.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
 from adtext.amounts import Amount, amounts
-from adtext.brief import AdBrief
+from adtext.brief import AdBrief, products_of
+from adtext.context import agree, context
 from adtext.fold import Cover, Span, Views, fold, squeeze, views
+from adtext.idioms import PLURAL, is_claim
 from adtext.lexicon import Lexicon
+from adtext.units import UNITS
+from adtext.words import Words, english_words
 
 CANARY = re.compile(r"relate-canary-[0-9a-f]{8}")  # planted in a prompt as untrusted data: it must never come out
 
 _FACTS_KEPT = 1024  # briefs; their facts hold little more than their own text
 _STRINGS_KEPT = 8192  # a landing page stands behind many queries, an ad's selling points behind all of them
+_PLACES_KEPT = 12  # of one amount: a page that repeats it says nothing new
+
+DISCOUNT = "discount"  # the concept of the offers pack that any amount off affirms
+
+Stated = tuple[str, Amount]  # the folded string that holds the amount
+Amounts = Mapping[tuple[str, str], tuple[Stated, ...]]  # by unit and value
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a brief lets a text state."""
 
-    text: str  # everything, folded
-    numbers: frozenset[str]  # every value, whatever it counts
-    amounts: frozenset[tuple[str, str, str]]  # (kind, value, unit)
-    concepts: frozenset[str]  # offers and brands that the brief names, in any of their wordings
+    text: str  # the ad's facts, folded
+    subject: str  # query and bidwords, folded
+    amounts: Amounts
+    asked: Amounts  # amounts of the query and the bidwords
+    concepts: frozenset[str]  # offers and brands that the facts affirm, in any of their wordings
+    denied: frozenset[str]  # offers that they deny
     own: str  # everything but the landing page, folded
     names: tuple[str, ...]  # advertiser and brands, folded
-    capitals: frozenset[str]  # words the advertiser writes in capitals
+    spellings: tuple[str, ...]  # advertiser and brands, as written
+    capitals: frozenset[str]  # words the advertiser's own names write in capitals
+    products: frozenset[str]  # product classes
 
 
 @lru_cache(maxsize=_FACTS_KEPT)
@@ -44,55 +60,94 @@ def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
     """The facts of a brief, read once for all the texts written for it, and each of its strings once for all the
     briefs that hold it.
     """
-    stated = [_stated(value, lexicon) for value in brief.facts()]
-    found = {amount for one in stated for amount in one.amounts}
     ad = brief.ad
+    stated = [_stated(value, lexicon, brief.language) for value in brief.own_facts()]
+    asked = [_stated(value, lexicon, brief.language) for value in (brief.query, *brief.bidwords)]
     names = (ad.advertiser, *ad.brands)
     own = "\n".join((*names, ad.business, *ad.selling_points, brief.query, *brief.bidwords))
+    text = "\n".join(one.text for one in stated)
+    subject = "\n".join(one.text for one in asked)
+    by_value = _by_value(stated)
+    concepts = frozenset().union(*(one.concepts for one in stated))
+    if any(
+        amount.kind in ("percentage", "price") and (amount.off or context(text, amount).off)
+        for found in by_value.values()
+        for text, amount in found
+    ):
+        concepts |= {DISCOUNT}  # $10 off is a discount
     return Facts(
-        text="\n".join(one.text for one in stated),
-        numbers=frozenset(value for _, value, _ in found),
-        amounts=frozenset(found),
-        concepts=frozenset().union(*(one.concepts for one in stated)),
+        text=text,
+        subject=subject,
+        amounts=by_value,
+        asked=_by_value(asked),
+        concepts=concepts,
+        denied=frozenset().union(*(one.denied for one in stated)),
         own=fold(own).text,
         names=tuple(name for name in (fold(name).text for name in names) if len(squeeze(name)) > 1),
-        capitals=frozenset(_CAPITALS.findall(own)) | _lone_capitals(ad.landing_page),
+        spellings=names,
+        capitals=frozenset(_CAPITALS.findall("\n".join((*names, ad.business, *ad.selling_points))))
+        | frozenset(
+            word for word in _CAPITALS.findall(f"{brief.query} {brief.bidwords}") if word.lower() not in english_words()
+        )
+        | _lone_capitals(ad.landing_page),
+        products=products_of(brief),
     )
+
+
+def _by_value(stated: Iterable[_Stated]) -> Amounts:
+    places: dict[tuple[str, str], list[Stated]] = defaultdict(list)
+    for one in stated:
+        for amount in one.amounts:
+            places[amount.key].append((one.text, amount))
+            if amount.word and amount.kind in ("quantity", "price"):
+                places[_BARE, _number(amount)].append((one.text, amount))
+    return {key: tuple(found[:_PLACES_KEPT]) for key, found in places.items()}
+
+
+def _number(amount: Amount) -> str:
+    """The value before its unit: what a text repeats that leaves the unit out."""
+    unit = UNITS.get(amount.word)
+    return f"{(Decimal(amount.value) / (unit.size if unit else 1)).normalize():f}"
+
+
+_BARE = "any"
 
 
 class _Stated(NamedTuple):
     """What one string of a brief states."""
 
     text: str  # folded
-    amounts: frozenset[tuple[str, str, str]]
+    amounts: tuple[Amount, ...]
     concepts: frozenset[str]
+    denied: frozenset[str]
     promises: tuple[Span, ...]  # sentences
 
 
 @lru_cache(maxsize=_STRINGS_KEPT)
-def _stated(value: str, lexicon: Lexicon) -> _Stated:
+def _stated(value: str, lexicon: Lexicon, language: str) -> _Stated:
     view = views(value)
     folded = view.folded
-    hits = lexicon.find(view)
-    promising = [hit.span for hit in hits if hit.entry.rule in _PROMISES]
+    hits = lexicon.find(view, language)
+    promising = [hit.span for hit in hits if hit.entry.rule in _PROMISES and not hit.denied]
     promises = _sentences(value, promising) if promising else ()
     inside = Cover(promises)
     stated = [
         amount
-        for amount in amounts(folded.text, every=True)
+        for amount in amounts(folded.text)
         if not promises or not inside.holds(*folded.raw_span(amount.start, amount.end))
     ]
     return _Stated(
         folded.text,
-        frozenset((amount.kind, amount.value, amount.unit) for amount in stated),
-        frozenset(hit.entry.concept for hit in hits),
+        tuple(stated),
+        frozenset(hit.entry.concept for hit in hits if not hit.denied),
+        frozenset(hit.entry.concept for hit in hits if hit.denied),
         promises,
     )
 
 
-def promises_in(value: str, lexicon: Lexicon) -> tuple[Span, ...]:
+def promises_in(value: str, lexicon: Lexicon, language: str) -> tuple[Span, ...]:
     """The sentences of a brief's string that promise what no ad may promise."""
-    return _stated(value, lexicon).promises
+    return _stated(value, lexicon, language).promises
 
 
 _PROMISES = frozenset(
@@ -103,7 +158,6 @@ _PROMISES = frozenset(
         "education_promise",
         "property_promise",
         "guaranteed_result",
-        "false_urgency",
     }
 )
 _BORDER = re.compile(r"(?<!\bno)[.!?](?=\s)|[。！？\n]", re.IGNORECASE)  # "No. 1" ends no sentence
@@ -125,45 +179,97 @@ def _lone_capitals(page: str) -> frozenset[str]:
     return frozenset(_LONE_CAPITALS.findall(page))
 
 
-def ungrounded(text: Views, known: Facts, judged: Sequence[Span]) -> Iterator[tuple[str, Span]]:
-    """(rule, raw span) of every amount and contact that the brief does not hold.
-
-    Numbers inside `judged` spans (24/7, No. 1, a phone number) belong to a finding of their own.
-    """
-    contacts = (
-        [match.span() for match in _CONTACT.finditer(text.folded.text)]
-        if _CONTACT_SIGN.search(text.folded.text)
-        else []
-    )
-    in_contact, in_finding = Cover(contacts), Cover(judged)
-    for start, end in contacts:
-        if text.folded.text[start:end].rstrip("./") not in known.text:
-            yield "ungrounded_contact", text.folded.raw_span(start, end)
-    for amount in amounts(text.folded.text, every=False):
-        span = text.folded.raw_span(amount.start, amount.end)
-        if in_contact.holds(amount.start, amount.end) or in_finding.holds(*span):
-            continue
-        if not _is_known(amount, known):
-            yield f"ungrounded_{'number' if amount.kind == 'quantity' else amount.kind}", span
-
-
-def _is_known(amount: Amount, known: Facts) -> bool:
-    if amount.kind == "number":
-        return amount.value in known.numbers
-    return (amount.kind, amount.value, amount.unit) in known.amounts
-
-
 _CAPITALS = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
 # a page that shouts is no model
 _LONE_CAPITALS = re.compile(r"(?<![A-Z] )(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])(?! [A-Z]{2})")
 
-# ---- contacts (phone numbers are a matter of format: no platform shows them in a text)
 
-_CONTACT_SIGN = re.compile(r"[@.]")
-_DOMAINS = "com|net|org|edu|gov|cn|hk|tw|jp|uk|us|eu|de|fr|io|ai|co|me|tv|cc|app|dev|shop|store|online|site|info|biz|top|xyz|vip|club|ltd"
-_CONTACT = re.compile(
-    r"(?<![a-z0-9._+-])[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+"
-    r"|(?:https?://|www\.)[a-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+"
-    rf"|(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})(?![a-z0-9-])(?:/[a-z0-9._~/?#=&%-]*)?"
-    r"|(?<![a-z0-9])@[a-z0-9_]{3,}"
-)
+def ungrounded(text: Views, known: Facts, judged: Iterable[Span], language: str) -> Iterator[tuple[str, Span]]:
+    """(rule, raw span) of every amount that the brief does not hold.
+
+    Numbers inside `judged` spans (24/7, No. 1, a phone number) belong to a finding of their own.
+    """
+    folded = text.folded
+    found = amounts(folded.text)
+    if not found:
+        return
+    in_finding, words = Cover(judged), Words(folded.text, language)
+    for amount in found:
+        span = folded.raw_span(amount.start, amount.end)
+        if in_finding.holds(*span) or not is_claim(amount, folded.text, words):
+            continue
+        if not _is_known(amount, folded.text, known):
+            yield _RULE_OF.get(amount.kind, "ungrounded_number"), span
+
+
+_RULE_OF = {"percentage": "ungrounded_percentage", "price": "ungrounded_price"}
+
+
+def _is_known(amount: Amount, folded: str, known: Facts) -> bool:
+    if amount.kind == "vague":
+        return _crowd_is_known(amount, folded, known)
+    if amount.kind == "number" and (name := _model_name(folded, amount)):
+        return name in known.text or name in known.subject
+    said = context(folded, amount)
+    if (
+        amount.kind == "number"
+        and not said.kinds
+        and PLURAL.match(folded, amount.end) is None
+        and (_BARE, amount.value) in known.amounts
+    ):
+        return True
+    for key in _equal_keys(amount):
+        if any(agree(said, context(text, other), amount, folded) for text, other in known.amounts.get(key, ())):
+            return True
+        if not said.off and any(
+            not said.words.isdisjoint(context(text, other).words) for text, other in known.asked.get(key, ())
+        ):
+            return True
+    return False
+
+
+def _equal_keys(amount: Amount) -> Iterator[tuple[str, str]]:
+    """The ways in which a brief may state this amount."""
+    yield amount.key
+    if amount.kind == "time":
+        minutes = int(amount.value)
+        yield "clock", str((minutes + 720) % 1440)
+        if minutes % 60 == 0:
+            yield "", str(minutes // 60)
+    if amount.kind == "quantity" and amount.unit == "age":
+        yield "", amount.value
+        yield "month", f"{12 * Decimal(amount.value):f}"
+    if amount.unit == "£" and amount.word.startswith("pound"):
+        yield "oz", f"{16 * Decimal(amount.value):f}"
+    if amount.kind == "number" and amount.word == "":
+        yield "age", amount.value
+        if amount.value.isdecimal() and 0 < int(amount.value) < 25:
+            yield from (("clock", str(60 * hour)) for hour in (int(amount.value) % 24, (int(amount.value) + 12) % 24))
+
+
+_MODEL = re.compile(r"[a-z]+-?[0-9][a-z0-9-]*|[0-9]+[a-z]{2,}[a-z0-9-]*")
+
+
+def _model_name(folded: str, amount: Amount) -> str:
+    """The token of letters and digits that holds the number, such as xr-600, or nothing."""
+    if not amount.written[0].isdigit() or amount.word:
+        return ""
+    start, end = amount.start, amount.end
+    while start and ((folded[start - 1].isascii() and folded[start - 1].isalnum()) or folded[start - 1] == "-"):
+        start -= 1
+    while end < len(folded) and ((folded[end].isascii() and folded[end].isalnum()) or folded[end] == "-"):
+        end += 1
+    token = folded[start:end].strip("-")
+    return token if _MODEL.fullmatch(token) else ""
+
+
+def _crowd_is_known(amount: Amount, folded: str, known: Facts) -> bool:
+    """Thousands stand for any number of thousands, or for the word itself."""
+    if folded[amount.start : amount.end] in known.text:
+        return True
+    least = int(amount.value)
+    return any(
+        unit == "" and least <= float(value) < 100 * least
+        for unit, value in known.amounts
+        if value.replace(".", "").isdigit()
+    )

@@ -1,116 +1,190 @@
-"""Terms and patterns → spans of the raw text. One Aho-Corasick automaton per view, one pass each, however many entries
-there are.
+"""Terms, families and patterns → spans of the raw text. One Aho-Corasick automaton per view, one pass each, however
+many entries there are.
 
-A Latin term must begin and end at a word's border; a Chinese or Japanese one is found anywhere. In the squeezed view a
-hit counts only when what was squeezed out is a disguise (最 佳, f.r.e.e) and not the end of a clause between two
-innocent words.
+A Latin term begins and ends at a word's border; a Chinese or Japanese one cuts no word of the dictionary. A family is
+a pair of word classes close together in one clause (cures … acne; シミ … 消える). In the views that undo a disguise a hit
+counts only when what was undone is a disguise.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
+from adtext import disguise
 from adtext.fold import Cover, Span, View, Views, fold, squeeze, views
+from adtext.negation import denied
+from adtext.words import KANA, Words
 
 Severity = Literal["block", "review", "warn"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One term (or one pattern) of a pack, and what holds for it."""
+    """One term, family or pattern of a pack, and what holds for it."""
 
-    term: str  # as written in the pack; the pattern's source where `pattern`
+    term: str  # as written in the pack; of a family or pattern, its source
     rule: str
     severity: Severity
     reason: str
     source: str
     category: str = ""
     concept: str = ""  # entries with the same concept say the same thing: the brief may ground one by another
-    languages: frozenset[str] = frozenset()  # empty: all
+    languages: frozenset[str] = frozenset()  # in which the words themselves are written; empty: all
     industries: frozenset[str] = frozenset()  # empty: all
+    products: frozenset[str] = frozenset()  # product classes; empty: all
+    allowed_for: frozenset[str] = frozenset()  # product classes for which this is no offence
     excused_by: tuple[str, ...] = ()  # longer wordings in which the term is no claim: 最近 for 最
-    pattern: bool = False
+    kind: Literal["term", "family", "pattern"] = "term"
+    only_supports: bool = False  # grounds its concept where a brief says it, and is no claim of its own
+    hints: tuple[str, ...] = ()  # a pattern is only tried where one of them stands
 
 
 class Hit(NamedTuple):
     entry: Entry
     span: Span  # in the raw text
+    denied: bool  # the words around it say the opposite: no free shipping, 不保本
 
 
 class _Row(NamedTuple):
-    """One spelling in an automaton: of an entry's term or, with `excuse`, of a context that excuses it."""
+    """One spelling in an automaton, and what it stands for."""
 
     spelling: str
-    number: int
-    excuse: bool
+    number: int  # of the entry; of a class, -1
+    role: Literal["term", "excuse", "hint", "class"] = "term"
+    name: str = ""  # of the class
 
 
 class Lexicon:
     """Compiled entries. Building takes a moment, searching microseconds: share one per rules version."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], classes: Mapping[str, Sequence[str]] | None = None) -> None:
         self.entries = tuple(entries)
-        terms = [
-            _Row(fold(entry.term).text, number, False) for number, entry in enumerate(self.entries) if not entry.pattern
+        terms = [_Row(fold(entry.term).text, at) for at, entry in enumerate(self.entries) if entry.kind == "term"]
+        others = [
+            *(
+                _Row(fold(word).text, at, "excuse")
+                for at, entry in enumerate(self.entries)
+                for word in entry.excused_by
+            ),
+            *(_Row(fold(word).text, at, "hint") for at, entry in enumerate(self.entries) for word in entry.hints),
         ]
-        contexts = [
-            _Row(fold(context).text, number, True)
-            for number, entry in enumerate(self.entries)
-            for context in entry.excused_by
+        members = [
+            _Row(fold(word).text, -1, "class", name) for name, words in (classes or {}).items() for word in words
         ]
-        latin = [row for row in terms + contexts if _LATIN.search(row.spelling)]
-        self._folded = _Automaton(terms + contexts)
-        self._squeezed = _Automaton(
-            [row._replace(spelling=squeeze(row.spelling)) for row in terms if _can_be_squeezed(row.spelling)]
-        )
+        latin = [row for row in [*terms, *others, *members] if _LATIN.search(row.spelling)]
+        self._folded = _Automaton([*terms, *others, *members])
         self._confusables = _Automaton([row._replace(spelling=views(row.spelling).confusables.text) for row in latin])
-        self._patterns = [
-            (re.compile(entry.term), number) for number, entry in enumerate(self.entries) if entry.pattern
+        self._squeezed = _Automaton(
+            [row._replace(spelling=squeeze(row.spelling)) for row in terms if disguise.can_be_squeezed(row.spelling)]
+        )
+        respelled = [
+            row for row in terms if len(row.spelling) > 3 and _LATIN.search(row.spelling) and row.spelling.isascii()
         ]
+        self._skeletons = _Automaton([row._replace(spelling=disguise.skeleton(row.spelling)) for row in respelled])
+        sounded = [row for row in terms if disguise.can_be_sounded(row.spelling)]
+        self._sounds = _Automaton([row._replace(spelling=disguise.sound(row.spelling)[0]) for row in sounded])
+        self._patterns = {
+            at: re.compile(entry.term) for at, entry in enumerate(self.entries) if entry.kind == "pattern"
+        }
+        self._always = [at for at in self._patterns if not self.entries[at].hints]
+        self._families = [(at, *_parts(entry.term)) for at, entry in enumerate(self.entries) if entry.kind == "family"]
 
-    def find(self, text: Views) -> list[Hit]:
+    def find(self, text: Views, language: str) -> list[Hit]:
         """Every entry that stands in the text, not excused by its context, in reading order; one hit for one entry and
-        place.
+        place. `language` is the brief's.
         """
-        hits: set[tuple[Span, int]] = set()
-        excused: dict[int, list[Span]] = defaultdict(list)
-        for row, span in self._search(text):
-            if row.excuse:
-                excused[row.number].append(span)
-            else:
-                hits.add((span, row.number))
-        contexts = {number: Cover(spans) for number, spans in excused.items()}
+        folded = text.folded
+        words = Words(folded.text, language)
+        excuses: dict[int, list[Span]] = defaultdict(list)
+        spans: dict[tuple[Span, int], bool] = {}
+        hinted: set[int] = set(self._always)
+        members: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for row, start, end, view in self._plain(text):
+            if row.role == "excuse":
+                excuses[row.number].append(view.raw_span(start, end))
+            elif row.role == "hint":
+                hinted.add(row.number)
+            elif view is not folded or not words.cuts(start, end):
+                if row.role == "class":
+                    members[row.name].append((start, end))
+                else:
+                    spans[view.raw_span(start, end), row.number] = denied(view.text, start, end)
+        for number, start, end in (*self._families_in(folded.text, members), *self._patterns_in(folded.text, hinted)):
+            spans[folded.raw_span(start, end), number] = denied(folded.text, start, end)
+        for number, span in self._disguised(text, words):
+            spans.setdefault((span, number), False)
+        covers = {number: Cover(found) for number, found in excuses.items()}
         return [
-            Hit(self.entries[number], span)
-            for span, number in sorted(hits)
-            if number not in contexts or not contexts[number].holds(*span)
+            Hit(self.entries[number], span, is_denied)
+            for (span, number), is_denied in sorted(spans.items())
+            if (number not in covers or not covers[number].holds(*span))
+            and _is_written_in(self.entries[number], fold(text.raw[span.start : span.end]).text, words, language)
         ]
 
-    def _search(self, text: Views) -> Iterator[tuple[_Row, Span]]:
-        yield from self._at_borders(self._folded, text.folded)
-        if text.confusables is not text.folded:
-            yield from self._at_borders(self._confusables, text.confusables)
-        if matches := list(self._squeezed.matches(text.squeezed_text)):
-            squeezed = text.squeezed
-            for row, start, end in matches:
-                span = squeezed.raw_span(start, end)
-                if _is_disguise(text.raw, span, self.entries[row.number].term):
-                    yield row, span
-        for view in (text.folded,) if text.confusables is text.folded else (text.folded, text.confusables):
-            for pattern, number in self._patterns:
-                for match in pattern.finditer(view.text):
-                    yield _Row(match.group(), number, False), view.raw_span(*match.span())
+    def _plain(self, text: Views) -> Iterator[tuple[_Row, int, int, View]]:
+        for automaton, view in ((self._folded, text.folded), (self._confusables, text.confusables)):
+            if automaton is self._confusables and view is text.folded:
+                continue
+            for row, start, end in automaton.matches(view.text):
+                if _at_word_borders(view.text, start, end):
+                    yield row, start, end, view
 
-    def _at_borders(self, automaton: _Automaton, view: View) -> Iterator[tuple[_Row, Span]]:
-        for row, start, end in automaton.matches(view.text):
-            if _at_word_borders(view.text, start, end):
-                yield row, view.raw_span(start, end)
+    def _families_in(
+        self, folded: str, members: Mapping[str, Sequence[tuple[int, int]]]
+    ) -> Iterator[tuple[int, int, int]]:
+        """(entry, start, end) from the first word to the second, for each first word and the nearest second one."""
+        if not members:
+            return
+        for number, first, second, gap in self._families:
+            followers = members.get(second)
+            if not followers or first not in members:
+                continue
+            starts = sorted(followers)
+            for start, end in members[first]:
+                at = bisect_left(starts, (end, end))
+                if at < len(starts) and starts[at][0] - end <= gap and not _CLAUSE.search(folded, end, starts[at][0]):
+                    yield number, start, starts[at][1]
+
+    def _patterns_in(self, folded: str, hinted: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+        for number in hinted:
+            for match in self._patterns[number].finditer(folded):
+                yield number, *match.span()
+
+    def _disguised(self, text: Views, words: Words) -> Iterator[tuple[int, Span]]:
+        """Terms that were respelled to hide them."""
+        folded, squeezed = text.folded, None
+        for row, start, end in self._squeezed.matches(text.squeezed_text):
+            squeezed = squeezed or text.squeezed
+            span = squeezed.raw_span(start, end)
+            if (
+                fold(text.raw[span.start : span.end]).text != fold(self.entries[row.number].term).text
+                and _at_word_borders(text.raw, *span)
+                and disguise.is_spaced_out(text.raw, span, self.entries[row.number].term)
+            ):
+                yield row.number, span
+        latin = text.confusables
+        if _RESPELLED.search(latin.text):
+            found = list(self._skeletons.matches(disguise.skeleton(latin.text)))
+            positions = disguise.skeleton_positions(latin.text) if found else []
+            for row, first, last in found:
+                start, end = positions[first], positions[last] if last < len(positions) else len(latin.text)
+                if _at_word_borders(latin.text, start, end) and disguise.is_respelled(
+                    latin.text[start:end], fold(self.entries[row.number].term).text
+                ):
+                    yield row.number, latin.raw_span(start, end)
+        if _HAN.search(folded.text):
+            sounds, positions_of = disguise.sound(folded.text)
+            for row, first, last in self._sounds.matches(sounds):
+                start, end = (positions_of[first], positions_of[last]) if positions_of else (first, last)
+                if disguise.is_sounded(folded.text[start:end], fold(self.entries[row.number].term).text, start, words):
+                    yield row.number, folded.raw_span(start, end)
 
 
 class _Automaton:
@@ -132,14 +206,30 @@ class _Automaton:
 
 
 _LATIN = re.compile(r"[a-z]")
-_CLAUSE_END = re.compile(r"[,.;:!?，。；：！？、…]")
-_PIECE = re.compile(r"[^\W_]+")
-# words alone, or Chinese or Japanese alone: squeezed, they still say what they said
-_PLAIN = re.compile(r"[a-z' -]{4,}|[^\W\d_a-z]{2,}")
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_RESPELLED = re.compile(r"([a-z])\1|[0-9@$!|+€][a-z]|[a-z][0-9@$!|+€]")
+_CLAUSE = re.compile(r"[.;:!?](?=\s|$)|[。；：！？\n]")
+_GAPS = {"en": 28, "zh": 8, "ja": 12}
 
 
-def _can_be_squeezed(spelling: str) -> bool:
-    return _PLAIN.fullmatch(spelling) is not None
+def _parts(family: str) -> tuple[str, str, int]:
+    """ "first > second" or "first > second 20": two class names, and how many characters may stand between."""
+    first, _, rest = family.partition(" > ")
+    second, _, gap = rest.partition(" ")
+    return first, second, int(gap) if gap else _GAPS[first.partition(".")[0]]
+
+
+def _is_written_in(entry: Entry, written: str, words: Words, language: str) -> bool:
+    """True where the words found are of the entry's language: by their script, and where Chinese characters leave it
+    open by the text around them.
+    """
+    if not entry.languages:
+        return True
+    if KANA.search(written):
+        return "ja" in entry.languages
+    if _HAN.search(written):
+        return ("ja" if words.japanese else "zh") in entry.languages
+    return "en" in entry.languages or language in entry.languages
 
 
 def _is_word(char: str) -> bool:
@@ -147,28 +237,7 @@ def _is_word(char: str) -> bool:
 
 
 def _at_word_borders(text: str, start: int, end: int) -> bool:
-    """True unless a Latin word or a number goes on beyond either edge. Chinese and Japanese have no borders to see."""
+    """True unless a Latin word or a number goes on beyond either edge."""
     if start and _is_word(text[start]) and _is_word(text[start - 1]):
         return False
     return not (end < len(text) and _is_word(text[end - 1]) and _is_word(text[end]))
-
-
-def _is_disguise(raw: str, span: Span, term: str) -> bool:
-    """True where the characters squeezed out of raw[span] only hide the term.
-
-    最 佳, f.r.e.e, click-here and 全,网,最,低,价 do. The end of a clause between two words (最, 佳; click. Here), and words
-    that happen to make up another (the rapist), do not.
-    """
-    written = raw[span.start : span.end]
-    if not _at_word_borders(raw, span.start, span.end):
-        return False
-    pieces = _PIECE.findall(written)
-    letters = sum(map(len, pieces))
-    if len(pieces) == letters and letters > 2:  # every letter stands alone
-        return True
-    if _LATIN.search(term.casefold()) is None:
-        return _CLAUSE_END.search(written) is None
-    several_words = _PIECE.fullmatch(term) is None
-    if any(char.isspace() for char in written):
-        return several_words and _CLAUSE_END.search(written) is None
-    return several_words or len(pieces) > 1

@@ -70,6 +70,18 @@ def load_spec(name: str) -> TextSpec:
     )
 
 
+# Google's keyword insertion and countdowns: what the platform itself fills in
+DYNAMIC = re.compile(r"\{(?i:keyword):(?P<default>[^{}]*)\}|\{=?(?i:countdown)\([^{}]*\)\}")
+_LONGEST_COUNTDOWN = "10 days"  # the text that a countdown shows at its longest
+
+
+def shown(text: str) -> str:
+    """The text at its longest: a keyword insertion by its default, a countdown by its longest text."""
+    if "{" not in text:
+        return text
+    return DYNAMIC.sub(lambda match: match["default"] if match["default"] is not None else _LONGEST_COUNTDOWN, text)
+
+
 def measure(text: str, mode: Mode) -> int:
     """Length of the raw text in a platform's units.
 

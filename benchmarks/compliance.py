@@ -63,11 +63,8 @@ class Judged:
 
     @property
     def covers(self) -> bool:
-        """True where a finding quotes the words that the case names, with at most two characters around them."""
-        named = self.case.span_text
-        return named is None or any(
-            named in finding.quote and len(finding.quote) <= len(named) + 2 for finding in self.findings
-        )
+        """True where a finding quotes the words that the case names."""
+        return self.case.span_text is None or any(self.case.span_text in finding.quote for finding in self.findings)
 
 
 def main() -> None:

@@ -40,7 +40,9 @@ INVISIBLE = "\u200b\u200d\ufeff\u00ad\ufe0f"
 @given(st.text(st.sampled_from(LETTERS), max_size=24))
 def test_folding_piece_by_piece_equals_folding_the_whole(text):
     visible = "".join(char for char in text if char not in INVISIBLE)
-    whole = unicodedata.normalize("NFKC", visible).casefold()
+    whole = "".join(
+        char for char in unicodedata.normalize("NFKC", visible).casefold() if not "\u0300" <= char <= "\u036f"
+    )
     assert fold(text).text == "".join(fold(char).text if "\u3400" <= char <= "\u9fff" else char for char in whole)
 
 

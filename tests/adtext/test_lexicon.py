@@ -26,7 +26,7 @@ def entry(term, **over):
 
 
 def found(lexicon, text):
-    return [text[hit.span.start : hit.span.end] for hit in lexicon.find(views(text))]
+    return [text[hit.span.start : hit.span.end] for hit in lexicon.find(views(text), "en")]
 
 
 @pytest.mark.parametrize(
@@ -73,18 +73,18 @@ def test_a_context_excuses_the_term_inside_it_and_no_other(text, quotes):
 
 
 def test_a_pattern_is_searched_in_the_folded_text_and_answers_with_the_raw_one():
-    lexicon = Lexicon([entry("earn [0-9]+ a day", pattern=True)])
+    lexicon = Lexicon([entry("earn [0-9]+ a day", kind="pattern")])
     assert found(lexicon, "ＥＡＲＮ 500 a day") == ["ＥＡＲＮ 500 a day"]
 
 
 def test_one_spelling_may_stand_for_several_entries():
     lexicon = Lexicon([entry("cures"), entry("CURES", rule="health_claim")])
-    assert [hit.entry.rule for hit in lexicon.find(views("It cures"))] == ["absolute_claim", "health_claim"]
+    assert [hit.entry.rule for hit in lexicon.find(views("It cures"), "en")] == ["absolute_claim", "health_claim"]
 
 
 @given(st.text(st.sampled_from("最佳好是 be st.-鞋"), max_size=16))
 def test_every_hit_squeezes_to_its_term(text):
-    for hit in Lexicon([entry("最佳"), entry("best")]).find(views(text)):
+    for hit in Lexicon([entry("最佳"), entry("best")]).find(views(text), "en"):
         assert views(text[hit.span.start : hit.span.end]).squeezed_text == hit.entry.term
 
 
@@ -127,17 +127,31 @@ def test_the_same_packs_have_the_same_version():
         (
             '"absolute_claim"',
             '"absolut_claim"',
-            "own.toml, group 1: rule 'absolut_claim' is unknown; use one of absolute_claim",
+            "own.toml, line 4: rule 'absolut_claim' is unknown; use one of absolute_claim",
         ),
         ('"block"', '"deny"', "severity 'deny' is unknown; use one of block, review, warn"),
-        ('["zh"]', '["fr"]', "language 'fr' is unknown; use one of en, ja, zh"),
-        ('languages = ["zh"]', 'industries = ["shoes"]', "industry 'shoes' is unknown; use one of apparel"),
+        ('["zh"]', '["fr"]', "languages 'fr' is unknown; use one of en, ja, zh"),
+        ('languages = ["zh"]', 'industries = ["shoes"]', "industries 'shoes' is unknown; use one of apparel"),
         ('terms = ["世无其二"]', 'words = ["世无其二"]', "key 'words' is unknown"),
         ('reason = "a test"', "", "reason is missing"),
         ('source = "a test\'s law"', "", "source is missing"),
         ('["世无其二"]', '[""]', "a term is empty"),
         ("terms =", "patterns = ['(']\nterms =", "pattern '(' does not compile"),
         ("terms =", "patterns = ['a*']\nterms =", "matches the empty text"),
+        ("terms =", "patterns = ['(?:a+)+b']\nterms =", "own.toml, line 8: pattern '(?:a+)+b' takes more than"),
+        (
+            "terms =",
+            "families = ['zh.nobody > zh.knows']\nterms =",
+            "names the class 'zh.nobody', which no pack defines",
+        ),
+        ("terms =", "families = ['zh.nobody']\nterms =", "own.toml, line 8: family 'zh.nobody' is not two classes"),
+        ("[[group]]", "[class]\nnobody = { words = ['x'] }\n[[group]]", "class 'nobody' has no language"),
+        ("terms =", "hit = ['nothing of it']\nterms =", "line 8: the group does not find its example 'nothing of it'"),
+        (
+            "terms =",
+            "miss = ['世无其二']\nterms =",
+            "own.toml, line 8: '世无其二' matches the counter-example '世无其二'",
+        ),
         ("[[group]]", "[[group", "a pack is a TOML file in UTF-8"),
     ],
 )

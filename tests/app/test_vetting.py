@@ -25,9 +25,9 @@ def ad(title: str, description: str) -> str:
         (GOOD[0], 1, 1),
         (BAD, 0, 0),
         ("a boot is a boot", 0, 0),  # does not parse: a candidate that did not comply
-        (MADE_UP, 1, 0),  # a worked example's trade: allowed, but not about this ad
-        (ad("Boots Resoled in Our", "Leather walking boots resoled in our own workshop."), 1, 0),  # broken off
-        (ad("Leather Walking Boots", "Every pair can be resoled in our workshop and"), 1, 0),
+        (MADE_UP, 0, 0),  # a worked example's trade, in a place that this brief does not name
+        (ad("Boots Resoled in Our", "Leather walking boots resoled in our own workshop."), 0, 0),  # broken off
+        (ad("Leather Walking Boots", "Every pair can be resoled in our workshop and"), 0, 0),
         (ad("Boots Resoled in the Shop", "Every pair can be resoled in our own workshop."), 1, 1),
         # the title names nothing that is sold
         (ad("Every Pair in Our Slope", "Every pair can be resoled in our own shop."), 1, 0),

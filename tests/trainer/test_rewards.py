@@ -131,7 +131,7 @@ def test_an_invented_number_is_charged_to_its_digits_and_a_given_one_is_not():
         GOOD.model_copy(update={"description": "Greenfield Running: 70% off wide shoes, from 2E to 4E."})
     )
     assert Correctness().score([invented]).tolist() == [0.0]
-    assert {text for text, _ in charged(invented, Correctness())} == {"70%", "% off"}
+    assert {text for text, _ in charged(invented, Correctness())} == {"70%"}
     given_ = a_sample(GOOD.model_copy(update={"description": "Trainers weigh 238 g and start at $89."}))
     assert Correctness().score([given_]).tolist() == [1.0] and charged(given_, Correctness()) == []
 

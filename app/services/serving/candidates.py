@@ -101,7 +101,7 @@ def _promised(brief: AdBrief, lexicon: Lexicon) -> frozenset[str]:
     inside, outside = [], []
     for value in brief.facts():
         end = 0
-        for span in sorted(promises_in(value, lexicon)):
+        for span in sorted(promises_in(value, lexicon, brief.language)):
             inside.append(value[span.start : span.end])
             outside.append(value[end : span.start])
             end = max(end, span.end)
