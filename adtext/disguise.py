@@ -13,7 +13,7 @@ from adtext.words import Words, english_words, lines
 
 _LATIN = re.compile(r"[a-z]")
 _CLAUSE_END = re.compile(r"[.,;:!?]\s|[，。；：！？、…\n]")
-_LATIN_CLAUSE_END = re.compile(r"[,.;:!?，。；：！？、…]")
+_LATIN_CLAUSE_END = re.compile(r"[,.;:!?](?=\s)|[，。；：！？、…]")
 _APOSTROPHES = str.maketrans("", "", "'’")
 _PIECE = re.compile(r"[^\W_]+")
 
@@ -73,16 +73,18 @@ def skeleton_positions(text: str) -> list[int]:
     return [at for at, char in enumerate(translated) if at == 0 or char != translated[at - 1]]
 
 
-def is_respelled(written: str, term: str) -> bool:
-    """True where `written`, whose skeleton is the term's, respells it: a letter doubled, or a digit in its place."""
-    if written == term:
+def is_respelled(written: str, raw: str, term: str) -> bool:
+    """True where `written`, whose skeleton is the term's, respells it: a letter doubled, or a digit in its place. `raw` is
+    the folded text that was read as `written`.
+    """
+    if raw == term:
         return False
     said, meant = written.translate(_SKELETON), term.translate(_SKELETON)
     runs = [(len(list(a)), len(list(b))) for (_, a), (_, b) in zip(groupby(said), groupby(meant), strict=True)]
     if any(more < less for more, less in runs):
         return False
     if sum(more for more, _ in runs) == len(term):
-        return all(a == b or (not a.isalpha() and b.isalpha()) for a, b in zip(written, term, strict=True))
+        return all(a == b or (b.isalpha() and not a.isalpha()) for a, b in zip(raw, term, strict=True))
     if any(char.isdigit() for char in term):
         return False
     return not all(word in english_words() for word in _LATIN_WORD.findall(written))

@@ -176,7 +176,7 @@ class Lexicon:
             for row, first, last in found:
                 start, end = positions[first], positions[last] if last < len(positions) else len(latin.text)
                 if _at_word_borders(latin.text, start, end) and disguise.is_respelled(
-                    latin.text[start:end], fold(self.entries[row.number].term).text
+                    latin.text[start:end], folded.text[start:end], fold(self.entries[row.number].term).text
                 ):
                     yield row.number, latin.raw_span(start, end)
         if _HAN.search(folded.text):

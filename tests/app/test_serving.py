@@ -355,7 +355,7 @@ async def test_the_serving_log_holds_no_unit_id_and_every_request(
     upstream.answer = lambda body: [BAD]
     await generate(
         unit_id="bob@example.com",
-        ad={"approved": [], "selling_points": ["Guaranteed best"], "business": "guaranteed best boots"},
+        ad={"approved": [], "selling_points": ["Best in the world"], "business": "best boots in the world"},
         brief={"bidwords": []},
     )
     await app.state.container.serving._log.flush()
