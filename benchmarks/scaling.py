@@ -10,10 +10,17 @@ ratios.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+import trainer.config
+from trainer.config import GrpoConfig, load_config
+from trainer.memory import ModelShape, estimate
+
+PRODUCTION = Path(trainer.config.__file__).parents[1] / "configs" / "grpo_qwen3_8xa800.yaml"
 
 
 @dataclass(frozen=True)
@@ -140,27 +147,21 @@ def step_time(shape: Shape, batch: Batch, machine: Machine, *, mfu: float, share
     return StepTime(prefill + batch.completion * max(read, multiply), once, 4 * once, passed, push)
 
 
-def memory(shape: Shape, batch: Batch, machine: Machine) -> dict[str, float]:
-    """Bytes on each GPU with all weights learning: ZeRO-2, bfloat16 weights, float32 masters and moments, checkpointed
-    activations.
-    """
-    tokens = MICRO_GROUPS * (batch.prompt + batch.group * batch.completion)
-    # what one layer keeps while it is computed again
-    layer = tokens * (10 * shape.hidden + 3 * shape.intermediate) * 2
-    rollouts = batch.texts / machine.gpus
-    logits = MICRO_GROUPS * batch.group * batch.completion * shape.vocabulary * 4 * 2  # float32, and their gradient
-    return {
-        "policy weights": 2.0 * shape.weights,
-        "gradients, a share of 1/8": 2 * shape.weights / machine.gpus,
-        "gradient buckets": 2e9,
-        "masters and moments, a share of 1/8": 12 * shape.weights / machine.gpus,
-        "reference weights": 2.0 * shape.weights,
-        "vLLM weights": 2.0 * shape.weights,
-        "vLLM cache": (rollouts / batch.group * batch.prompt + rollouts * batch.completion) * shape.cache_bytes,
-        "activations": shape.layers * tokens * shape.hidden * 2 + layer,
-        "logits": float(logits),
-        "CUDA contexts and graphs": 3e9,
-    }
+def memory(shape: Shape, batch: Batch) -> dict[str, float]:
+    """Bytes on each GPU of the production config, by `trainer.memory`, and what CUDA and its graphs take."""
+    config = load_config(GrpoConfig, PRODUCTION).with_changes(
+        batch_size=batch.texts, group_size=batch.group, max_completion=batch.completion, micro_groups=MICRO_GROUPS
+    )
+    model = ModelShape(
+        weights=shape.weights,
+        adapter=0,
+        layers=shape.layers,
+        hidden=shape.hidden,
+        intermediate=shape.intermediate,
+        kv_width=shape.kv_heads * shape.head_dim,
+        vocabulary=shape.vocabulary,
+    )
+    return {**asdict(estimate(config, model, batch.prompt)), "CUDA contexts and graphs": 3e9}
 
 
 def step_table(batches: list[Batch], mfu: float, price: float) -> Table:
@@ -196,7 +197,7 @@ def step_table(batches: list[Batch], mfu: float, price: float) -> Table:
 
 def memory_table(batches: list[Batch]) -> Table:
     table = Table("on each GPU, GB", *(f"{batch.prompt}/{batch.completion}" for batch in batches))
-    parts = [memory(QWEN3_8B, batch, A800) for batch in batches]
+    parts = [memory(QWEN3_8B, batch) for batch in batches]
     for name in parts[0]:
         table.add_row(name, *(f"{part[name] / 1e9:.1f}" for part in parts))
     table.add_row("sum", *(f"{sum(part.values()) / 1e9:.1f}" for part in parts))

@@ -32,4 +32,4 @@ def test_half_the_mfu_is_twice_the_training_and_the_same_rollout():
 
 @pytest.mark.parametrize("prompt", [150, 400])
 def test_policy_reference_and_sampler_fit_on_one_gpu(prompt):
-    assert sum(memory(QWEN3_8B, Batch(prompt, 60), A800).values()) < A800.memory_bytes
+    assert sum(memory(QWEN3_8B, Batch(prompt, 60)).values()) < A800.memory_bytes

@@ -14,8 +14,9 @@ from trainer.adapter import Adapter
 from trainer.config import ConfigError, GrpoConfig
 from trainer.distributed import Ranks
 from trainer.forward.attention import use_shared_prompt_attention
-from trainer.grpo.memory import estimate, said
+from trainer.grpo.memory import available, memory_line, shape_of
 from trainer.identity import Identity, policy_digests, prompts_digest, reward_model_digest
+from trainer.memory import estimate
 from trainer.policy import Reference, load_policy, merged_state, prompt_ids
 from trainer.prompts import Prompt
 from trainer.registry import read_reward_model
@@ -67,7 +68,8 @@ def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> 
     source = base_of(inputs.policy, inputs.base)
     tokenizer = tokenizer_of(source)
     longest = max(len(prompt_ids(tokenizer, prompt)) for prompt in prompts)
-    return said(estimate(config, AutoConfig.from_pretrained(source), longest))
+    shape = shape_of(AutoConfig.from_pretrained(source), config.lora)
+    return memory_line(estimate(config, shape, longest), available())
 
 
 def check_start(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> None:
