@@ -4,6 +4,7 @@ out.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,8 +64,14 @@ class Problem(Exception):
         self.errors = [FieldProblem(field=field, value=_shown(value), rule=rule, detail=detail)] if field else []
 
 
+_SHOWN_AND_ONE = _SHOWN + 1
+_brief = reprlib.Repr()
+_brief.maxlevel, _brief.maxstring, _brief.maxother = 3, _SHOWN, _SHOWN
+
+
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    # of a value that is deep or long, only as much is read as is shown
+    text = value[:_SHOWN_AND_ONE] if isinstance(value, str) else _brief.repr(value)
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from time import perf_counter
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -10,12 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adtext.brief import AdBrief, AdText
 from adtext.checks import Finding, Severity, check, is_compliant
-from adtext.spec import load_spec
+from adtext.rules import Rules
+from adtext.spec import TextSpec, load_spec
 from app.container import ContainerDep
 from app.core.contract import Platform
-from app.core.problems import documented
+from app.core.problems import Problem, documented
 from app.http.auth import require, require_advertiser
+from app.services.compliance.off_loop import crowded, weighed
 from app.store.registry import Key
+
+FINDINGS_OF_A_TEXT = 50
+FINDINGS_OF_ALL = 500
+QUOTE_CHARS = 200
+MOST_S = 5.0  # seconds that one request is checked for
 
 router = APIRouter(tags=["compliance"])
 
@@ -34,19 +42,22 @@ class FindingAnswer(BaseModel):
     rule: str
     field: str
     span: tuple[int, int] = Field(description="Half-open, in code points of the field's value.")
-    quote: str
+    quote: str = Field(description=f"The text there; of a longer one the first {QUOTE_CHARS} characters.")
     severity: Severity = Field(description="block: never shown; review: a person decides first; warn: noted.")
     reason: str
     source: str = Field(description="The law or policy it rests on.")
 
     @classmethod
     def of(cls, finding: Finding) -> FindingAnswer:
-        return cls(**asdict(finding))
+        return cls(**asdict(finding) | {"quote": finding.quote[:QUOTE_CHARS]})
 
 
 class Judgement(BaseModel):
     compliant: bool = Field(description="No finding blocks.")
-    findings: list[FindingAnswer] = Field(description="In reading order.")
+    findings: list[FindingAnswer] = Field(
+        description=f"In reading order: at most {FINDINGS_OF_A_TEXT} of a text and {FINDINGS_OF_ALL} of all texts."
+    )
+    more: int = Field(default=0, description="Findings that are not listed.")
 
 
 class CheckAnswer(BaseModel):
@@ -62,12 +73,31 @@ async def check_texts(
     """Check texts against a brief, by the same rules that decide what is served."""
     require_advertiser(key, body.brief.ad.advertiser, "brief.ad.advertiser")
     rules, spec = container.state.rules, load_spec(body.platform)
-    judged = [check(text, body.brief, spec, rules) for text in body.texts]
-    return CheckAnswer(
-        rules_version=rules.version,
-        spec_version=spec.version,
-        texts=[
-            Judgement(compliant=is_compliant(found), findings=[FindingAnswer.of(one) for one in found])
-            for found in judged
-        ],
-    )
+    chars = sum(map(len, body.brief.facts())) + sum(len(value) for text in body.texts for _, value in text.fields())
+    try:
+        if crowded():
+            raise TimeoutError
+        return await weighed(chars, lambda: judged(body, spec, rules, until=perf_counter() + MOST_S))
+    except TimeoutError:
+        raise Problem(
+            503, "overload", "these texts cannot be checked in time: send fewer at once", headers={"Retry-After": "1"}
+        ) from None
+
+
+def judged(body: CheckRequest, spec: TextSpec, rules: Rules, *, until: float) -> CheckAnswer:
+    """Each text's verdict, and as many findings as an answer holds. Raises TimeoutError past `until` (perf_counter)."""
+    left, texts = FINDINGS_OF_ALL, []
+    for text in body.texts:
+        if perf_counter() > until:
+            raise TimeoutError
+        found = check(text, body.brief, spec, rules)
+        shown = found[: min(FINDINGS_OF_A_TEXT, left)]
+        left -= len(shown)
+        texts.append(
+            Judgement(
+                compliant=is_compliant(found),
+                findings=[FindingAnswer.of(finding) for finding in shown],
+                more=len(found) - len(shown),
+            )
+        )
+    return CheckAnswer(rules_version=rules.version, spec_version=spec.version, texts=texts)

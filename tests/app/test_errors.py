@@ -85,6 +85,17 @@ async def test_a_refused_field_is_named_by_its_path_with_its_value_shortened(adm
     assert refused["brief.ad.landing_page"]["value"] == "x" * 79 + "…"
 
 
+@pytest.mark.parametrize("depth", [50, 900])
+@pytest.mark.parametrize("around", [("[", "]"), ('{"词":', "}")])
+async def test_a_value_of_any_depth_is_refused_in_a_few_words(admin, depth, around):
+    value = around[0] * depth + "1" + around[1] * depth
+    content = f'{{"brief": {value}, "platform": {value}, "texts": {value}}}'.encode()
+    answer = await admin.post("/check", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert_problem(answer, answer.status_code)
+    assert len(answer.content) < 2_000
+
+
 async def test_many_faults_are_not_all_repeated(admin):
     answer = await admin.post("/check", json={"brief": {}, "platform": "generic", "texts": [{} for _ in range(50)]})
     assert_problem(answer, 422)

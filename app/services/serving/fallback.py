@@ -21,6 +21,7 @@ from app.core.contract import TextState
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
+from app.services.compliance.off_loop import weighed
 from app.services.serving.candidates import Candidate, identity, judge
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
@@ -59,11 +60,13 @@ class Fallback:
         """
         nlg = next((policy for policy in self._state.registry.policies.values() if policy.kind == "nlg"), None)
         own = brief.model_copy(update={"query": brief.bidwords[0] if brief.bidwords else brief.ad.advertiser})
-        chosen = _advertiser(own, spec, rules)
+        approved = sum(len(value) for text in own.ad.approved for _, value in text.fields())
+        chars = approved + sum(map(len, own.facts()))
+        chosen = await weighed(chars, lambda: _advertiser(own, spec, rules))
         origin, policy = "advertiser", "advertiser"
         # a template text is a fresh text: regulated industries review it first
         if not chosen and nlg is not None and not own.regulated:
-            chosen, origin, policy = _templates(own, spec, rules), "template", nlg.version
+            chosen, origin, policy = await weighed(chars, lambda: _templates(own, spec, rules)), "template", nlg.version
         policy_id = nlg.id if nlg is not None else 0
         texts = [
             NewText(_identity(key, one), one.text, origin, TextState.APPROVED, one.score, one.findings)

@@ -22,6 +22,7 @@ from app.policies.base import Writer, WriterUnavailable
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
+from app.services.compliance.off_loop import weighed
 from app.services.serving.candidates import Vetted, identity, vet
 from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, Slots
 from app.store.database import Database, Unavailable
@@ -121,7 +122,8 @@ class Generation:
         async with self._begin(order, priority):
             draft = await writer.write(order.brief, order.spec, n=order.n, seed=seed)
         rules = self._state.rules
-        vetted = vet(draft.completions, order.brief, order.spec, rules, cut=draft.cut)
+        chars = sum(map(len, draft.completions)) + sum(map(len, order.brief.facts()))
+        vetted = await weighed(chars, lambda: vet(draft.completions, order.brief, order.spec, rules, cut=draft.cut))
         CANDIDATES.labels(order.policy.version, "compliant").inc(vetted.compliant)
         CANDIDATES.labels(order.policy.version, "refused").inc(vetted.candidates - vetted.compliant)
         texts = self._new(vetted, order, await self._known(order.key))
