@@ -13,7 +13,7 @@ BIN     = $(VENV)/bin
 check test: LOCKS += requirements/train.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check env lock lock-gpu clean
+.PHONY: help run test quick soak check env lock lock-gpu clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -27,6 +27,9 @@ test: check ## Everything that must hold: style, types, import rules, tests (WOR
 
 quick: check ## Style, types, import rules, and the tests that need neither model nor browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not gpu and not browser and not slow and not soak' tests/adtext tests/abtest tests/app tests/architecture
+
+soak: env ## The tests that take minutes: real outages, one after the other, with what they measured
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak tests
 
 check: env ## Style, types and import rules only
 	$(BIN)/ruff check .
