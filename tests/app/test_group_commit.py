@@ -10,7 +10,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from app.store.database import AsyncConnection
+from app.store.database import AsyncConnection, DatabaseBusy, DatabaseTimeout
 from app.store.group_commit import GroupCommit
 
 
@@ -82,3 +82,37 @@ async def test_a_caller_that_gives_up_loses_nothing_of_the_others() -> None:
     assert await stayer == 4
     with pytest.raises(asyncio.CancelledError):
         await leaver
+
+
+async def test_a_database_that_hangs_is_waited_for_once_by_all_who_wait() -> None:
+    ledger, asked = Ledger(), 0
+
+    @asynccontextmanager
+    async def hang() -> AsyncIterator[Ledger]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        raise DatabaseTimeout
+        yield ledger
+
+    commits = GroupCommit(hang, double, most=2)
+    results = await asyncio.gather(*(commits.submit(number) for number in range(20)), return_exceptions=True)
+    assert all(isinstance(result, DatabaseTimeout) for result in results)
+    assert asked == 1
+
+
+async def test_more_writers_than_may_wait_are_refused_at_once() -> None:
+    commits = GroupCommit(Ledger().begin, double, waiting=3)
+    waiting = [commits.submit(number) for number in range(3)]
+    with pytest.raises(DatabaseBusy):
+        commits.submit(3)
+    assert await asyncio.gather(*waiting) == [0, 2, 4]
+
+
+async def test_what_a_caller_gave_up_before_its_turn_is_not_written() -> None:
+    ledger = Ledger()
+    commits = committing(ledger)
+    leaver, stayer = commits.submit(1), commits.submit(2)
+    leaver.cancel()
+    assert await stayer == 4
+    assert ledger.committed == [[2]]

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 
 import httpx
 import pytest
+from service import KAFFEE
 
 from app.core.settings import Settings
 from app.up.child import Child
@@ -51,12 +52,8 @@ def restarted(postgres: Child, lasts_s: float) -> None:
 
 def titles(stack: Stack, http: httpx.Client) -> list[str]:
     """What is served for an ad that nobody has asked for: its text must be committed first."""
-    brief = {
-        "query": "宽脚跑鞋",
-        "locale": "zh-CN",
-        "ad": {"id": f"鞋-{next(_SERIAL)}", "advertiser": "远山跑步", "selling_points": ["四种鞋宽可选"]},
-    }
-    body = {"brief": brief, "platform": "generic", "unit_id": "读者一号", "deadline_ms": 1000}
+    brief = KAFFEE | {"ad": KAFFEE["ad"] | {"id": f"咖啡-{next(_SERIAL)}"}}
+    body = {"brief": brief, "platform": "baidu_search", "unit_id": "读者一号", "deadline_ms": 1000}
     answer = http.post(f"{stack.url}/generate", json=body).raise_for_status().json()
     return [text["title"] for text in answer["texts"]]
 
