@@ -35,7 +35,8 @@ async def test_callers_of_a_key_share_its_work_and_one_that_leaves_ends_it_for_n
 async def test_sixty_callers_at_once_make_at_most_two_runs_and_all_see_what_was_written_before_they_asked() -> None:
     flights, work = SingleFlight[None, int]("the fold"), Folding()
     early = asyncio.ensure_future(flights.join_next(None, work.run))
-    await asyncio.sleep(0)
+    while not work.runs:
+        await asyncio.sleep(0)
     work.written = 1  # while the first run is under way
     late = [asyncio.ensure_future(flights.join_next(None, work.run)) for _ in range(60)]
     await asyncio.sleep(0)
