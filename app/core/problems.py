@@ -23,6 +23,7 @@ _HTTP_RULES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
+    415: "unsupported_media_type",
 }
 _SHOWN = 80  # code points of a refused value that are sent back
 
@@ -123,7 +124,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 def field_problem(item: Mapping[str, Any]) -> FieldProblem:
-    location = [str(part) for part in item["loc"] if part not in ("body", "query", "path")]
+    location = [_shown(str(part)) for part in item["loc"] if part not in ("body", "query", "path")]
     message = str(item["msg"]).removeprefix("Value error, ")
     return FieldProblem(
         field=".".join(location) or "body", value=_shown(item.get("input")), rule=str(item["type"]), detail=message
@@ -145,6 +146,7 @@ _DOCUMENTED = {
     404: "Nothing here has that name.",
     409: "It does not go with what is there already; `detail` says what.",
     413: "The body is larger than this address takes.",
+    415: "The body's encoding is not understood.",
     422: "A field breaks a rule; `errors` names field, value and rule.",
     429: "The key is over its rate; Retry-After says for how long.",
     503: "Overload, or the database is not reachable: nothing was changed. Retry-After says when to try again.",

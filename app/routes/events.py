@@ -12,10 +12,12 @@ from abtest.events import Event
 from app.container import ContainerDep
 from app.core.problems import documented
 from app.http.auth import require
+from app.http.compressed import CompressedRoute
 from app.services.events.ingest import EventAnswer, InvalidEvent
 from app.store.registry import Key
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=CompressedRoute)
+_SHOWN = 64  # characters of an event_id or a field's name that are sent back
 
 
 def _keep_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> object:
@@ -27,7 +29,12 @@ def _keep_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> obje
         event_id = value.get("event_id") if isinstance(value, dict) else None
         field = ".".join(map(str, first["loc"])) or "event"
         detail = str(first["msg"]).removeprefix("Value error, ")
-        return InvalidEvent(event_id if isinstance(event_id, str) else None, field, detail)
+        return InvalidEvent(_shown(event_id) if isinstance(event_id, str) else None, _shown(field), detail)
+
+
+def _shown(text: str) -> str:
+    """What was sent, shortened; half an emoji, which UTF-8 cannot hold, becomes a question mark."""
+    return text[:_SHOWN].encode("utf-8", "replace").decode()
 
 
 class EventBatch(BaseModel):
@@ -42,15 +49,15 @@ class EventAnswers(BaseModel):
     answers: list[EventAnswer]
 
 
-@router.post("/events", responses=documented())
+@router.post("/events", responses=documented(415))
 async def report_events(
     batch: EventBatch, container: ContainerDep, key: Annotated[Key, Depends(require("events"))]
 ) -> EventAnswers:
-    """Report impressions, clicks and conversions, in any order, 1 to 1,000 at once.
+    """Report impressions, clicks, conversions and retractions, in any order, 1 to 1,000 at once. The body may be gzip.
 
-    Answers after the commit: each row is `accepted`, a `duplicate` (its event_id is known: harmless), or `rejected`
-    with the reason (`invalid_event`, `future_event`, `forged_token`, `expired_token`, `unknown_token_key`, `other_advertiser`). 503:
-    nothing was committed, send it again.
+    Answers after the commit: each row is `accepted`, a `duplicate` (its token, kind and event_id are known: harmless),
+    or `rejected` with its index and the reason: `invalid_event`, `future_event`, `before_serving`, `forged_token`,
+    `expired_token`, `unknown_token_key`, `other_advertiser`. 503: nothing was committed, send it again.
     """
     rows: Sequence[Event | InvalidEvent] = batch.events
     return EventAnswers(answers=await container.ingest.record(rows, advertiser=key.advertiser))

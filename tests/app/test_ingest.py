@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from counting import DAY, an_event
+import pytest
+from counting import DAY, HOUR, an_event
 
 from app.core.tokens import Sealer, Served
 
@@ -60,6 +64,25 @@ async def test_the_same_kind_of_one_token_under_another_id_is_accepted(ad_system
     assert [answer["status"] for answer in answers] == ["accepted", "accepted"]
 
 
+async def test_one_auction_id_for_impression_click_and_conversion_keeps_all_three(ad_system, database):
+    token, now = ad_system.serve(), datetime.now(UTC)
+    kinds = ("impression", "click", "conversion")
+    answers = await ad_system.report(*(an_event(token, kind, now, event_id="auction-7") for kind in kinds))
+    assert [answer["status"] for answer in answers] == ["accepted"] * 3
+    await ad_system.container.aggregation.catch_up()
+    assert database.execute("SELECT clicked, converted, reused_ids FROM exposures").fetchall() == [(True, True, 2)]
+    again = await ad_system.report(*(an_event(token, kind, now, event_id="auction-7") for kind in kinds))
+    assert [answer["status"] for answer in again] == ["duplicate"] * 3
+
+
+async def test_two_senders_that_number_from_one_do_not_lose_each_others_events(ad_system, database):
+    for unit in ("u-1", "用户-2"):
+        events = [an_event(ad_system.serve(unit), event_id=str(number)) for number in (1, 2)]
+        assert [answer["status"] for answer in await ad_system.report(*events)] == ["accepted"] * 2
+    assert stored(database) == 4
+    assert database.execute("SELECT count(*) FROM events WHERE reused").fetchone() == (2,)
+
+
 INVALID = [  # what is wrong, the field that is named, the rule that is named
     ({"kind": "view"}, "kind", "impression"),
     ({"occurred_at": "2026-11-22T10:00:00"}, "occurred_at", "offset"),
@@ -67,6 +90,10 @@ INVALID = [  # what is wrong, the field that is named, the rule that is named
     ({"event_id": "a b"}, "event_id", "match"),
     ({"event_id": ""}, "event_id", "match"),
     ({"value": -1}, "value", "greater"),
+    ({"currency": "euro"}, "currency", "match"),
+    ({"kind": "retraction"}, "event", "corrects"),
+    ({"kind": "click", "event_id": "e", "corrects": "e"}, "event", "an id of its own"),
+    ({"event_id": "pixel/person"}, "event_id", "match"),
     ({"order_id": "a\x00b"}, "order_id", "control character"),
     ({"colour": "赤"}, "colour", "Extra"),
 ]
@@ -78,6 +105,7 @@ async def test_an_invalid_row_names_its_field_and_sinks_nothing(ad_system, datab
     assert [(answer["status"], answer["reason"], answer["field"]) for answer in answers] == [
         ("rejected", "invalid_event", field) for _, field, _ in INVALID
     ]
+    assert [answer["index"] for answer in answers] == list(range(len(INVALID)))
     assert all(says in answer["detail"] for answer, (_, _, says) in zip(answers, INVALID, strict=True))
     assert good["status"] == "accepted"
     assert stored(database) == 1
@@ -90,6 +118,87 @@ async def test_an_event_from_the_future_is_refused_beyond_five_minutes_of_skew(a
     )
     assert near["status"] == "accepted"
     assert (far["reason"], far["field"]) == ("future_event", "occurred_at")
+
+
+@pytest.mark.parametrize(
+    ("ago", "reason"),
+    [
+        (timedelta(seconds=20), None),  # the sender's clock is a little slow
+        (timedelta(minutes=4), None),
+        (timedelta(minutes=7), "before_serving"),
+        (5 * HOUR, "before_serving"),  # the local time of New York, sent as UTC
+        (26 * 365 * DAY, "before_serving"),
+    ],
+)
+async def test_an_event_from_before_its_serving_is_refused_by_name(ad_system, database, ago, reason):
+    now = datetime.now(UTC)
+    for kind in ("impression", "click", "conversion"):
+        (answer,) = await ad_system.report(
+            an_event(ad_system.serve(at=now), kind, now - ago + timedelta(microseconds=7))
+        )
+        assert (answer["reason"], answer["field"]) == (reason, "occurred_at" if reason else None)
+    assert stored(database) == (0 if reason else 3)
+
+
+@pytest.mark.parametrize(
+    "resolution", [{"microsecond": 0}, {"second": 0, "microsecond": 0}, {"minute": 0, "second": 0, "microsecond": 0}]
+)
+async def test_a_clock_of_seconds_minutes_or_hours_is_not_before_its_serving(ad_system, resolution):
+    served = datetime.now(UTC).replace(minute=42, second=42, microsecond=420_000) - 2 * HOUR
+    token, at = ad_system.serve(at=served), served.replace(**resolution)
+    answers = await ad_system.report(*(an_event(token, kind, at) for kind in ("impression", "click", "conversion")))
+    assert [answer["reason"] for answer in answers] == [None] * 3
+
+
+async def test_half_an_emoji_rejects_its_row_only(ad_system, database):
+    token, half = ad_system.serve(), "\ud83d"
+    rows = [
+        an_event(token, event_id=f"e-{half}"), an_event(token, order_id=half), an_event(token) | {half: 1},
+        an_event(token, kind=half), an_event(half), an_event(token),
+    ]  # fmt: skip
+    headers = ad_system.keys["events"] | {"Content-Type": "application/json"}
+    body = json.dumps({"events": rows})  # escaped, as a sender of broken strings writes it
+    answer = await ad_system.client.post("/events", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert [row["status"] for row in answer.json()["answers"]] == ["rejected"] * 5 + ["accepted"]
+    assert (answer.json()["answers"][0]["event_id"], stored(database)) == ("e-?", 1)
+    outside = await ad_system.client.post("/events", content=json.dumps({"events": rows, half: 1}), headers=headers)
+    assert outside.status_code == 422
+
+
+@pytest.mark.parametrize("offset", ["+0000", "+0900", "-0330", "Z", "+09:00"])
+async def test_an_offset_is_read_with_and_without_its_colon(ad_system, offset):
+    now = datetime.now(UTC)
+    shift = {"+0900": 9, "+09:00": 9, "-0330": -3.5}.get(offset, 0)
+    written = (now + shift * HOUR).strftime("%Y-%m-%dT%H:%M:%S") + offset
+    (answer,) = await ad_system.report(an_event(ad_system.serve(at=now)) | {"occurred_at": written})
+    assert answer["status"] == "accepted", answer["detail"]
+
+
+async def test_a_gzip_body_is_taken_like_a_plain_one(ad_system, database):
+    batch = json.dumps({"events": [an_event(ad_system.serve(f"用户-{i}")) for i in range(50)]}).encode()
+    headers = ad_system.keys["events"] | {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = await ad_system.client.post("/events", content=gzip.compress(batch), headers=headers)
+    assert (answer.status_code, stored(database)) == (200, 50)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "rule"),
+    [
+        (gzip.compress(b" " * (4 * 1024 * 1024 + 1)), "gzip", 413, "body_too_large"),
+        (gzip.compress(bytes(10**8)), "gzip", 413, "body_too_large"),
+        (gzip.compress(b'{"events": []}')[:-3], "gzip", 400, "unreadable_body"),
+        (gzip.compress(b'{"events": ') + gzip.compress(b"[]}"), "gzip", 400, "unreadable_body"),
+        (b'{"events": []}', "gzip", 400, "unreadable_body"),
+        (zlib.compress(b'{"events": []}'), "gzip", 400, "unreadable_body"),
+        (gzip.compress(b'{"events": []}'), "gzip", 422, "invalid_request"),
+        (b'{"events": []}', "br", 415, "unsupported_media_type"),
+    ],
+)
+async def test_a_gzip_body_is_inflated_within_the_limits_of_a_plain_one(ad_system, body, encoding, status, rule):
+    headers = ad_system.keys["events"] | {"Content-Encoding": encoding, "Content-Type": "application/json"}
+    answer = await ad_system.client.post("/events", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["rule"]) == (status, rule)
 
 
 async def test_a_token_lives_for_a_day_to_be_shown_its_window_and_a_day_for_late_events(ad_system):
