@@ -102,10 +102,12 @@ _MULTIPLES = {
 }
 _MULTIPLES |= {"翻倍": 2, "双倍": 2, "加倍": 2, "翻番": 2, "倍增": 2, "二倍": 2}
 _MULTIPLE = re.compile("|".join(rf"\b{word}\b" if word.isascii() else word for word in _MULTIPLES))
+_HALF_OR_MULTIPLE = re.compile(r"half|半|一半|double|twice|triple|thrice|treble|quadruple|倍|翻番")
 _CROWD = re.compile(
     r"\b(?P<en>dozens|hundreds|thousands|millions|billions)\b|\ba (?P<note>fiver|tenner)\b"
     r"|(?P<han>成千上万|(?:数|几|上|成|近|超|逾|过|何|好几)[十百千万亿]+(?:[余多]|以上)?|[十百千万亿]{1,2}(?:余|多)(?=[\u4e00-\u9fff])|[百千万]+(?=[名位人家款种户店城](?!们|生|工|才)))"
 )
+_CROWD_SIGN = re.compile(r"dozens|reds|ands|ions|er\b|[十百千万亿]")
 _CROWDS = {"dozens": 10, "hundreds": 100, "thousands": 1000, "millions": 10**6, "billions": 10**9}
 _ANY_DIGIT = re.compile("[0-9]")
 _ANY_HAN = re.compile(f"[{numerals.HAN}半]")
@@ -174,6 +176,8 @@ def _amount(match: re.Match[str], value: Decimal, word: str, before: re.Match[st
 
 
 def _halves_and_multiples(folded: str) -> Iterator[Amount]:
+    if _HALF_OR_MULTIPLE.search(folded) is None:
+        return
     for match in _HALVES.finditer(folded):
         yield Amount("percentage", "50", "%", *match.span(), match.group(), match.group(), off=True)
     for match in _MULTIPLE.finditer(folded):
@@ -182,6 +186,8 @@ def _halves_and_multiples(folded: str) -> Iterator[Amount]:
 
 def _crowds(folded: str) -> Iterator[Amount]:
     """Multitudes without a number: thousands, 数千, 上百. Their value is the power of ten."""
+    if _CROWD_SIGN.search(folded) is None:
+        return
     for match in _CROWD.finditer(folded):
         if match["note"]:
             yield Amount("price", "5" if match["note"] == "fiver" else "10", "£", *match.span(), match["note"])

@@ -80,7 +80,7 @@ def _east_asian(amount: Amount, folded: str, words: Words) -> bool:
         return False
     behind, before = folded[end : end + 6], folded[max(start - 3, 0) : start]
     if amount.written in ("零", "〇"):
-        return bool(behind) and behind[0] > "\u3400" and not words.at(end).kind.startswith(("v", "u", "p"))
+        return bool(behind) and behind[0] > "\u3400" and not words.kind(words.at(end)).startswith(("v", "u", "p"))
     value = float(amount.value)
     if amount.kind == "number":
         if set(amount.written) <= set("百千万亿"):
@@ -121,16 +121,17 @@ def _is_a_saying(amount: Amount, words: Words) -> bool:
     """True where a word of the dictionary holds the number and says more than a number and its unit."""
     word: Word = words.at(amount.start)
     text = words.text[word.start : word.end]
-    if word.kind in ("数詞",) or not word.listed:
+    kind = words.kind(word)
+    if kind == "数詞" or not word.listed:
         return False
     if all(char in numerals.HAN or char in "数几多上余半第" for char in text):
         return False
     if word.start <= amount.start and word.end >= amount.end and (word.start < amount.start or word.end > amount.end):
-        return not (word.kind in ("m", "mq", "t") and _COUNTER.search(text) is not None and len(text) <= 3)
+        return not (kind in ("m", "mq", "t") and _COUNTER.search(text) is not None and len(text) <= 3)
     if words.japanese:
         return word.end > amount.start + len(amount.written)
     # 一键, 一体: the number and what follows are one word, which is no measure
-    return word.end > amount.start + len(amount.written) and word.kind not in ("m", "mq", "t", "q") and not amount.word
+    return word.end > amount.start + len(amount.written) and kind not in ("m", "mq", "t", "q") and not amount.word
 
 
 def _token_around(folded: str, start: int, end: int) -> str:

@@ -103,7 +103,7 @@ class Lexicon:
         folded = text.folded
         words = Words(folded.text, language)
         excuses: dict[int, list[Span]] = defaultdict(list)
-        spans: dict[tuple[Span, int], bool] = {}
+        spans: dict[tuple[Span, int], tuple[bool, str]] = {}  # whether it is denied, and how it is written
         hinted: set[int] = set(self._always)
         members: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for row, start, end, view in self._plain(text):
@@ -115,17 +115,18 @@ class Lexicon:
                 if row.role == "class":
                     members[row.name].append((start, end))
                 else:
-                    spans[view.raw_span(start, end), row.number] = denied(view.text, start, end)
+                    written = view.text[start:end]
+                    spans[view.raw_span(start, end), row.number] = denied(view.text, start, end), written
         for number, start, end in (*self._families_in(folded.text, members), *self._patterns_in(folded.text, hinted)):
-            spans[folded.raw_span(start, end), number] = denied(folded.text, start, end)
+            spans[folded.raw_span(start, end), number] = denied(folded.text, start, end), folded.text[start:end]
         for number, span in self._disguised(text, words):
-            spans.setdefault((span, number), False)
+            spans.setdefault((span, number), (False, self.entries[number].term))
         covers = {number: Cover(found) for number, found in excuses.items()}
         return [
             Hit(self.entries[number], span, is_denied)
-            for (span, number), is_denied in sorted(spans.items())
+            for (span, number), (is_denied, written) in sorted(spans.items())
             if (number not in covers or not covers[number].holds(*span))
-            and _is_written_in(self.entries[number], fold(text.raw[span.start : span.end]).text, words, language)
+            and _is_written_in(self.entries[number], written, words, language)
         ]
 
     def _plain(self, text: Views) -> Iterator[tuple[_Row, int, int, View]]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from ahocorasick_rs import AhoCorasick
+
 from adtext.fold import Span, Views
 from adtext.grounding import Facts
 from adtext.words import Words, lines
@@ -37,11 +39,18 @@ def places(text: Views, known: Facts, language: str) -> Iterator[tuple[str, Span
             if name not in known.text and name not in known.subject:
                 yield "ungrounded_place", span
     folded = text.folded.text
-    if _HAN.search(folded) and not _gazetteer().isdisjoint(_pairs(folded)):
-        for word in Words(folded, language).words:
-            name = folded[word.start : word.end]
-            if word.kind in _PLACES and name in _gazetteer() and name not in known.text and name not in known.subject:
-                yield "ungrounded_place", text.folded.raw_span(word.start, word.end)
+    segments: Words | None = None
+    for _, start, end in _east_asian().find_matches_as_indexes(folded, overlapping=True) if _HAN.search(folded) else ():
+        segments = segments or Words(folded, language)
+        word, name = segments.at(start), folded[start:end]
+        if (word.start, word.end) == (start, end) and segments.kind(word) in _PLACES:
+            if name not in known.text and name not in known.subject:
+                yield "ungrounded_place", text.folded.raw_span(start, end)
+
+
+@cache
+def _east_asian() -> AhoCorasick:
+    return AhoCorasick([name for name in _gazetteer() if name[0] > "\u2fff"])
 
 
 def _named(raw: str, words: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -54,10 +63,3 @@ def _named(raw: str, words: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
                 first = last
                 break
         first += 1
-
-
-def _pairs(folded: str) -> Iterator[str]:
-    """Every run of two, three and four characters: a fast look whether any place can stand here."""
-    for size in (2, 3, 4):
-        for at in range(len(folded) - size + 1):
-            yield folded[at : at + size]

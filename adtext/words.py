@@ -8,25 +8,22 @@ Japanese.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
 _HAN_OR_KANA = re.compile(r"[\u3041-\u30fa\u3400-\u9fff]")
 _KATAKANA = re.compile(r"[\u30a1-\u30fc]")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One segment of a text."""
 
     start: int
     end: int
-    kind: str  # its part of speech: ns for a Chinese place; 地名 for a Japanese one
     listed: bool  # stands in the dictionary, rather than guessed
+    kind: str = ""  # of a Japanese word, its part of speech: 数詞, 地名
 
 
 class Words:
@@ -35,20 +32,30 @@ class Words:
     def __init__(self, text: str, language: str) -> None:
         self.text = text
         self.japanese = language == "ja" or KANA.search(text) is not None
-        self._words: Sequence[Word] | None = None
-        self._at: list[Word] = []
+        self._words: list[Word] | None = None
+        self._at: list[int] = []
+        self._kinds: dict[int, str] | None = None
 
     @property
-    def words(self) -> Sequence[Word]:
+    def words(self) -> list[Word]:
         """The segments, in reading order, without gaps."""
         if self._words is None:
             self._words = _japanese(self.text) if self.japanese else _chinese(self.text)
-            self._at = [word for word in self._words for _ in range(word.end - word.start)]
+            self._at = [number for number, word in enumerate(self._words) for _ in range(word.end - word.start)]
         return self._words
+
+    def kind(self, word: Word) -> str:
+        """Its part of speech: m, n, ns in Chinese, 数詞, 地名 in Japanese."""
+        if self.japanese:
+            return word.kind
+        if self._kinds is None:
+            self._kinds = _chinese_kinds(self.text)
+        return self._kinds.get(word.start, "")
 
     def at(self, position: int) -> Word:
         """The word that holds the character at this position."""
-        return self.words and self._at[position]  # type: ignore[return-value]
+        words = self.words
+        return words[self._at[position]]
 
     def cuts(self, start: int, end: int) -> bool:
         """True where text[start:end] begins or ends inside a word of the dictionary.
@@ -82,10 +89,22 @@ def _chinese(text: str) -> list[Word]:
     import rjieba
 
     words, start = [], 0
-    for surface, kind in rjieba.tag(text):
-        words.append(Word(start, start + len(surface), kind, len(surface) == 1 or _listed(surface)))
-        start += len(surface)
+    for surface in rjieba.cut(text):
+        end = start + len(surface)
+        words.append(Word(start, end, end - start == 1 or _listed(surface)))
+        start = end
     return words
+
+
+def _chinese_kinds(text: str) -> dict[int, str]:
+    """The part of speech of the word that begins at each place."""
+    import rjieba
+
+    kinds, start = {}, 0
+    for surface, kind in rjieba.tag(text):
+        kinds[start] = kind
+        start += len(surface)
+    return kinds
 
 
 @cache
@@ -95,17 +114,22 @@ def _segmenter() -> Any:
     return Dictionary(dict="small").tokenizer()
 
 
+_AT_ONCE = 4_000  # characters; Sudachi takes 49,149 bytes
+
+
 def _japanese(text: str) -> list[Word]:
-    words, end = [], 0
-    for morpheme in _segmenter().tokenize(text):
-        if morpheme.begin() > end:  # Sudachi leaves nothing out but what it normalises away
-            words.append(Word(end, morpheme.begin(), "", False))
-        end = morpheme.end()
-        parts = morpheme.part_of_speech()
-        kind = "地名" if parts[2] == "地名" else "数詞" if parts[1] == "数詞" or parts[2] == "数詞" else parts[0]
-        words.append(Word(morpheme.begin(), end, kind, not morpheme.is_oov()))
-    if end < len(text):
-        words.append(Word(end, len(text), "", False))
+    words: list[Word] = []
+    for offset in range(0, len(text), _AT_ONCE):
+        part, end = text[offset : offset + _AT_ONCE], 0
+        for morpheme in _segmenter().tokenize(part):
+            if morpheme.begin() > end:
+                words.append(Word(offset + end, offset + morpheme.begin(), False))
+            end = morpheme.end()
+            parts = morpheme.part_of_speech()
+            kind = "地名" if parts[2] == "地名" else "数詞" if "数詞" in parts[1:3] else parts[0]
+            words.append(Word(offset + morpheme.begin(), offset + end, not morpheme.is_oov(), kind))
+        if end < len(part):
+            words.append(Word(offset + end, offset + len(part), False))
     return words
 
 

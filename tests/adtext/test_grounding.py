@@ -187,3 +187,8 @@ def test_a_number_inside_a_forbidden_promise_founds_nothing(locale, promise, fac
     for brief in (apart, together):
         assert [rule for rule, _ in strange(echo, brief)] == ["ungrounded_number"]
         assert strange(known, brief) == []
+
+
+def test_a_japanese_page_of_any_length_is_read():
+    page = "片足238gの軽い靴です。" * 1600
+    assert strange("238gの靴", a_brief(locale="ja-JP", landing_page=page)) == []
