@@ -43,9 +43,9 @@ def places(text: Views, known: Facts, language: str) -> Iterator[tuple[str, Span
     for _, start, end in _east_asian().find_matches_as_indexes(folded, overlapping=True) if _HAN.search(folded) else ():
         segments = segments or Words(folded, language)
         word, name = segments.at(start), folded[start:end]
-        if (word.start, word.end) == (start, end) and segments.kind(word) in _PLACES:
-            if name not in known.text and name not in known.subject:
-                yield "ungrounded_place", text.folded.raw_span(start, end)
+        is_place = (word.start, word.end) == (start, end) and segments.kind(word) in _PLACES
+        if is_place and name not in known.text and name not in known.subject:
+            yield "ungrounded_place", text.folded.raw_span(start, end)
 
 
 @cache
