@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from adtext.fold import fold
 from adtext.products import classify, product_classes
+from adtext.remember import remember
 
 Locale = Literal["en-US", "en-GB", "zh-CN", "zh-TW", "ja-JP"]
 LOCALES: tuple[str, ...] = get_args(Locale)
@@ -137,7 +137,7 @@ class AdBrief(BaseModel):
         yield self.ad.landing_page
 
 
-@lru_cache(maxsize=4096)
+@remember(16)
 def products_of(brief: AdBrief) -> frozenset[str]:
     """The product classes of a brief: the stated one, else those that its words tell."""
     ad = brief.ad

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from adtext.amounts import Amount
+from adtext.remember import remember
 from adtext.words import each
 
 
@@ -20,7 +21,7 @@ class Context(NamedTuple):
     off: bool  # taken off a price
 
 
-@lru_cache(maxsize=16384)
+@remember(32)
 def context(folded: str, amount: Amount) -> Context:
     """The context of an amount inside its clause."""
     before = _CLAUSE.split(folded[max(amount.start - _REACH, 0) : amount.start])[-1]

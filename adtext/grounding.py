@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from adtext.amounts import Amount, amounts
@@ -23,13 +22,15 @@ from adtext.context import agree, context
 from adtext.fold import Cover, Span, Views, fold, squeeze, views
 from adtext.idioms import PLURAL, is_claim
 from adtext.lexicon import Lexicon
+from adtext.remember import remember
 from adtext.units import UNITS
 from adtext.words import Words, english_words
 
 CANARY = re.compile(r"relate-canary-[0-9a-f]{8}")  # planted in a prompt as untrusted data: it must never come out
 
-_FACTS_KEPT = 1024  # briefs; their facts hold little more than their own text
-_STRINGS_KEPT = 8192  # a landing page stands behind many queries, an ad's selling points behind all of them
+_FACTS_MIB = 48  # of briefs and their facts
+_STRINGS_MIB = 48  # a landing page stands behind many queries, an ad's selling points behind all of them
+_CAPITALS_MIB = 8
 _PLACES_KEPT = 12  # of one amount: a page that repeats it says nothing new
 
 DISCOUNT = "discount"  # the concept of the offers pack that any amount off affirms
@@ -55,7 +56,7 @@ class Facts:
     products: frozenset[str]  # product classes
 
 
-@lru_cache(maxsize=_FACTS_KEPT)
+@remember(_FACTS_MIB)
 def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
     """The facts of a brief, read once for all the texts written for it, and each of its strings once for all the
     briefs that hold it.
@@ -123,7 +124,7 @@ class _Stated(NamedTuple):
     promises: tuple[Span, ...]  # sentences
 
 
-@lru_cache(maxsize=_STRINGS_KEPT)
+@remember(_STRINGS_MIB)
 def _stated(value: str, lexicon: Lexicon, language: str) -> _Stated:
     view = views(value)
     folded = view.folded
@@ -174,7 +175,7 @@ def _sentences(value: str, spans: Iterable[Span]) -> tuple[Span, ...]:
     )
 
 
-@lru_cache(maxsize=_FACTS_KEPT)
+@remember(_CAPITALS_MIB)
 def _lone_capitals(page: str) -> frozenset[str]:
     return frozenset(_LONE_CAPITALS.findall(page))
 

@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from adtext.remember import MIB
 from adtext.rules import load_rules
 from app.core.metrics import POOL_HEADS
 from app.core.secrets import Secrets
@@ -71,7 +72,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         database = Database(settings)
         stack.push_async_callback(database.close)
         await database.warm(WARM_CONNECTIONS)
-        heads, clients = Heads(settings.pool_heads), PolicyClients(settings)
+        heads, clients = Heads(settings.pool_memory_mib * MIB), PolicyClients(settings)
         POOL_HEADS.set_function(lambda: len(heads))
         stack.push_async_callback(clients.close)
         state = ReplicaState(settings, database, load_rules(settings.packs_dir), heads)

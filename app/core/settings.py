@@ -84,7 +84,9 @@ class Settings(BaseSettings):
     pool: bool = Field(
         default=True, description="Keep what was written and serve it again; off only to measure the miss path."
     )
-    pool_heads: int = Field(default=50_000, ge=1, description="Pool heads kept in memory (LRU).")
+    pool_memory_mib: int = Field(
+        default=384, ge=8, description="Memory for pool heads, of about 5 KiB each; the least recently used go first."
+    )
     pool_target: int = Field(default=8, ge=1, le=64, description="Texts a pool key is refilled up to.")
     pool_stale_hours: float = Field(
         default=24 * 7, gt=0, description="A pool older than this is refreshed in the background."

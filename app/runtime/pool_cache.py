@@ -8,10 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from cachetools import LRUCache
+
 from adtext.brief import AdBrief, AdText
+from adtext.remember import footprint
 from adtext.spec import TextSpec
 
-ROTATION_ENTRIES = 200_000  # (unit, key) counts a process remembers
+ROTATION_ENTRIES = 200_000  # (unit, key) counts a process remembers: about 40 MiB, each entry has the same size
+_HEAD_BYTES = 500
+_TEXT_BYTES = 300  # what is not the text itself: id, policy, rules version, references
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +79,30 @@ def _digest(*parts: str) -> bytes:
 
 
 class Heads:
-    """Pool heads in memory: a bounded LRU."""
+    """Pool heads in memory: the least recently used go first. `capacity` in bytes."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._heads: OrderedDict[bytes, Head] = OrderedDict()
+        self._heads: LRUCache[bytes, Head] = LRUCache(capacity, getsizeof=_size)
 
     def __len__(self) -> int:
         return len(self._heads)
 
     def get(self, key: bytes) -> Head | None:
-        head = self._heads.get(key)
-        if head is not None:
-            self._heads.move_to_end(key)
-        return head
+        return self._heads.get(key)
 
     def put(self, key: bytes, head: Head) -> None:
         self._heads[key] = head
-        self._heads.move_to_end(key)
-        if len(self._heads) > self._capacity:
-            self._heads.popitem(last=False)
 
     def drop(self, key: bytes) -> None:
         self._heads.pop(key, None)
 
     def clear(self) -> None:
         self._heads.clear()
+
+
+def _size(head: Head) -> int:
+    """Bytes of a head, what the cache keeps of its own included."""
+    return _HEAD_BYTES + sum(_TEXT_BYTES + footprint(text.text) for text in head.texts)
 
 
 class Rotation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,9 +88,21 @@ def test_a_seen_text_comes_last_but_comes() -> None:
 
 
 def test_heads_forget_the_least_used_key_first() -> None:
-    heads = Heads(2)
+    heads = Heads(2_500)  # bytes: two heads of one short text
     for key in (b"a", b"b"):
         heads.put(key, Head(texts(1), born=0))
     heads.get(b"a")
     heads.put(b"c", Head(texts(1), born=0))
     assert (heads.get(b"a") is not None, heads.get(b"b"), len(heads)) == (True, None, 2)
+
+
+def test_heads_are_bounded_by_what_their_texts_weigh() -> None:
+    heads = Heads(1024 * 1024)
+    for number in range(2_000):
+        heads.put(b"short %d" % number, Head(texts(1), born=0))
+    short = len(heads)
+    long = AdText(title="鞋" * 400, description="跑" * 800, description_2="步" * 800)
+    for number in range(2_000):
+        heads.put(b"long %d" % number, Head([replace(texts(1)[0], text=long)] * 8, born=0))
+    assert 500 < short < 2_000
+    assert 10 < len(heads) < 30  # 35 KiB each

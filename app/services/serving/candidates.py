@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import regex
 
@@ -14,6 +13,7 @@ from adtext.fold import squeeze
 from adtext.grounding import promises_in
 from adtext.lexicon import Lexicon
 from adtext.prompt import parse
+from adtext.remember import remember
 from adtext.rules import Rules
 from adtext.spec import TextSpec
 
@@ -92,7 +92,7 @@ def score(text: AdText, brief: AdBrief) -> float:
     return sum(word in facts for word in words) / len(words)
 
 
-@lru_cache(maxsize=1024)
+@remember(16)
 def _promised(brief: AdBrief, lexicon: Lexicon) -> frozenset[str]:
     """Words that the brief says only inside promises that no ad may make: a text with one of them echoes the promise.
 
