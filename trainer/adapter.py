@@ -1,6 +1,6 @@
 """A trained adapter's folder: read strictly, continued, or merged. What this code does not read is refused by name.
 
-An adapter that another tool wrote may rest on settings that change W + (alpha / rank) · B·A; to ignore one of them would
+An adapter of another tool may rest on settings that change W + (alpha / rank) · B·A; to ignore one of them would
 train and serve another policy than the one that was trained.
 """
 
@@ -65,8 +65,8 @@ class Adapter:
             )
         if self.dropout:
             raise ConfigError(
-                f"{self.folder} is an adapter with lora_dropout {self.dropout}: π_old and π_θ must be one distribution, "
-                "so set it to 0 in adapter_config.json, or lora: null to merge it and train all weights"
+                f"{self.folder} is an adapter with lora_dropout {self.dropout}: π_old and π_θ must be one "
+                "distribution, so set it to 0 in adapter_config.json, or lora: null to merge it and train all weights"
             )
 
     def apply(self, model: Any, lora: LoraSettings | None) -> Any:
@@ -106,8 +106,8 @@ class Adapter:
         if unread:
             raise ConfigError(
                 f"{self.folder} is an adapter with weights that are not read here: {_listed(unread[:3])}"
-                f"{' …' if len(unread) > 3 else ''}: merge it into its base with the tool that trained it, and name the "
-                "merged model"
+                f"{' …' if len(unread) > 3 else ''}: merge it into its base with the tool that trained it, and name "
+                "the merged model"
             )
 
 
@@ -130,8 +130,8 @@ def _refuse_unread(folder: Path, settings: Mapping[str, Any]) -> None:
     if unread:
         said = ", ".join(f"{name}: {value!r}" for name, value in sorted(unread.items()))
         raise ConfigError(
-            f"{folder} is an adapter with settings that are not read here ({said}): merge it into its base with the tool "
-            "that trained it, and name the merged model"
+            f"{folder} is an adapter with settings that are not read here ({said}): merge it into its base with the "
+            "tool that trained it, and name the merged model"
         )
 
 

@@ -30,7 +30,7 @@ UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def resamples(groups: int, rounds: int, seed: int = 0) -> FloatArray:
-    """[rounds, groups] how often each group was drawn. Equal arguments give equal draws, which pairs what is compared."""
+    """[rounds, groups] how often each group was drawn. Equal arguments give equal draws: comparisons are paired."""
     drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=rounds)
     return drawn.astype(np.float64)
 

@@ -80,8 +80,8 @@ def newest_whole(folders: list[Path]) -> Path | None:
         log.warning("%s cannot be resumed from, %s: the run resumes from the checkpoint before it", folder, why)
     if folders:
         raise ConfigError(
-            f"{folders[0].parent} holds {len(folders)} checkpoints and none of them is whole: remove the folder to start "
-            "from the beginning"
+            f"{folders[0].parent} holds {len(folders)} checkpoints and none of them is whole: remove the folder to "
+            "start from the beginning"
         )
     return None
 

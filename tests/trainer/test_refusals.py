@@ -119,8 +119,8 @@ def test_a_start_that_is_no_chat_model_is_refused(trainer, base, tmp_path, broke
 @pytest.mark.parametrize(
     "name",
     [
-        "alpha", "beta", "drift", "sampler_cap", "learning_rate", "clip_high", "max_grad_norm", "limits.kl", "limits.gap",
-        "limits.longest", "limits.distinct", "dual.rate", "terms.length.weight",
+        "alpha", "beta", "drift", "sampler_cap", "learning_rate", "clip_high", "max_grad_norm", "limits.kl",
+        "limits.gap", "limits.longest", "limits.distinct", "dual.rate", "terms.length.weight",
     ],
 )  # fmt: skip
 def test_what_is_no_finite_number_silences_no_guard(name: str, value: str) -> None:

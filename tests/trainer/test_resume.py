@@ -1,4 +1,4 @@
-"""A killed run resumes from its newest whole checkpoint, whichever trainer it was, to the weights of an unbroken run."""
+"""A killed run of any trainer resumes from its newest whole checkpoint, to the weights of an unbroken run."""
 
 from __future__ import annotations
 

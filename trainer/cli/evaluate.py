@@ -42,6 +42,30 @@ RewardModel = Annotated[
     typer.Option("--reward-model", help="Folder of the reward model that policies are trained on.", exists=True),
 ]
 
+Entrants = Annotated[
+    list[str],
+    typer.Option(
+        "--policy",
+        metavar="NAME=FOLDER[@EXAMPLES]",
+        help="A policy to compare, or nlg for templates; @2 asks with two worked examples. May be repeated: the first "
+        "is the baseline.",
+    ),
+]
+Comparison = Annotated[
+    Path,
+    typer.Option(help="A folder for samples, numbers and the page. Samples that are in it are not drawn again."),
+]
+Splits = Annotated[list[Split] | None, typer.Option(help="Which prompts. Default: held_out. May be repeated.")]
+Logged = Annotated[
+    Path | None, typer.Option(help="A snapshot: nlg then starts with the best logged texts.", exists=True)
+]
+Encoder = Annotated[
+    str, typer.Option(help="Encoder that relevance is measured with: minilm or a sentence-transformers name.")
+]
+Pairs = Annotated[
+    int | None, typer.Option(help="Also write this many blind pairs of two policies, and their key.", min=1)
+]
+
 
 @commands.command()
 def reward(
@@ -68,27 +92,12 @@ def reward(
 
 @commands.command()
 def policy(
-    policies: Annotated[
-        list[str],
-        typer.Option(
-            "--policy",
-            metavar="NAME=FOLDER[@EXAMPLES]",
-            help="A policy to compare, or nlg for templates; @2 asks with two worked examples. May be repeated: the "
-            "first is the baseline.",
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(help="A folder for samples, numbers and the page. Samples that are in it are not drawn again."),
-    ],
-    split: Annotated[
-        list[Split] | None, typer.Option(help="Which prompts. Default: held_out. May be repeated.")
-    ] = None,
+    policies: Entrants,
+    out: Comparison,
+    split: Splits = None,
     reward_model: RewardModel = None,
     held_out_reward_model: HeldOut = None,
-    logged: Annotated[
-        Path | None, typer.Option(help="A snapshot: nlg then starts with the best logged texts.", exists=True)
-    ] = None,
+    logged: Logged = None,
     base: Base = None,
     prompts: Prompts = None,
     language: Annotated[str, typer.Option(help="Language of the prompts: en, zh or ja.")] = "en",
@@ -96,12 +105,8 @@ def policy(
     samples: Annotated[int, typer.Option(help="Texts per prompt.", min=1)] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
     max_completion: Annotated[int, typer.Option(help="Tokens per text at most.", min=1)] = 96,
-    encoder: Annotated[
-        str, typer.Option(help="Encoder that relevance is measured with: minilm or a sentence-transformers name.")
-    ] = "minilm",
-    pairs: Annotated[
-        int | None, typer.Option(help="Also write this many blind pairs of two policies, and their key.", min=1)
-    ] = None,
+    encoder: Encoder = "minilm",
+    pairs: Pairs = None,
     data_dir: DataDir = DATA_DIR,
     cache: Cache = None,
     threads: Threads = 1,

@@ -150,7 +150,7 @@ def dpo(
     cache: Cache = None,
     threads: Threads = 1,
 ) -> None:
-    """Train a fine-tuned policy on pairs of its own texts (DPO, direct preference optimisation): the two-stage baseline.
+    """Train a fine-tuned policy on pairs of its own texts (DPO, direct preference optimisation): a baseline.
 
     Example: relate train dpo --policy policies/sft --reward-model V --config trainer/configs/dpo_cpu.yaml
     --out policies/dpo

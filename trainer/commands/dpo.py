@@ -1,4 +1,4 @@
-"""Direct preference optimisation: sample a fine-tuned policy, pair its texts by the reward model, train on the pairs."""
+"""Direct preference optimisation: sample a fine-tuned policy, pair its texts by the reward model, train on pairs."""
 
 from __future__ import annotations
 

@@ -43,7 +43,6 @@ def run(
     import torch
     from rich.console import Console
 
-    from trainer.evaluation.pairs import write_pairs
     from trainer.evaluation.report import write_report
     from trainer.evaluation.run import Yardsticks, evaluate, summary
 
@@ -57,12 +56,19 @@ def run(
         logged=logged,
         cache=cache,
     )
-    sampling, watch = Sampling(samples, seed, max_completion), Console(stderr=True).print
+    watch = Console(stderr=True).print
+    sampling = Sampling(samples, seed, max_completion)
     found = evaluate(entrants, splits, sticks, sampling, out, base=base, limit=limit, truth=truth, watch=watch)
-    for split, (comparison, measured) in found.items():
-        Console().print(summary(split, comparison))
-        if pairs:
-            files = out / split / "pairs.csv", out / split / "pairs_key.csv"
-            write_pairs({each.policy: each.samples for each in measured}, *files, count=pairs)
+    Console().print(*(summary(split, comparison) for split, (comparison, _) in found.items()), sep="\n")
+    if pairs:
+        _write_pairs(found, out, pairs)
     print(write_report(out / "report.html", found))
     return found
+
+
+def _write_pairs(found: Found, out: Path, count: int) -> None:
+    from trainer.evaluation.pairs import write_pairs
+
+    for split, (_, measured) in found.items():
+        files = out / split / "pairs.csv", out / split / "pairs_key.csv"
+        write_pairs({each.policy: each.samples for each in measured}, *files, count=count)

@@ -27,7 +27,7 @@ def run(
     cache: Path | None,
     threads: int,
 ) -> None:
-    """Train with a progress bar, and print the policy's folder. With several ranks, start this command once per rank."""
+    """Train, and print the policy's folder. With several ranks, start this command once per rank."""
     config = load_config(GrpoConfig, config_file, changes)
     prompts = load_prompts(prompts_file, language=config.language, split="train")
     start = starting_policy(policy, data_dir)

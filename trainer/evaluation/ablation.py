@@ -16,7 +16,7 @@ from trainer.config import AblateConfig, GrpoConfig, load_config
 from trainer.evaluation.compare import Comparison, compare, verdict
 from trainer.evaluation.curves import figure_3, read_lines
 from trainer.evaluation.metrics import MEASURES, Measured, measure
-from trainer.evaluation.report import means_table, said
+from trainer.evaluation.report import interval_text, means_table, said
 from trainer.evaluation.run import Yardsticks
 from trainer.evaluation.sampling import Entrant, Sampling, sample
 from trainer.grpo.setup import Inputs, identity
@@ -173,8 +173,7 @@ def claims_table(judged: Sequence[tuple[Claim, Interval]]) -> Html:
     rows = []
     for claim, difference in judged:
         kind = MEASURES[claim.measure]
-        interval = f"{said(kind, difference.value, True)} [{said(kind, difference.low, True)}, {said(kind, difference.high, True)}]"
-        rows.append([claim.words, interval, claim.verdict(difference)])
+        rows.append([claim.words, interval_text(kind, difference), claim.verdict(difference)])
     return table(["claim", "paired difference", "verdict"], rows)
 
 

@@ -67,8 +67,8 @@ class Measured:
 def measure(
     policy: str, samples: Sequence[Sample], relevance: Relevance, models: Mapping[str, RewardModel]
 ) -> Measured:
-    """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as `held_out_reward_model`, where there
-    are such.
+    """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as
+    `held_out_reward_model`, where they are given.
 
     A text that does not parse is neither compliant nor diverse, and scores 0 as in the rewards; predicted rates and
     habits of writing are of texts that parse. Structural quality is the mean of length and format; semantic quality of

@@ -136,8 +136,13 @@ def _change(measure: Measure, mean: Interval, difference: Interval) -> Html:
     moved = verdict(difference)
     good = moved == "not resolved" or measure.better == "as is"
     kind = "" if good else "up" if (moved == "up") == (measure.better == "more") else "down"
-    interval = f"{said(measure, difference.value, True)} [{said(measure, difference.low, True)}, {said(measure, difference.high, True)}]"
-    return Html(f'{_mean(measure, mean)}<br><small class="{kind}">{interval}</small>')
+    return Html(f'{_mean(measure, mean)}<br><small class="{kind}">{interval_text(measure, difference)}</small>')
+
+
+def interval_text(measure: Measure, difference: Interval) -> str:
+    """A difference with its interval, all with their signs."""
+    value, low, high = (said(measure, each, True) for each in (difference.value, difference.low, difference.high))
+    return f"{value} [{low}, {high}]"
 
 
 def said(measure: Measure, value: float, sign: bool = False) -> str:

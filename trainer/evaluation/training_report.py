@@ -37,7 +37,10 @@ def write_training_report(run: Path, path: Path) -> Path:
     curves, samples = read_lines(run / "curves.jsonl"), read_lines(run / "samples.jsonl")
     last = curves[-1]
     seconds = sum(sum(curve["seconds"].values()) for curve in curves)
-    about = f"{len(curves)} steps, {seconds / 60:.0f} minutes. Last step: {last['compliance']:.1%} raw compliance, KL {last['kl']:.3f}."
+    about = (
+        f"{len(curves)} steps, {seconds / 60:.0f} minutes. Last step: {last['compliance']:.1%} raw compliance, "
+        f"KL {last['kl']:.3f}."
+    )
     rewards = {f"rewards.{name}": name for name in _REWARDS}
     spreads = {f"spread.{name}": f"{name}, within-group std" for name in _REWARDS}
     return write_page(

@@ -20,7 +20,8 @@ def selected_logprobs(logits: Tensor, rows: Tensor, ids: Tensor, temperature: fl
     logits [K, V]; rows, ids [M]. A row may be chosen more than once: a prompt's completions share the one that predicts
     their first tokens.
     """
-    chosen: tuple[Tensor, Tensor] = _SelectedLogprobs.apply(logits, rows, ids, temperature)  # type: ignore[no-untyped-call]
+    apply: Any = _SelectedLogprobs.apply
+    chosen: tuple[Tensor, Tensor] = apply(logits, rows, ids, temperature)
     return chosen
 
 

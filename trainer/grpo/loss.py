@@ -50,12 +50,10 @@ def grpo_loss(
 
     weights: min(π_old/π_sampler, C), where the sampler is not quite π_old (truncated importance sampling, Yao et al.
     2025: https://fengyao.notion.site/off-policy-rl; TRL's token_truncate).
-
     weighted_kl: ρ · KL instead. Texts were drawn from π_old, and only under that weight is the gradient that of
     D_KL(π_θ ‖ π_ref), even at ρ = 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
 
-    aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant: every token weighs
-                                                               the same
+    aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant; tokens weigh alike
                   sequence  1/N · Σ_i mean_t                   each text weighs the same (DeepSeekMath's GRPO)
                   token     Σ_i Σ_t / Σ_i |y_i|                mean over all tokens (DAPO)
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any
 
 from trainer.config import Limits
 
@@ -48,13 +49,13 @@ class Watch:
             self.first_length, self.first_gap = length, gap
         return self._broken(kl, length / max(self.first_length, 1e-9), distinct, gap - self.first_gap)
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> dict[str, Any]:
         latest = [(one.kl, one.length, one.distinct, one.gap) for one in self.latest]
         return {"latest": latest, "first_length": self.first_length, "first_gap": self.first_gap}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        self.latest = deque(Vitals(*one) for one in state["latest"])  # type: ignore[attr-defined]  # as state_dict wrote it
-        self.first_length, self.first_gap = state["first_length"], state["first_gap"]  # type: ignore[assignment]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.latest = deque(Vitals(*step) for step in state["latest"])
+        self.first_length, self.first_gap = state["first_length"], state["first_gap"]
 
     def _broken(self, kl: float, length: float, distinct: float, gap: float) -> str | None:
         limits = self.limits

@@ -142,7 +142,7 @@ def share_of(group: str, salt: str) -> float:
 
 
 def split(cells: Cells, config: RewardConfig) -> Split:
-    """Whole groups by a hash of their name: the first `tested` of the unit interval, the next `validation`, the rest."""
+    """Whole groups by a hash of their name: the first `tested` of the unit interval, `validation`, the rest."""
     share = np.array([share_of(group, f"split-{config.seed}") for group in cells.groups])[cells.group]
     tuned_until = config.tested + config.validation
     sides = share >= tuned_until, (config.tested <= share) & (share < tuned_until), share < config.tested

@@ -1,5 +1,5 @@
-"""The held-out reward model's encoder: hashed words and characters reduced by SVD; nothing learned is shared with a neural
-one.
+"""The held-out reward model's encoder: hashed words and characters reduced by SVD (singular value decomposition). It
+shares nothing learned with a neural encoder.
 """
 
 from __future__ import annotations

@@ -130,7 +130,8 @@ def as_batch(cells: Cells, vectors: Tensor, config: RewardConfig) -> Batch:
 
 
 def predict(model: SharedBottom, batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
-    return model(vectors, batch.query, batch.ad, batch.text, batch.answer, batch.position)  # type: ignore[no-any-return]
+    logits: tuple[Tensor, Tensor] = model(vectors, batch.query, batch.ad, batch.text, batch.answer, batch.position)
+    return logits
 
 
 def batches(whole: Batch, size: int, order: torch.Generator, *, by_brief: bool) -> Iterator[Batch]:

@@ -51,7 +51,7 @@ def _field(value: str | None, limit: FieldSpec | None, fill: float) -> float:
 
 
 class Format(Term):
-    """2^(−Σ w) over the findings of form, w = 1 for one that blocks, ½ for one that a person must review, 0 for a warning."""
+    """2^(−Σ w) over the findings of form: w = 1 where one blocks, ½ where a person must review it, 0 for a warning."""
 
     def score(self, samples: Sequence[Sample]) -> FloatArray:
         return np.array(
