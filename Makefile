@@ -44,7 +44,7 @@ env: ## Make or refresh the environment in .venv
 	for lock in $(LOCKS); do \
 	  line="$$(sha256sum $$lock)"; \
 	  if grep -qsxF "$$line" $(STAMP); then continue; fi; \
-	  $(BIN)/python -m pip install --no-deps -r $$lock; \
+	  $(BIN)/python -m pip install --no-deps --require-hashes -r $$lock; \
 	  $(BIN)/python -m pip install --no-deps --no-build-isolation -e .; \
 	  echo "$$line" >> $(STAMP); \
 	done
