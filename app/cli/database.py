@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 
-def migrate() -> None:
+import typer
+
+
+def migrate(
+    back: Annotated[
+        bool,
+        typer.Option("--back", help="Undo the newest migration and keep the data: before going back one release."),
+    ] = False,
+) -> None:
     """Bring the database to this release's schema. Safe to repeat; `relate up` does it by itself."""
     from app.core.settings import Settings
     from app.store.migrate import migrate as apply
+    from app.store.migrate import take_back
     from app.up.database import reachable
 
     with reachable(Settings()) as settings:
+        if back:
+            print(f"the schema is at revision {take_back(settings)}: start the release that wrote it")
+            return
         apply(settings)
     print("the schema is that of this release")
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
 
 from adtext.rules import load_rules
+from app.core.problems import Problem
 from app.core.settings import Settings
 from app.store.seed import seed
 
@@ -27,3 +31,23 @@ def migrate(settings: Settings, revision: str = "head") -> None:
         command.upgrade(alembic_config(settings, scripts), revision)
     if revision == "head":
         seed(settings, load_rules(settings.packs_dir).version)
+
+
+def take_back(settings: Settings) -> str:
+    """Undo the newest migration and keep the data; returns the revision that remains. For going back one release."""
+    with as_file(files("migrations")) as scripts:
+        config = alembic_config(settings, scripts)
+        newest = _revision(settings)
+        before = ScriptDirectory.from_config(config).get_revision(newest).down_revision if newest else None
+        if not isinstance(before, str):
+            raise Problem(409, "first_revision", "only the first tables are there: there is no step to take back")
+        command.downgrade(config, before)
+    return before
+
+
+def _revision(settings: Settings) -> str | None:
+    engine = create_engine(settings.sqlalchemy_url)
+    with engine.connect() as connection:
+        found: str | None = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return found

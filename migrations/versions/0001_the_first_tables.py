@@ -310,6 +310,10 @@ def upgrade() -> None:
     keep_arm_days()
 
 
+def downgrade() -> None:
+    raise NotImplementedError("before the first tables there is nothing: drop the database instead")
+
+
 def keep_arm_days() -> None:
     """arm_days is the sum of unit_days: triggers add what a statement wrote and take away what it removed, in whole
     numbers.
