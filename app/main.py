@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(trusted_hosts, hosts=chosen.trusted_hosts)
     app.add_middleware(edge, settings=chosen, recognises=lambda headers: app.state.authenticator.recognises(headers))
     errors.install(app)
+    frame.install(app)
     app.include_router(generate.router)
     app.include_router(pool.router)
     app.include_router(events.router)

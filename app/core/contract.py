@@ -51,9 +51,14 @@ class GenerateRequest(BaseModel):
     brief: AdBrief
     platform: Platform
     unit_id: UnitId
-    n: Annotated[int, Field(ge=1, le=8, description="Texts wanted; fewer come where fewer are allowed.")] = 1
+    n: Annotated[
+        int, Field(strict=True, ge=1, le=8, description="Texts wanted; fewer come where fewer are allowed.")
+    ] = 1
     deadline_ms: Annotated[
-        int, Field(ge=10, le=60_000, description="When the answer must leave, counted from the request's arrival.")
+        int,
+        Field(
+            strict=True, ge=10, le=60_000, description="When the answer must leave, counted from the request's arrival."
+        ),
     ] = 200
     experiment: Slug | None = Field(
         default=None, description="Absent: the running experiment of the layer that covers the unit."

@@ -25,6 +25,8 @@ _HTTP_RULES = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+_JSON = "application/json"
+_MOST_PROBLEMS = 20  # fields named in one refusal
 _SHOWN = 80  # code points of a refused value that are sent back
 
 
@@ -116,22 +118,35 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [field_problem(item) for item in error.errors()[:20]]
+    sent = request.headers.get("content-type", "")
+    if any(item["loc"] == ("body",) and isinstance(item.get("input"), bytes) for item in error.errors()):
+        detail = f"the body is read as JSON only, and it came as {sent or 'no type'}: send Content-Type: {_JSON}"
+        problem = FieldProblem(field="Content-Type", value=_shown(sent), rule="content_type", detail=detail)
+        return problem_response(415, "content_type", detail, request_id=_request_id(request), errors=[problem])
+    problems = request_problems(error)
     first = problems[0]
     return problem_response(
         422, "invalid_request", f"{first.field}: {first.detail}", request_id=_request_id(request), errors=problems
     )
 
 
+def request_problems(error: RequestValidationError) -> list[FieldProblem]:
+    """What is wrong with a request, by field. FastAPI puts where the field was sent (body, query, path) before it."""
+    problems = []
+    for item in error.errors()[:_MOST_PROBLEMS]:
+        location = () if item["type"] == "json_invalid" else item["loc"][1:]
+        problems.append(field_problem(item | {"loc": location}))
+    return problems
+
+
 def field_problem(item: Mapping[str, Any]) -> FieldProblem:
-    location = [_shown(str(part)) for part in item["loc"] if part not in ("body", "query", "path")]
+    """One error of a pydantic model."""
     message = str(item["msg"]).removeprefix("Value error, ")
-    return FieldProblem(
-        field=".".join(location) or "body", value=_shown(item.get("input")), rule=str(item["type"]), detail=message
-    )
+    field = ".".join(_shown(str(part)) for part in item["loc"]) or "body"
+    return FieldProblem(field=field, value=_shown(item.get("input")), rule=str(item["type"]), detail=message)
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
+async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     rule = _HTTP_RULES.get(error.status_code, "http_error")
     return problem_response(
@@ -146,12 +161,21 @@ _DOCUMENTED = {
     404: "Nothing here has that name.",
     409: "It does not go with what is there already; `detail` says what.",
     413: "The body is larger than this address takes.",
-    415: "The body's encoding is not understood.",
+    415: "The body is not declared as JSON, or its encoding is not understood.",
     422: "A field breaks a rule; `errors` names field, value and rule.",
     429: "The key is over its rate; Retry-After says for how long.",
     503: "Overload, or the database is not reachable: nothing was changed. Retry-After says when to try again.",
 }
-_ANYWHERE = (400, 401, 403, 413, 422, 429, 503)  # what the edge, the key check or validation may answer on any route
+_ANYWHERE = (
+    400,
+    401,
+    403,
+    413,
+    415,
+    422,
+    429,
+    503,
+)  # what the edge, the key check or validation may answer on any route
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -165,7 +189,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(HTTPException, on_http)
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:

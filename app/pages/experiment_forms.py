@@ -27,6 +27,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Operator = Annotated[Viewer, Depends(viewer("ops"))]
 NEW = "/pages/new-experiment"
 _ARM_ROWS = 4
+_LARGEST_WHOLE = 2**53  # beyond it a float no longer holds every whole number
 _FIRST = {"layer": "default", "coverage_percent": "100", "window_days": "7", "planned_units": "100000"}
 _NO_ARM = {"name": "", "policy": "", "weight": ""}
 
@@ -71,7 +72,7 @@ async def start(name: str, container: ContainerDep, who: Operator) -> Response:
 
 @router.post(HOME + "/{name}/ramp")
 async def ramp(name: str, container: ContainerDep, who: Operator, coverage_percent: Annotated[str, Form()]) -> Response:
-    coverage = round(_checked(RampBody, coverage_percent=coverage_percent).coverage_percent * 100)
+    coverage = round(_checked(RampBody, coverage_percent=_number(coverage_percent)).coverage_percent * 100)
     return await _change(
         container, lambda connection: lifecycle.ramp(connection, name, coverage=coverage, actor=actor(who.key))
     )
@@ -79,7 +80,7 @@ async def ramp(name: str, container: ContainerDep, who: Operator, coverage_perce
 
 @router.post(HOME + "/{name}/weights")
 async def reweigh(name: str, container: ContainerDep, who: Operator, weights: Annotated[list[str], Form()]) -> Response:
-    wanted = _checked(WeightsBody, weights=weights).weights
+    wanted = _checked(WeightsBody, weights=[_number(weight) for weight in weights]).weights
     return await _change(
         container, lambda connection: lifecycle.reweigh(connection, name, weights=wanted, actor=actor(who.key))
     )
@@ -148,9 +149,19 @@ def _arms(sent: FormData) -> list[dict[str, str]]:
 
 def _body(values: dict[str, str], arms: list[dict[str, str]]) -> dict[str, Any]:
     """What the API would be sent. A window that is no number of days goes on as it is, to be refused by name."""
-    days = values["window_days"]
-    hours: object = int(days) * 24 if days.isdecimal() else days
-    return {name: values[name] for name in ("name", "layer", "coverage_percent", "planned_units")} | {
+    days = _number(values["window_days"])
+    hours = days * 24 if isinstance(days, int | float) else days
+    numbers = {name: _number(values[name]) for name in ("coverage_percent", "planned_units")}
+    return {"name": values["name"], "layer": values["layer"], **numbers} | {
         "window_hours": hours,
-        "arms": arms,
+        "arms": [arm | {"weight": _number(arm["weight"])} for arm in arms],
     }
+
+
+def _number(written: str) -> object:
+    """A form's field as JSON would hold it. What is no number stays as it is, to be refused by name."""
+    try:
+        value = float(written)
+    except ValueError:
+        return written
+    return int(value) if value.is_integer() and abs(value) < _LARGEST_WHOLE else value

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.templating import Jinja2Templates
@@ -20,7 +21,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from app.core.api_keys import Scope
-from app.core.problems import FieldProblem, Problem, field_problem
+from app.core.problems import FieldProblem, Problem, on_http, request_problems
 from app.core.settings import Settings
 from app.http.auth import Authenticator, Require, require
 from app.pages import formats, shapes
@@ -121,11 +122,13 @@ class PageRoute(APIRoute):
 
         async def answer_or_say_why(request: Request) -> Response:
             try:
+                if any("\0" in str(value) for value in request.path_params.values()):
+                    raise Problem(404, "not_found", "there is nothing at this address")
                 return await answer(request)
             except Problem as problem:
                 return _refusal(request, problem.status, problem.detail, problem.headers)
             except RequestValidationError as error:
-                fields = [field_problem(item) for item in error.errors()[:20]]
+                fields = request_problems(error)
                 return _refusal(request, 422, "The page was asked for with something it cannot read.", fields=fields)
             except Unavailable:
                 return _refusal(
@@ -157,3 +160,14 @@ def _refusal(
     )
     response.headers.update(headers or {})
     return response
+
+
+def install(app: FastAPI) -> None:
+    """Answer a browser that asks for an address where nothing is with a page, and everyone else as before."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        if getattr(error, "status_code", 0) == 404 and "text/html" in request.headers.get("accept", ""):
+            return _refusal(request, 404, "There is nothing at this address.")
+        return await on_http(request, error)
+
+    app.add_exception_handler(HTTPException, answer)

@@ -26,10 +26,10 @@ _LONGEST = 10_000  # days: beyond it a plan is no plan
 class Wish(BaseModel):
     """What a plan is made from, as people write it."""
 
-    baseline_percent: Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)] = 0.7
-    lift_percent: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 5.0
+    baseline_percent: Annotated[float, Field(ge=1e-6, lt=100, allow_inf_nan=False)] = 0.7
+    lift_percent: Annotated[float, Field(ge=0.01, le=1000, allow_inf_nan=False)] = 5.0
     units_a_day: Annotated[int, Field(ge=1, le=10**9)] = 50_000
-    impressions_per_unit: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 2.0
+    impressions_per_unit: Annotated[float, Field(ge=0.001, le=10_000, allow_inf_nan=False)] = 2.0
     design_effect: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 1.0
     power_percent: Annotated[float, Field(gt=5, lt=100, allow_inf_nan=False)] = 80.0
     days: Annotated[int, Field(ge=1, le=_LONGEST)] = 14

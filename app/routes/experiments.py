@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.container import Container, ContainerDep
 from app.core.contract import Slug
@@ -24,10 +24,18 @@ Reader = Annotated[Key, Depends(require("report", "ops"))]
 Operator = Annotated[Key, Depends(require("ops"))]
 Name = Annotated[Slug, Path(description="The experiment's name.")]
 Weight = Annotated[
-    float, Field(ge=0, le=1e9, allow_inf_nan=False, description="Relative to the other arms': 1 and 1 are half each.")
+    float,
+    Field(
+        strict=True,
+        ge=0,
+        le=1e9,
+        allow_inf_nan=False,
+        description="Relative to the other arms': 1 and 1 are half each.",
+    ),
 ]
 Percent = Annotated[
-    float, Field(ge=0.01, le=100, allow_inf_nan=False, description="Share of the layer's units that take part.")
+    float,
+    Field(strict=True, ge=0.01, le=100, allow_inf_nan=False, description="Share of the layer's units that take part."),
 ]
 
 
@@ -49,16 +57,25 @@ class ExperimentBody(BaseModel):
     arms: Annotated[list[ArmBody], Field(min_length=2, max_length=8, description="Control first.")]
     coverage_percent: Percent = 100.0
     low: int | None = Field(
-        default=None, ge=0, lt=10_000, description="First bucket of the layer; absent: where there is room."
+        default=None,
+        strict=True,
+        ge=0,
+        lt=10_000,
+        description="First bucket of the layer; absent: where there is room.",
     )
     high: int | None = Field(
-        default=None, gt=0, le=10_000, description="With low: one past the last bucket, in place of coverage_percent."
+        default=None,
+        strict=True,
+        gt=0,
+        le=10_000,
+        description="With low: one past the last bucket, in place of coverage_percent.",
     )
     window_hours: int = Field(
-        default=168, ge=1, le=90 * 24, description="Attribution window: a later conversion does not count."
+        default=168, strict=True, ge=1, le=90 * 24, description="Attribution window: a later conversion does not count."
     )
     planned_units: int = Field(
         default=100_000,
+        strict=True,
         ge=2,
         le=10**12,
         description="Units all arms together should reach: tunes the always-valid interval.",
@@ -67,11 +84,13 @@ class ExperimentBody(BaseModel):
         default=None, description="Absent: a random one."
     )
 
-    @model_validator(mode="after")
-    def _range(self) -> ExperimentBody:
-        if self.high is not None and (self.low is None or self.low >= self.high):
-            raise ValueError(f"high {self.high} needs a low below it: the range is [low, high)")
-        return self
+    @field_validator("high")
+    @classmethod
+    def _range(cls, high: int | None, info: ValidationInfo) -> int | None:
+        low = info.data.get("low")
+        if high is not None and (low is None or low >= high):
+            raise ValueError(f"high {high} needs a low below it: the range is [low, high)")
+        return high
 
     @property
     def coverage(self) -> int:

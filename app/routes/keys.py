@@ -38,7 +38,12 @@ class KeyBody(BaseModel):
         "absent: all.",
     )
     rate_per_second: float | None = Field(
-        default=None, ge=MIN_RATE, le=1e6, allow_inf_nan=False, description="Calls per second; absent: the default."
+        default=None,
+        strict=True,
+        ge=MIN_RATE,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Calls per second; absent: the default.",
     )
     expires_at: Instant | None = Field(default=None, description="RFC 3339 with offset; absent: never.")
 
@@ -75,7 +80,9 @@ class KeyPage(BaseModel):
 class RotateBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    overlap_minutes: int = Field(default=60, ge=0, le=_MONTH_MINUTES, description="How long the old key still works.")
+    overlap_minutes: int = Field(
+        default=60, strict=True, ge=0, le=_MONTH_MINUTES, description="How long the old key still works."
+    )
 
 
 class ExpireBody(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from adtext.brief import Locale
 from app.container import ContainerDep
@@ -64,11 +64,11 @@ class DecodingBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     template: Literal["two-field"] = "two-field"
-    examples: int = Field(default=0, ge=0, le=2, description="Worked examples in the prompt.")
-    temperature: float = Field(default=1.0, ge=0, le=2, allow_inf_nan=False)
-    top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
-    max_tokens: int = Field(default=96, ge=16, le=1024)
-    structured: bool = Field(default=False, description="Constrain the output to the template.")
+    examples: int = Field(default=0, strict=True, ge=0, le=2, description="Worked examples in the prompt.")
+    temperature: float = Field(default=1.0, strict=True, ge=0, le=2, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, strict=True, gt=0, le=1, allow_inf_nan=False)
+    max_tokens: int = Field(default=96, strict=True, ge=16, le=1024)
+    structured: bool = Field(default=False, strict=True, description="Constrain the output to the template.")
 
 
 class PolicyBody(BaseModel):
@@ -86,17 +86,19 @@ class PolicyBody(BaseModel):
         default=None, description="Base URL of an OpenAI-compatible server; absent: the deployment's own."
     )
     model: Annotated[str, Field(pattern=r"^[\w./:@-]{1,200}$")] | None = Field(
-        default=None, description="What that server calls it."
+        default=None, validate_default=True, description="What that server calls it."
     )
     decoding: DecodingBody = DecodingBody()
 
-    @model_validator(mode="after")
-    def _complete(self) -> PolicyBody:
-        if self.kind == "vllm" and self.model is None:
+    @field_validator("endpoint", "model")
+    @classmethod
+    def _as_its_kind_needs(cls, value: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("kind")
+        if kind == "vllm" and info.field_name == "model" and value is None:
             raise ValueError("a vllm policy needs its model: the name that the server answers to")
-        if self.kind == "nlg" and (self.model is not None or self.endpoint is not None):
+        if kind == "nlg" and value is not None:
             raise ValueError("an nlg policy writes in this process: leave model and endpoint out")
-        return self
+        return value
 
 
 class PolicyAnswer(BaseModel):

@@ -310,9 +310,9 @@ async def test_the_planner_answers_both_ways(analyst: httpx.AsyncClient) -> None
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("baseline_percent=0", "greater than 0"),
+        ("baseline_percent=0", "greater than or equal to"),
         ("baseline_percent=ten", "valid number"),
-        ("lift_percent=-5", "greater than 0"),
+        ("lift_percent=-5", "greater than or equal to 0.01"),
         ("baseline_percent=60&lift_percent=100", "inside (0, 1)"),
         ("units_a_day=1.5", "valid integer"),
         ("units_a_day=10000000000", "less than or equal"),
