@@ -18,6 +18,7 @@ from app.store.database import Database
 from app.store.export import Range, arm_names, one_moment
 from trainer.snapshot import EXPOSURES, TEXTS, Manifest, SnapshotWriter, describe_ad, describe_text
 
+LIMIT_S = 6 * 3600.0  # the history of a large installation, in one snapshot
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -54,7 +55,7 @@ async def export(
     await Aggregation(settings, database).catch_up()
     wanted = Range(since or _BEGINNING, until or at, at, elsewhere, LATENESS)
     writer = SnapshotWriter(folder)
-    async with database.begin() as connection:
+    async with database.begin(LIMIT_S) as connection:
         await one_moment(connection)
         async for rows in wanted.texts(connection):
             writer.add_texts(pa.Table.from_pylist([_text(row) for row in rows], schema=TEXTS))
