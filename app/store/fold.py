@@ -19,7 +19,6 @@ from app.store.statements import statement
 BATCH = 50_000  # rows of the queue folded in one transaction
 LOCK = 0x52454C41  # advisory: one folder at a time, over all replicas
 
-_STALE = "JOIN stale USING (serve_id)"
 _PREPARE = (
     "CREATE TEMPORARY TABLE IF NOT EXISTS stale (serve_id uuid) ON COMMIT DELETE ROWS",
     "CREATE TEMPORARY TABLE IF NOT EXISTS touched (phase_id bigint, unit bytea) ON COMMIT DELETE ROWS",
@@ -38,14 +37,19 @@ _TOUCH_ORDERS = text("""
 _TOUCH = text("""
     INSERT INTO touched
     SELECT DISTINCT phase_id, unit FROM exposures JOIN stale USING (serve_id) WHERE phase_id IS NOT NULL""")
-_FOLD_EXPOSURES = text(statement("fold_exposures").replace("/*only stale*/", _STALE))
+# the stale tokens' events are read first: joined last, the planner may read all events
+_FOLD_EXPOSURES = text(
+    statement("fold_exposures")
+    .replace("/*only stale*/", "JOIN stale USING (serve_id)")
+    .replace("/*at once*/", "MATERIALIZED")
+)
 _FOLD_ORDERS = text(statement("fold_orders"))
 _FOLD_UNIT_DAYS = text(
     statement("fold_unit_days").replace(
         "/*days*/", statement("unit_days").replace("/*only touched*/", "JOIN touched USING (phase_id, unit)")
     )
 )
-_ALL_EXPOSURES = text(statement("fold_exposures"))
+_ALL_EXPOSURES = text(statement("fold_exposures").replace("/*at once*/", "NOT MATERIALIZED"))
 _ALL_ORDERS = text("""
     INSERT INTO touched_orders SELECT DISTINCT order_advertiser, order_id FROM exposures WHERE order_id IS NOT NULL""")
 _ALL_UNIT_DAYS = text("INSERT INTO unit_days " + statement("unit_days"))

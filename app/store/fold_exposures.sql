@@ -1,10 +1,12 @@
 -- One row per token, from all of its events: abtest.attribution in SQL. Kinds: 0 impression, 1 click, 2 conversion,
 -- 3 retraction. Every token keeps a row, also when all of its events were taken back.
-WITH aimed AS MATERIALIZED (
+WITH told AS /*at once*/ (
+    SELECT events.* FROM events /*only stale*/
+), aimed AS MATERIALIZED (
     -- corrections with the kind of event that they correct; NULL while that event has not arrived
     SELECT later.serve_id, later.kind, later.event_id, later.corrects, later.occurred_at, later.value, later.order_id,
            later.invalid_reason, original.kind AS target
-    FROM events later /*only stale*/
+    FROM told later
     CROSS JOIN LATERAL (
         SELECT CASE WHEN later.kind < 3 THEN max(kind) FILTER (WHERE kind = later.kind)
                     WHEN max(kind) = 2 OR count(*) = 1 THEN max(kind) END AS kind
@@ -40,7 +42,7 @@ WITH aimed AS MATERIALIZED (
                corrects IS NULL AND latest.retracted IS NOT TRUE AND CASE
                    WHEN latest.event_id IS NULL THEN event.invalid_reason ELSE latest.invalid_reason
                END IS NOT NULL AS flagged
-        FROM events event /*only stale*/
+        FROM told event
         LEFT JOIN corrections latest
             ON latest.serve_id = event.serve_id AND latest.kind = event.kind AND latest.event_id = event.event_id
             AND latest.occurred_at >= event.occurred_at AND corrects IS NULL
