@@ -29,7 +29,7 @@ class Ranks:
 
     @property
     def main(self) -> bool:
-        """Whether this one writes the files that there are one of."""
+        """Whether this process is rank 0."""
         return self.number == 0
 
     def share(self, items: Sequence[Item]) -> list[Item]:
@@ -46,14 +46,14 @@ class Ranks:
         return [item for part in gathered for item in part]
 
     def prepare(self, model: Any, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
-        """Model and optimiser as the engine wants them."""
+        """Model and optimiser, wrapped by the engine."""
         if self.accelerator is None:
             return model, optimizer
         prepared: tuple[Any, Any] = self.accelerator.prepare(model, optimizer)
         return prepared
 
     def wait(self) -> None:
-        """Until every rank is here."""
+        """Wait until every rank is here."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 

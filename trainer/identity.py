@@ -37,7 +37,7 @@ class Identity:
     def claim(self, out: Path) -> None:
         """Write out/run.json. ConfigError names what differs where the folder holds another run, or another model.
 
-        A run that kept nothing yet makes way.
+        A run that has kept nothing yet is replaced.
         """
         ours = {"kind": self.kind, "config": self.config.model_dump(mode="json"), "digests": dict(self.digests)}
         path = out / FILE

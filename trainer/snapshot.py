@@ -1,11 +1,11 @@
 """What the export job writes and reward models learn from: Parquet files with a manifest, refused when anything in them
 cannot be true.
 
-    texts.parquet       one row a text: its id, its group (advertiser or story), wording and ad metadata as the encoder
+    texts.parquet       one row per text: its id, group (advertiser or story), wording and ad metadata as the encoder
         reads them
     exposures.parquet   one row an impression: the earliest time of each event, as the fold of events left it; or,
         instead of it,
-    counts.parquet      one row a text and place: impressions, clicks and conversions, for sources that only report sums
+    counts.parquet      one row per text and place: impressions, clicks and conversions, for sources that report sums
     manifest.json       window, as-of time, arms, row counts, SHA-256 of every file
 
 Light: the service writes snapshots, `trainer` reads them. Times, not labels, are exported: labels are

@@ -93,5 +93,5 @@ def test_vllm_writes_with_the_weights_that_were_pushed_last(tmp_path):
         [sys.executable, "-m", "tests.trainer.vllm_run", str(policy), str(tmp_path / "run")], check=True, timeout=280
     )
     steps = curves(tmp_path / "run")
-    assert [step["drift"] < 1e-4 for step in steps] == [True] * 3  # nats a token, against the trainer's own forward
+    assert [step["drift"] < 1e-4 for step in steps] == [True] * 3  # nats per token, against the trainer's own forward
     assert steps[-1]["kl"] > 1e-4  # the weights did move

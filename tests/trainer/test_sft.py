@@ -5,13 +5,15 @@ saved writes ads.
 import pytest
 import torch
 from builders import A_SPEC, a_brief, an_ad
-from policies import VOCABULARY, a_policy, byte_level_tokenizer
+from policies import a_policy, byte_level_tokenizer
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from adtext.brief import AdText
-from trainer.baselines.sft import IGNORED, shared_rows, train_sft
+from trainer.baselines.sft import IGNORED, collate, texts_loss, train_sft
 from trainer.config import ConfigError, LoraSettings, SftConfig, load_config
+from trainer.forward.attention import use_shared_prompt_attention
+from trainer.forward.ids import Ids
 from trainer.policy import completion_ids, load_policy, prompt_ids
 from trainer.prompts import Prompt
 
@@ -27,34 +29,31 @@ def separate_loss(model):
     return total
 
 
-def shared_loss(model, batch):
-    labels = batch["labels"]
-    logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits
-    return cross_entropy(
-        logits[:, :-1].reshape(-1, VOCABULARY), labels[:, 1:].reshape(-1), ignore_index=IGNORED, reduction="sum"
-    )
-
-
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
-@pytest.mark.parametrize(
-    "shorter", [[], [{"prompt_ids": [5, 9], "texts": [[3, 1]]}]], ids=["alone", "beside a shorter row"]
-)
-def test_texts_in_one_row_are_learned_as_in_rows_of_their_own(kind, shorter):
+def test_texts_in_one_row_are_learned_as_in_rows_of_their_own(kind):
     model = a_policy(kind)
     separate_loss(model).backward()
     expected = {name: weight.grad.clone() for name, weight in model.named_parameters()}
     model.zero_grad()
-    batch = shared_rows([{"prompt_ids": PROMPT, "texts": TEXTS}, *shorter], padding=0)
-    batch["labels"][1:] = IGNORED
-    loss = shared_loss(model, batch)
+    use_shared_prompt_attention(model)
+    loss = texts_loss(model, [Ids(PROMPT, TEXTS)])
     loss.backward()
     assert loss.item() == pytest.approx(separate_loss(model).item(), rel=1e-5)
     for name, weight in model.named_parameters():
         assert (weight.grad - expected[name]).norm() <= 1e-4 * expected[name].norm() + 1e-7, name
 
 
-def test_every_token_of_the_texts_is_learned_once_and_none_of_the_prompt():
-    labels = shared_rows([{"prompt_ids": PROMPT, "texts": TEXTS}], padding=0)["labels"][0]
+def test_queries_of_one_micro_batch_do_not_see_each_other():
+    model = a_policy("llama")
+    use_shared_prompt_attention(model)
+    shorter = Ids([5, 9], [[3, 1]])
+    apart = texts_loss(model, [Ids(PROMPT, TEXTS)]) + texts_loss(model, [shorter])
+    assert texts_loss(model, [Ids(PROMPT, TEXTS), shorter]).item() == pytest.approx(apart.item(), rel=1e-5)
+
+
+def test_every_token_of_the_texts_is_counted_once_and_none_of_the_prompt():
+    batch = collate([{"prompt_ids": PROMPT, "texts": TEXTS}])
+    labels = batch["labels"][:, 1:]  # the trainer shifts them
     assert labels[labels != IGNORED].tolist() == [token for text in TEXTS for token in text]
 
 
@@ -93,13 +92,10 @@ def prompts(number=4):
 
 def loss_on(folder, prompt):
     model, tokenizer = load_policy(folder)
-    row = {
-        "prompt_ids": prompt_ids(tokenizer, prompt),
-        "texts": [completion_ids(tokenizer, text, "en") for text in prompt.references],
-    }
-    batch = shared_rows([row], tokenizer.eos_token_id)
+    use_shared_prompt_attention(model)
+    texts = [completion_ids(tokenizer, text, "en") for text in prompt.references]
     with torch.no_grad():
-        return model(**batch).loss.item()
+        return texts_loss(model, [Ids(prompt_ids(tokenizer, prompt), texts)]).item() / sum(map(len, texts))
 
 
 @pytest.mark.parametrize("lora", [None, LoraSettings(rank=4, alpha=8)], ids=["all weights", "adapter"])

@@ -13,18 +13,20 @@ from typing import Any
 
 import torch
 from datasets import Dataset  # type: ignore[import-untyped]
-from torch.nn.functional import cross_entropy
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from trainer.baselines.resumable import SAVING, refuse_several_gpus, train
 from trainer.config import ConfigError, SftConfig
+from trainer.forward.attention import use_shared_prompt_attention
+from trainer.forward.ids import Ids
+from trainer.forward.layout import completion_logprobs, pack
 from trainer.identity import Identity, policy_digests, prompts_digest
 from trainer.policy import completion_ids, load_policy, prompt_ids
 from trainer.prompts import Prompt
 from trainer.source import base_of, check_lengths, tokenizer_of
 
-IGNORED = -100  # the label that a loss leaves out
+IGNORED = -100  # the label of the first position, which the trainer never counts
 
 
 def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Path, *, base: str | None = None) -> Path:
@@ -43,11 +45,12 @@ def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Pa
     Identity("sft", config, digests, {"policy": policy, "base": source}).claim(out)
     torch.manual_seed(config.seed)  # of a fresh adapter
     model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora, base=base)
+    use_shared_prompt_attention(model)
     trainer = _TextTrainer(
         model=model,
         args=_arguments(config, out / "checkpoints"),
         train_dataset=Dataset.from_list(rows),
-        data_collator=lambda batch: shared_rows(batch, tokenizer.eos_token_id),
+        data_collator=collate,
         processing_class=tokenizer,
     )
     return train(trainer, tokenizer, out)
@@ -72,52 +75,26 @@ def _refuse_without_references(prompts: Sequence[Prompt]) -> None:
 
 
 class _TextTrainer(SFTTrainer):
-    """TRL's trainer, scoring only the texts: without a GPU its own head scores the whole prompt too, which doubles the
-    cost.
-    """
+    """TRL's trainer, on the shared-prompt forward: only the texts are scored, each prompt is read once."""
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Σ -log π over the learned tokens of this micro-batch, divided by their number in the whole step."""
-        labels = inputs.pop("labels")[:, 1:]
-        learned = (labels != IGNORED).any(dim=0).nonzero().squeeze(1)
-        logits = model(**inputs, logits_to_keep=learned, use_cache=False).logits.float()
-        loss = cross_entropy(logits.flatten(0, 1), labels[:, learned].flatten(), ignore_index=IGNORED, reduction="sum")
-        return torch.as_tensor(loss / num_items_in_batch)
+        groups = [Ids(row["prompt_ids"], row["texts"]) for row in inputs["rows"]]
+        return torch.as_tensor(texts_loss(model, groups) / num_items_in_batch)
 
 
-def shared_rows(batch: Sequence[Mapping[str, Any]], padding: int) -> dict[str, torch.Tensor]:
-    """Rows [p_1 … p_P-1, p_P, y_1, p_P, y_2, …]: the prompt's last token stands before every text, for its first token
-    is learned there.
-
-    Returns input_ids, position_ids and labels [B, L] and a boolean attention_mask [B, 1, L, L]: a token sees the prompt
-    and its own text.
-    """
-    laid = [_lay_out(row["prompt_ids"], row["texts"]) for row in batch]
-    longest = max(len(ids) for ids, *_ in laid)
-    ids, positions, labels, texts = (
-        torch.tensor([[*row[part], *[fill] * (longest - len(row[part]))] for row in laid])
-        for part, fill in ((0, padding), (1, 0), (2, IGNORED), (3, -1))
-    )
-    earlier = torch.ones(longest, longest, dtype=torch.bool).tril()
-    sees = earlier & ((texts[:, None, :] == 0) | (texts[:, None, :] == texts[:, :, None]))
-    return {"input_ids": ids, "position_ids": positions, "labels": labels, "attention_mask": sees[:, None]}
+def texts_loss(model: Any, groups: Sequence[Ids]) -> torch.Tensor:
+    """Σ -log π(text | prompt) over all tokens of all texts."""
+    device = next(model.parameters()).device
+    return -completion_logprobs(model, pack(groups, device=device)).logp.sum()
 
 
-def _lay_out(
-    prompt: Sequence[int], texts: Sequence[Sequence[int]]
-) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Ids, positions, labels and, of each token, the number of its text; 0 is the prompt."""
-    *shared, last = prompt
-    ids, positions = list(shared), list(range(len(shared)))
-    labels, owners = [IGNORED] * len(shared), [0] * len(shared)
-    for number, text in enumerate(texts, start=1):
-        ids += [last, *text]
-        positions += range(len(shared), len(shared) + 1 + len(text))
-        labels += [IGNORED, *text]
-        owners += [number] * (1 + len(text))
-    return ids, positions, labels, owners
+def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The rows of a micro-batch, and labels: by them the trainer counts the learned tokens of a step."""
+    learned = [token for row in rows for text in row["texts"] for token in text]
+    return {"rows": list(rows), "labels": torch.tensor([[IGNORED, *learned]])}
 
 
 def _arguments(config: SftConfig, checkpoints: Path) -> SFTConfig:

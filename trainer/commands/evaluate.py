@@ -35,16 +35,14 @@ def run(
     truth: Scorer | None = None,
 ) -> Found:
     """Sample, measure, compare, write. truth: the true CTCVR where users are simulated."""
-    from trainer.evaluation.sampling import Entrant, Sampling
-
-    entrants = [Entrant.of(policy) for policy in policies]
-    if pairs and len(entrants) != 2:
-        raise ValueError(f"pairs {pairs} with {len(entrants)} policies: a pair is of two, name exactly two")
+    if pairs and len(policies) != 2:
+        raise ValueError(f"pairs {pairs} with {len(policies)} policies: a pair is of two, name exactly two")
     import torch
     from rich.console import Console
 
     from trainer.evaluation.report import write_report
     from trainer.evaluation.run import Yardsticks, evaluate, summary
+    from trainer.evaluation.sampling import Entrant, Sampling
 
     torch.set_num_threads(threads)
     sticks = Yardsticks.load(
@@ -58,6 +56,7 @@ def run(
     )
     watch = Console(stderr=True).print
     sampling = Sampling(samples, seed, max_completion)
+    entrants = [Entrant.of(policy) for policy in policies]
     found = evaluate(entrants, splits, sticks, sampling, out, base=base, limit=limit, truth=truth, watch=watch)
     Console().print(*(summary(split, comparison) for split, (comparison, _) in found.items()), sep="\n")
     if pairs:

@@ -61,12 +61,12 @@ def ablate(
     sticks: Yardsticks,
     out: Path,
     *,
-    watch: Callable[[str], object] = lambda said: None,
+    watch: Callable[[str], object] = lambda line: None,
 ) -> Path:
     """Train every configuration with every seed, sample their last weights on held-out advertisers, write
     out/ablation.html and .json.
 
-    A run, and samples, that are there already are kept: a killed ablation goes on. Training and evaluation share
+    Runs and samples that are there already are kept: a killed ablation resumes. Training and evaluation share
     prompts, reward model and start; only the reward's terms, weights and granularity differ.
     """
     settings = {

@@ -1,4 +1,4 @@
-"""What a policy's raw samples are worth, measure by measure, before any filter (RELATE §4.1.2, table 3; DESIGN §5)."""
+"""The measures of a policy's raw samples, before any filter (RELATE §4.1.2, table 3; DESIGN §5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Measure:
     """One column of the comparison."""
 
     label: str
-    better: Literal["more", "less", "as is"]  # as is: watched, for a change either way is a warning
+    better: Literal["more", "less", "as is"]  # as is: a change in either direction is a warning
     unit: Literal["share", "rate", "count"] = "share"
 
 

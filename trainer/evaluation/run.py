@@ -69,7 +69,7 @@ def evaluate(
     base: str | None = None,
     limit: int | None = None,
     truth: Scorer | None = None,
-    watch: Callable[[str], object] = lambda said: None,
+    watch: Callable[[str], object] = lambda line: None,
 ) -> Found:
     """By split, the comparison and the measured samples; out/<split>/<policy>.jsonl keeps the samples,
     out/results.json the numbers.

@@ -43,14 +43,14 @@ class Entrant:
 class Sampling:
     """How every policy of a comparison is sampled: temperature 1, top-p 1, as it is trained."""
 
-    samples: int = 5  # texts a prompt
+    samples: int = 5  # texts per prompt
     seed: int = 0
     max_completion: int = 96
 
 
 def sample(
     entrant: Entrant, prompts: Sequence[Prompt], sampling: Sampling, file: Path, rules: Rules, *,
-    nlg: Nlg, base: str | None = None, watch: Callable[[str], object] = lambda said: None,
+    nlg: Nlg, base: str | None = None, watch: Callable[[str], object] = lambda line: None,
 ) -> list[Sample]:  # fmt: skip
     """The raw samples of all prompts, prompt by prompt, from `file` as far as it holds them.
 

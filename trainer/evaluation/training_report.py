@@ -15,11 +15,11 @@ from trainer.page import Html, heading, paragraph, plot, table, write_page
 
 _REWARDS = ("length", "format", "relevance", "correctness", "risk", "diversity", "ctcvr")
 _VITALS = {
-    "kl": "KL to the start, nats a token",
-    "entropy": "entropy, nats a token",
+    "kl": "KL to the start, nats per token",
+    "entropy": "entropy, nats per token",
     "clip_share": "clipped tokens",
     "zero_signal_share": "groups without any signal",
-    "length": "tokens a text",
+    "length": "tokens per text",
     "distinct": "distinct texts a group",
     "finished": "finished texts",
     "compliance": "raw compliance",
@@ -57,14 +57,14 @@ def write_training_report(run: Path, path: Path) -> Path:
             heading("Vital signs"),
             plot(lines(curves, _VITALS)),
             heading("Sampled texts"),
-            paragraph("Shaded tokens were charged; the darker, the dearer. The first, a middle and the last step."),
+            paragraph("Shaded tokens were charged: the darker, the larger the charge. Steps: first, middle and last."),
             *(_texts(step, samples) for step in _shown_steps(samples)),
         ],
     )
 
 
 def shaded(tokens: Sequence[str], charges: Sequence[float]) -> Html:
-    """The sampled tokens, each charged one on a red ground as deep as its charge. charges ≤ 0, one a token."""
+    """The sampled tokens; a charged one has a red background, as deep as its charge. charges ≤ 0, one per token."""
     return Html("".join(_token(token, charge) for token, charge in zip(tokens, charges, strict=True)))
 
 

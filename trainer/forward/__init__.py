@@ -1,3 +1,3 @@
 """One forward pass over texts that share prompts: the row's layout (`layout`), its attention (`attention`), and log π
-of every sampled token (`logprobs`). GRPO and the drift check of rollouts use it.
+of every sampled token (`logprobs`). GRPO, SFT and the drift check of rollouts use it.
 """

@@ -11,7 +11,7 @@ EPSILON = 1e-4  # of eq. 8's denominator, as in TRL; rewards lie in [0, 1]
 def sentence_advantages(rewards: Tensor) -> Tensor:
     """A_i = (r_i - mean(r_1 … r_G)) / (std(r_1 … r_G) + ε)     (RELATE eq. 8)
 
-    rewards [B, G]: one row a prompt; returns [B, G]. The standard deviation is the sample's (n - 1), which bounds an
+    rewards [B, G]: one row per prompt; returns [B, G]. The standard deviation is the sample's (n - 1), which bounds an
     advantage by (G - 1)/√G: 1.79 at G = 5. A group of equal rewards gets zeros, not noise.
     """
     centred = rewards - rewards.mean(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Eq. 1 itself: multipliers that rise while quality or diversity is below its threshold, and the checkpoint that is
+"""RELATE eq. 1: multipliers that rise while quality or diversity is below its threshold, and the checkpoint that is
 best within them.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from trainer.config import DualSettings
 
-HIGHEST = 10.0  # of a multiplier
+HIGHEST = 10.0  # multiplier
 
 
 @dataclass

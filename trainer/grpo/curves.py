@@ -1,4 +1,4 @@
-"""What one step leaves to look at: a line of curves.jsonl (RELATE figure 3, and what goes wrong), some texts for
+"""The record of one step: a line of curves.jsonl (RELATE figure 3, and signs of trouble) and some texts for
 samples.jsonl.
 """
 
@@ -21,7 +21,7 @@ from trainer.rewards import Sample, Scored
 from trainer.rollout.base import Group
 
 Curve = dict[str, Any]  # one line of curves.jsonl
-_LOGGED_GROUPS = 2  # of a step: enough to read along
+_LOGGED_GROUPS = 2  # per step
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from trainer.rewards.base import Sample
 
 
 class RunLog:
-    """Appends a step's records. A resumed run first drops those of steps it is about to take again."""
+    """Appends a step's records. A resumed run first drops the records of the steps that it repeats."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

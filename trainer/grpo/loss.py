@@ -1,4 +1,4 @@
-"""The GRPO objective, token by token (RELATE eq. 6), and what to watch while it falls."""
+"""The GRPO objective, token by token (RELATE eq. 6), and diagnostics."""
 
 from __future__ import annotations
 

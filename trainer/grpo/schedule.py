@@ -1,5 +1,5 @@
-"""What happens at which step: prompts, seed and learning rate follow from the config alone, so a resumed run needs only
-its step.
+"""Prompts, seed and learning rate of each step. They follow from the config alone, so a resumed run needs only its
+step.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from trainer.config import GrpoConfig
 
 
 def prompts_at(step: int, prompts: int, config: GrpoConfig) -> list[int]:
-    """Numbers of the step's prompts, for all ranks: every epoch goes through all prompts in an order of its own."""
+    """Numbers of the step's prompts, for all ranks: every epoch shuffles all prompts again."""
     first = step * config.prompts_per_step
     return [
         _epoch(place // prompts, prompts, config.seed)[place % prompts]
@@ -20,7 +20,7 @@ def prompts_at(step: int, prompts: int, config: GrpoConfig) -> list[int]:
 
 
 def sampling_seed(step: int, rank: int, config: GrpoConfig) -> int:
-    """Of the rollout: another one for each step and rank."""
+    """The rollout's seed, different for each step and rank."""
     return int.from_bytes(sha256(f"{config.seed} {step} {rank}".encode()).digest()[:6], "big")
 
 

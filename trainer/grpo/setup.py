@@ -1,4 +1,4 @@
-"""From a config and the names of models to what the loop runs on."""
+"""Makes what the loop runs on, from a config and the names of models."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Inputs:
     """What a run starts from."""
 
     policy: str  # name, model folder or adapter folder
-    base: str | None = None  # of an adapter, where it is not the one that the adapter names
+    base: str | None = None  # base model of an adapter, if not the one that the adapter names
     reward_model: Path | None = None
     held_out_reward_model: Path | None = None  # only watched: no reward reads it
     cache: Path | None = None  # of embeddings
 
     def names(self) -> dict[str, str]:
-        """For the run folder."""
+        """The paths as they were given, for the run folder."""
         return {name: str(getattr(self, name)) for name in ("policy", "base", "reward_model", "held_out_reward_model")}
 
     def digests(self) -> dict[str, str]:
-        """What the run reads, by content."""
+        """Digests of everything that the run reads."""
         models = {name: getattr(self, name) for name in ("reward_model", "held_out_reward_model")}
         return policy_digests(self.policy, self.base) | {
             name: reward_model_digest(folder) for name, folder in models.items()
@@ -52,7 +52,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Policy:
-    """The policy that learns, and what it is held against."""
+    """The policy that is trained, with its reference and optimiser."""
 
     model: Any  # as the engine prepared it
     plain: Any  # the module itself: sampled from and saved
@@ -62,7 +62,7 @@ class Policy:
 
 
 def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> str:
-    """What the run will need of memory, as one line; no weights are loaded for it."""
+    """The memory estimate of the run, as one line. No weights are loaded for it."""
     from transformers import AutoConfig
 
     source = base_of(inputs.policy, inputs.base)

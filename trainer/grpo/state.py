@@ -55,7 +55,7 @@ class RunState:
         return self.duals.multipliers() if self.config.constraints == "dual" else None
 
     def observe(self, step: Candidate) -> dict[str, float] | None:
-        """Take one step's means and move the multipliers; the new ones."""
+        """Take one step's means and move the multipliers; returns the new ones."""
         self.recent.append(step)
         if self.config.constraints == "dual":
             assert step.diversity is not None  # the config refuses dual constraints without the term
@@ -79,7 +79,7 @@ class RunState:
         self.ranks.wait()
 
     def resume(self) -> int:
-        """Take up the last checkpoint; the step to take next, 0 without a checkpoint."""
+        """Load the newest whole checkpoint. Returns the step to take next, 0 without a checkpoint."""
         (folder, *_) = self.ranks.gather([newest(self.checkpoints) if self.ranks.main else None])
         if folder is None:
             return 0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class NotFiniteError(ArithmeticError):
-    """A loss or gradient that is no number: names where it came from. The weights are those before the step."""
+    """A loss or gradient that is not finite; the message names its origin. The weights are those before the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class StepReport:
 
     loss: float  # before the step
     grad_norm: float  # before clipping
-    kl: float  # to π_ref, nats a token (k3)
-    entropy: float  # of π_θ, nats a token
+    kl: float  # to π_ref, nats per token (k3)
+    entropy: float  # of π_θ, nats per token
     clipped_low: float  # share of tokens that the clip took the gradient of, ratio too low
     clipped_high: float
     ratio: float  # mean π_θ/π_old
@@ -171,7 +171,7 @@ def _micro_batches(
         pack(groups[start : start + config.micro_groups], device=advantages.device, shared=config.shared_prompt)
         for start in range(0, len(groups), config.micro_groups)
     ]
-    # What a loss is a mean over decides what its micro-batches weigh: texts or, over all ranks, tokens.
+    # A micro-batch weighs as much as it adds to what the loss is a mean over: texts or, over all ranks, tokens.
     weights = torch.stack(
         [layout.mask.sum() if config.aggregation == "token" else torch.tensor(len(layout.mask)) for layout in layouts]
     )
@@ -257,5 +257,5 @@ def _why(number: int, batches: int, logp: Tensor, ref_logp: Tensor | None, advan
     return (
         f"the loss of micro-batch {number + 1} of {batches} is not finite (not finite: "
         f"{', '.join(broken) or 'the ratio or KL itself'}): "
-        "no step was taken; lower learning_rate or raise beta, and go on from the last checkpoint"
+        "no step was taken; lower learning_rate or raise beta, and resume from the last checkpoint"
     )

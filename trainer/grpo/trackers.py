@@ -17,10 +17,10 @@ PROJECT = "relate"
 
 
 class Trackers:
-    """Every tracker that the config names; none by default. A resumed run tells the steps it takes again once more."""
+    """Every tracker that the config names; none by default. A resumed run logs the steps that it repeats once more."""
 
     def __init__(self, config: GrpoConfig, run: Path, *, write: bool = True) -> None:
-        """write: whether this rank is the one that does. ConfigError for a tracker that is unknown to Accelerate or not
+        """write: whether this rank writes. ConfigError for a tracker that is unknown to Accelerate or not
         installed.
         """
         kinds = [_kind(name) for name in config.trackers] if write else []
@@ -42,7 +42,7 @@ class Trackers:
             tracker.log(values, step=int(curve["step"]))
 
     def __exit__(self, *error: object) -> None:
-        """Let each write what it still holds."""
+        """Let each tracker write what it has buffered."""
         for tracker in self._each:
             tracker.finish()
 

@@ -135,7 +135,9 @@ class Run:
 
     def _score(self, step: int, prompts: Sequence[Prompt], samples: Sequence[Sample]) -> Scored:
         """The rewards of this rank's samples. The terms see the whole step first. prompts: every rank's."""
-        written = self.ranks.gather([(sample.completion, sample.text, sample.findings) for sample in samples])
+        written = self.ranks.gather(
+            [(sample.completion, sample.text, sample.findings, sample.cut) for sample in samples]
+        )
         repeated = [prompt for prompt in prompts for _ in range(self.config.group_size)]
         everyone = [Sample(prompt, *parts) for prompt, parts in zip(repeated, written, strict=True)]
         if step == 0:

@@ -1,6 +1,4 @@
-"""What tells that a policy has left its language or learned to cheat: KL, length, distinct texts, and the gap between
-two reward models.
-"""
+"""Signs of collapse and of reward hacking: KL, length, distinct texts, and the gap between two reward models."""
 
 from __future__ import annotations
 
@@ -16,9 +14,9 @@ from trainer.config import Limits
 class Vitals:
     """One step's readings."""
 
-    kl: float  # to π_ref, nats a token
-    length: float  # tokens a text
-    distinct: float  # distinct texts a brief, as a share of the group size
+    kl: float  # to π_ref, nats per token
+    length: float  # tokens per text
+    distinct: float  # distinct texts per brief, as a share of the group size
     gap: float | None  # mean score by the training reward model less that by the held-out one; None without it
 
 
@@ -34,7 +32,7 @@ class Watch:
     first_gap: float | None = None
 
     def look(self, vitals: Vitals) -> str | None:
-        """What went wrong, as one line with value and limit; None while all is well or the window is not full yet."""
+        """The broken limit, as one line with its value; None where none is broken or the window is not full yet."""
         self.latest.append(vitals)
         if len(self.latest) > self.limits.window:
             self.latest.popleft()

@@ -19,9 +19,9 @@ class RankError(OSError):
 
 
 def launch(command: Sequence[str], ranks: int) -> None:
-    """Run `command` once a rank, with the environment that torch.distributed reads. RankError when one fails.
+    """Run `command` once per rank, with the environment that torch.distributed reads. RankError when one fails.
 
-    A rank that waits for a dead one would wait for half an hour: so nobody waits, all end within seconds.
+    Without this a rank would wait half an hour for a dead one; here all end within seconds.
     """
     port = free_port()
     children = [
@@ -64,7 +64,7 @@ def _watch(children: Sequence[subprocess.Popen[bytes]]) -> None:
             if status:
                 how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
                 raise RankError(
-                    f"rank {rank} of {len(children)} {how}: all were stopped; start again, it goes on from its last "
+                    f"rank {rank} of {len(children)} {how}: all were stopped; start again, it resumes from its last "
                     "checkpoint"
                 )
         if all(status == 0 for status in states):

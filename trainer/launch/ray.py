@@ -1,4 +1,4 @@
-"""The same trainer on a Ray cluster: one actor a rank, on one GPU each where there are any."""
+"""The same trainer on a Ray cluster: one actor per rank, on one GPU each where there are any."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _run(ray: Any, arguments: Sequence[str], ranks: int) -> None:
             except ray.exceptions.RayError as error:
                 first = str(error).strip().splitlines()[-1]
                 raise RankError(
-                    f"rank {rank} of {ranks} failed ({first}): all were stopped; start again, it goes on from its "
+                    f"rank {rank} of {ranks} failed ({first}): all were stopped; start again, it resumes from its "
                     "last checkpoint"
                 ) from error
     finally:

@@ -1,6 +1,4 @@
-"""Make predicted rates mean what they say: Platt's two numbers for each rate, fitted on groups that no training step
-saw.
-"""
+"""Calibration of predicted rates: Platt's slope and shift for each rate, fitted on groups without a training step."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ _PRIOR = 1e-2  # of the slope around 1, in units of the information of one obser
 
 @dataclass(frozen=True)
 class Calibration:
-    """logit p = slope · logit + shift. A positive slope: the order of texts stays."""
+    """logit p = slope · logit + shift. A positive slope: the order of texts is kept."""
 
     slope: float = 1.0
     shift: float = 0.0

@@ -161,7 +161,7 @@ def half(cells: Cells, which: str) -> Cells:
     """
     if which == "all":
         return cells
-    # "judge" is the salt of the hash: another one would deal the advertisers anew
+    # "judge" is the salt of the hash: another salt would deal the advertisers differently
     others = np.array([share_of(group, "judge") < 0.5 for group in cells.groups])[cells.group]
     chosen = cells.where(others if which == "held_out_model" else ~others)
     if not len(chosen):

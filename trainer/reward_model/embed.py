@@ -61,7 +61,7 @@ class SentenceEncoder:
 
 
 class CachedEncoder:
-    """An encoder whose vectors stay in a folder: vectors.f32, one row a string, and keys.bin, the strings' digests in
+    """An encoder whose vectors stay in a folder: vectors.f32, one row per string, and keys.bin, the strings' digests in
     the same order.
 
     Both files only grow, vectors first: what a killed process left half-written is cut off by the next writer. One

@@ -1,5 +1,5 @@
-"""How little the log says about a text: members of an ensemble that learned the same agree also where none of them
-learned anything.
+"""Novelty: how little the log says about a text. The members of an ensemble also agree where none of them has seen
+data, so their spread alone would not show it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from trainer.snapshot import read_snapshot
 def train_reward_model(
     snapshot: Path, config: RewardConfig, artifacts: Path, *, watch: Watch | None = None, cache: Path | None = None
 ) -> RewardModel:
-    """Train on a snapshot and save the version under artifacts/<version>; a killed run goes on from
+    """Train on a snapshot and save the version under artifacts/<version>; a killed run resumes from
     artifacts/<version>.training.
 
     Errors: SnapshotError for data that cannot be true, ConfigError for a checkpoint of another run, ValueError when

@@ -114,7 +114,9 @@ class RewardModel:
         config = from_mapping(RewardConfig, version.config)
         encoder = load_encoder(folder, config, cache)
         if encoder.name != version.encoder:
-            raise ValueError(f"{folder} was trained on encoder {version.encoder}, here is {encoder.name}: train anew")
+            raise ValueError(
+                f"{folder} was trained on encoder {version.encoder}, here is {encoder.name}: train it again"
+            )
         members = []
         for weights in torch.load(folder / "members.pt", weights_only=True):
             member = SharedBottom(encoder.dim, config)

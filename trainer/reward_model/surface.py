@@ -1,5 +1,4 @@
-"""How a text is shaped, beside what it says: sentence encoders hardly tell a headline from the same one with a question
-mark.
+"""Surface features of a text: sentence encoders hardly tell a headline from the same headline with a question mark.
 
 On real headline tests surface features beside MiniLM order significant pairs better than MiniLM alone
 (docs/reward_model.md).

@@ -1,4 +1,4 @@
-"""Train an ensemble's members, one after the other; each can be stopped after any epoch and goes on to the same
+"""Train an ensemble's members, one after the other; each can be stopped after any epoch and resumes to the same
 bits.
 """
 
@@ -35,7 +35,7 @@ class DivergedError(RuntimeError):
 
 @dataclass
 class MemberState:
-    """Everything one member's training goes on from."""
+    """Everything that one member's training resumes from."""
 
     model: SharedBottom
     optimiser: torch.optim.Optimizer
@@ -61,7 +61,7 @@ def train_ensemble(
 ) -> list[SharedBottom]:
     """The trained members. vectors [len(strings), dim].
 
-    checkpoints: a folder to keep each member's state in after every epoch, and to go on from. run: names data and
+    checkpoints: a folder to keep each member's state in after every epoch, and to resume from. run: names data and
     encoder; a checkpoint of another run or config is refused.
     """
     refuse_shared_groups(training, held_out)

@@ -76,9 +76,7 @@ class Given:
 
 @runtime_checkable
 class Term(Protocol):
-    """One reward, from its making to its last step. A class that inherits from this Protocol has to write `score`
-    alone.
-    """
+    """One reward, for the whole of a run. A class that inherits from this Protocol has to implement only `score`."""
 
     @classmethod
     def build(cls, given: Given, **settings: Any) -> Self:

@@ -1,5 +1,5 @@
-"""CTCVR: how much better than the advertiser's own texts would this one convert, by the reward model? (RELATE §3.3.3;
-sentence level)
+"""CTCVR (click-through conversion rate): how much better than the advertiser's own texts will this text convert, as the
+reward model predicts it (RELATE §3.3.3; sentence level)?
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Diversity: the phrases that a policy repeats from brief to brief cost the tokens that wrote them (RELATE §3.3.2, eq.
-4, 5).
+"""Diversity: a phrase that the policy repeats from brief to brief is charged to the tokens that wrote it (RELATE
+§3.3.2, eq. 4, 5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Relevance: does the text speak of what its brief sells? (RELATE §3.3.1; sentence level)"""
+"""Relevance: is the text about what its brief sells (RELATE §3.3.1; sentence level)?"""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from trainer.reward_model.encoders import make_encoder
 from trainer.rewards.base import FloatArray, Given, Sample, Term
 from trainer.snapshot import describe_ad, describe_text
 
-_LEAST_SPREAD = 0.02  # of cosines: two or three example texts must not make the score a step
+_LEAST_SPREAD = 0.02  # least standard deviation of cosines: few example texts must not make the score a step
 
 
 class Relevance(Term):
-    """σ(slope · (cos − middle)): the chance that text and brief belong together rather than two different advertisers,
-    were both as likely.
+    """σ(slope · (cos − middle)): the probability that text and brief belong together rather than to two different
+    advertisers, if both were equally likely.
 
     cos is between the embeddings of text and brief. Matched and mismatched pairs are taken as normal with one variance
     s²:

@@ -20,9 +20,9 @@ class Length(Term):
     · max); outside, at most ½ and falling to 0 with the distance, `½ · length/least` below and `½ · max(0, 2 −
     length/max)` above. A missing field, and one the platform does not have, count 0.
 
-    The step at the border is what makes a text that is one character too long worth less than one that can be shown.
-    fill in [0, 1] is the lower end of the paper's target interval, as a share of what a field may hold: without it, to
-    write less is the cheap way to fit.
+    The step at the border makes a text that is one character too long worth less than one that can be shown.
+    fill in [0, 1] is the lower end of the paper's target interval, as a share of what a field may hold: without it,
+    writing less is the cheapest way to fit.
     """
 
     def __init__(self, fill: float = 0.0) -> None:

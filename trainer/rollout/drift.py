@@ -1,5 +1,5 @@
-"""Does the sampler still write with the trainer's weights? Stale ones would teach the policy from texts that it did not
-write.
+"""The drift check: does the sampler still write with the trainer's weights? With stale weights the policy would learn
+from texts that it did not write.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def check_drift(model: Any, group: Group, limit: float) -> float:
     found = drift(model, group)
     if not found <= limit:
         raise DriftError(
-            f"the sampler's log-probabilities are {found:.3f} nats a token off the policy's, above drift {limit}: its "
-            "weights are stale, "
-            "or its precision is too low; start again, the run goes on from its last checkpoint"
+            f"the sampler's log-probabilities are {found:.3f} nats per token off the policy's, above drift {limit}: "
+            "its weights are stale, or its precision is too low; start again: the run resumes from its last checkpoint"
         )
     return found

@@ -38,7 +38,7 @@ class _Row:
 
 
 class HfRollout:
-    """Samples at temperature 1 from `model`, which the trainer goes on changing: nothing has to be pushed."""
+    """Samples at temperature 1 from `model`, which the trainer keeps changing: nothing has to be pushed."""
 
     name = "hf"
 

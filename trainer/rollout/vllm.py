@@ -88,7 +88,7 @@ class VllmRollout:
 
 
 def _repack_tied_head(model: Any) -> None:
-    """vLLM 0.32 on CPU keeps a packed copy of the head, which a reload makes anew only where the head has weights of
+    """vLLM 0.32 on CPU keeps a packed copy of the head, which a reload rebuilds only where the head has weights of
     its own.
     """
     head = getattr(model, "lm_head", None)
