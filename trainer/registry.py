@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from trainer.durable import write_text
 
-Alias = Literal["champion", "challenger", "previous"]
 KINDS = ("nlg", "vllm")
 PACKAGED_POLICY = "relate-en-2"  # what `relate up` serves in English; new weights get a new name
 
@@ -65,6 +65,23 @@ def new_version(kind: str, content: dict[str, Any], today: date) -> str:
     """
     digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()
     return f"{kind}-{today:%Y%m%d}-{digest[:6]}"
+
+
+def policy_version(
+    name: str,
+    *,
+    kind: str,
+    model: str | None,
+    endpoint: str | None,
+    locales: Sequence[str],
+    decoding: Decoding,
+    today: date,
+) -> str:
+    """The version of a policy with this content, wherever it is written: at the first start, or when registered."""
+    content = {
+        "kind": kind, "model": model, "endpoint": endpoint, "locales": sorted(locales), "decoding": asdict(decoding)
+    }  # fmt: skip
+    return new_version(name, content, today)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from app.cli import backup, check, database, export, generate, serve, up
 from app.cli.errors import sentence
 from app.cli.experiments import experiments
 from app.cli.keys import keys
+from app.cli.policies import policies
 from app.cli.trainer import ChildCommand, ChildGroup
 from trainer.cli import evaluate, train
 
@@ -40,6 +41,7 @@ for command in (
 ):
     cli.command()(command)
 cli.add_typer(experiments, name="experiments")
+cli.add_typer(policies, name="policies")
 cli.add_typer(keys, name="keys")
 cli.add_typer(train.commands, name="train", cls=ChildGroup)
 cli.add_typer(evaluate.commands, name="evaluate", cls=ChildGroup)

@@ -17,9 +17,14 @@ def sentence(error: Exception) -> str | None:
     from app.up.child import UpError
 
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors()[:3])
+        problems = [
+            (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")) for item in error.errors()[:3]
+        ]
+        return "; ".join(f"{field or 'value'}: {message}" for field, message in problems)
     if isinstance(error, Refusal | UpError | SecretsError | Problem):
         return str(error)
     if isinstance(error, Unavailable):
         return f"the database does not answer ({str(error).partition(chr(10))[0]}): check DATABASE_URL, or start the platform with `relate up`"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return None

@@ -11,7 +11,7 @@ import typer
 
 from app.cli.client import URL, KeyOption, Service, UrlOption
 from app.cli.errors import Refusal
-from app.cli.inputs import requests
+from app.cli.inputs import valid_requests
 
 PlatformOption = Annotated[
     str | None, typer.Option(help="google_rsa, baidu_search or generic; default: the file's own, else google_rsa.")
@@ -43,7 +43,8 @@ def generate(
     from app.up.terminal_ad import ad_card
 
     service, console = Service(url, key, "generate"), Console()
-    for request in requests(briefs, platform):
+    wanted, invalid = valid_requests(briefs, platform)
+    for request in wanted:
         body = request | {"unit_id": unit, "n": n, "deadline_ms": deadline_ms, "experiment": experiment}
         answer = service.post("/generate", body)
         if as_json:
@@ -51,6 +52,7 @@ def generate(
         else:
             console.print(f"[dim]{request['brief']['query']}[/]")
             console.print(ad_card(answer))
+    _refuse_invalid(invalid)
 
 
 def prefill(
@@ -66,7 +68,7 @@ def prefill(
     writing.
     """
     service = Service(url, key, "generate")
-    wanted = requests(briefs, platform)
+    wanted, invalid = valid_requests(briefs, platform)
     started = [
         service.post("/pool/prefill", {"briefs": wanted[at : at + _BATCH], "policy": policy})["id"]
         for at in range(0, len(wanted), _BATCH)
@@ -80,6 +82,12 @@ def prefill(
         print(f"  {number} × {reason}")
     if progress["total"] and not progress["done"]:
         raise Refusal("nothing was written: /readyz of the service says what it lacks")
+    _refuse_invalid(invalid)
+
+
+def _refuse_invalid(number: int) -> None:
+    if number:
+        raise Refusal(f"{number} invalid brief{'s were' if number > 1 else ' was'} left out, as reported above")
 
 
 def _follow(service: Service, started: list[str]) -> dict[str, int]:

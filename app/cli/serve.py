@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from app.cli.errors import Refusal
+
+if TYPE_CHECKING:
+    from app.core.settings import Settings
 
 OTHER_FILES = 512  # the database's and the policies' connections, logs
 
@@ -21,7 +26,6 @@ def serve(
     """
     import uvicorn
 
-    from app.cli.errors import Refusal
     from app.core.logs import configure
     from app.core.settings import Settings
     from app.http.connections import protocol
@@ -29,6 +33,7 @@ def serve(
     settings = Settings()
     if not settings.database_url:
         raise Refusal("DATABASE_URL is not set: name a PostgreSQL, or let `relate up` start one")
+    _refuse_without_parts(settings)
     configure(settings.log_level)
     _collect_seldom()
     _allow_files(settings.max_connections + OTHER_FILES)
@@ -46,6 +51,18 @@ def serve(
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=10,
     )
+
+
+def _refuse_without_parts(settings: Settings) -> None:
+    """Say in one line what is missing: the secrets, the database, or its tables."""
+    import psycopg
+
+    from app.core.secrets import Secrets
+
+    Secrets.load(settings.secrets_path)
+    with psycopg.connect(settings.psycopg_url, connect_timeout=5) as connection:
+        if connection.execute("SELECT to_regclass('revisions')").fetchone() == (None,):
+            raise Refusal("the database has no tables of RELATE: run `relate migrate` first")
 
 
 def _allow_files(wanted: int) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adtext.brief import Locale
@@ -146,6 +146,14 @@ class Settings(BaseSettings):
     window_hours: int = Field(
         default=7 * 24, ge=1, le=90 * 24, description="Attribution window where no experiment states its own."
     )
+
+    @field_validator("database_url", "listen_url")
+    @classmethod
+    def _postgresql(cls, url: str) -> str:
+        scheme = url.partition("://")[0]
+        if url and scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
+            raise ValueError(f"names a {scheme[:20]!r} database: write a PostgreSQL one, postgresql://user@host/name")
+        return url
 
     @cached_property
     def secrets_path(self) -> Path:

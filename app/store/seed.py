@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import Connection, create_engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -13,7 +13,7 @@ from adtext.brief import LOCALES
 from app.core.settings import Settings
 from app.store.models.experiments import AuditEntry, Revision
 from app.store.models.policies import Policy, PolicyAlias
-from trainer.registry import PACKAGED_POLICY, Decoding, new_version
+from trainer.registry import PACKAGED_POLICY, Decoding, policy_version
 
 # The packaged policy is asked as it was trained, cooler: at temperature 1 a small model is more inventive than correct.
 # It keeps to the template and to the brief's numbers by itself, so nothing constrains it. No top-p: what it would cut
@@ -77,7 +77,7 @@ def adopt_packaged(settings: Settings) -> tuple[str, str] | None:
 
 
 def _first_policies(connection: Connection, settings: Settings) -> None:
-    _add(connection, "nlg", kind="nlg", model=None, locales=list(LOCALES), decoding=asdict(Decoding()))
+    _add(connection, "nlg", kind="nlg", model=None, locales=list(LOCALES), decoding=Decoding())
     connection.execute(insert(PolicyAlias).values(alias="champion", version=_packaged_version(connection, settings)))
 
 
@@ -101,11 +101,17 @@ def _packaged_version(connection: Connection, settings: Settings) -> str:
         kind="vllm",
         model=settings.policy_model,
         locales=locales,
-        decoding=asdict(decoding),
+        decoding=decoding,
     )
 
 
-def _add(connection: Connection, name: str, **row: Any) -> str:
-    version = new_version(name, row, datetime.now(UTC).date())
-    connection.execute(insert(Policy).values(version=version, endpoint=None, **row))
+def _add(
+    connection: Connection, name: str, *, kind: str, model: str | None, locales: Sequence[str], decoding: Decoding
+) -> str:
+    today = datetime.now(UTC).date()
+    version = policy_version(
+        name, kind=kind, model=model, endpoint=None, locales=locales, decoding=decoding, today=today
+    )
+    row = {"kind": kind, "model": model, "endpoint": None, "locales": list(locales), "decoding": asdict(decoding)}
+    connection.execute(insert(Policy).values(version=version, **row))
     return version

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from app.cli import main
+from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.up.stack import Stack
 
@@ -122,6 +123,12 @@ COMMANDS = [
     ("retention",),
     ("backup",),
     ("restore",),
+    ("policies",),
+    ("policies", "list"),
+    ("policies", "show"),
+    ("policies", "register"),
+    ("policies", "promote"),
+    ("policies", "rollback"),
     ("keys",),
     ("keys", "create"),
     ("keys", "list"),
@@ -226,10 +233,22 @@ class TestGenerate:
         assert "1 × policy_does_not_write_locale" in done.stdout
         assert done.status == 1
 
-    def test_a_refused_brief_is_told_in_the_service_s_words(self, tmp_path: Path, here: dict[str, str]) -> None:
-        done = relate("generate", saved(tmp_path, "brief.json", BRIEF | {"locale": "zh"}), **here)
+    @pytest.mark.parametrize("command", ["generate", "prefill"])
+    def test_an_invalid_brief_is_reported_by_its_line_and_the_others_go_on(
+        self, command: str, tmp_path: Path, here: dict[str, str]
+    ) -> None:
+        lines = [BRIEF, BRIEF | {"locale": "zh"}, ENGLISH | {"query": ""}, BRIEF | {"query": "保湿面霜"}]
+        file = saved(tmp_path, "briefs.jsonl", *lines)
+        with file.open("a", encoding="utf-8") as more:
+            more.write("{]\n")
+        deadline = ("--deadline-ms", 200) if command == "generate" else ()
+        done = relate(command, file, "--platform", "generic", *deadline, **here)
+        assert [line.partition(":")[0].rpartition(" ")[2] for line in done.stderr.splitlines()[:3]] == ["2", "3", "5"]
+        assert "locale: Input should be" in done.stderr
+        assert (
+            ("0 of 2 briefs" in done.stdout) if command == "prefill" else ("3 invalid briefs were left" in done.stderr)
+        )
         assert done.status == 1
-        assert "answered 422: brief.locale" in done.stderr
 
     def test_a_service_that_does_not_run_is_named_with_what_starts_it(
         self, tmp_path: Path, here: dict[str, str]
@@ -241,6 +260,59 @@ class TestGenerate:
     def test_without_a_key_the_way_to_one_is_named(self, tmp_path: Path) -> None:
         done = relate("generate", saved(tmp_path, "brief.json", BRIEF), RELATE_DATA_DIR=str(tmp_path))
         assert "this needs a key with scope generate: pass --key or set RELATE_KEY" in done.stderr
+
+
+class TestPolicies:
+    def test_a_version_is_registered_promoted_and_rolled_back(self, here: dict[str, str]) -> None:
+        first = relate("policies", "show", "champion", **here)
+        registered = relate(
+            "policies", "register", "--name", "relate", "--model", "relate-zh", "--locale", "zh-CN", "--locale", "ja-JP",
+            "--temperature", "0.4", **here,
+        )  # fmt: skip
+        version = registered.stdout.strip()
+        shown = json.loads(relate("policies", "show", version, **here).stdout)
+        assert (shown["locales"], shown["decoding"]["temperature"]) == (["zh-CN", "ja-JP"], 0.4)
+        assert f"champion: {version}" in relate("policies", "promote", version, **here).stdout
+        assert version in relate("policies", "list", **here).stdout
+        back = relate("policies", "rollback", **here)
+        assert f"champion: {json.loads(first.stdout)['version']}" in back.stdout
+        assert relate("policies", "show", "没有", **here).stderr.startswith("relate: there is no policy '没有'")
+
+    def test_a_seeded_policy_cannot_be_registered_a_second_time(self, stack: Stack, here: dict[str, str]) -> None:
+        nlg = next(
+            line.split()[0] for line in relate("policies", "list", **here).stdout.splitlines() if " nlg " in line
+        )
+        seeded = json.loads(relate("policies", "show", nlg, **here).stdout)
+        locales = [word for locale in seeded["locales"] for word in ("--locale", locale)]
+        again = relate("policies", "register", "--name", "nlg", "--kind", "nlg", *locales, **here)
+        assert f"registered already, as {nlg}" in again.stderr
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("arguments", "environment", "said"),
+        [
+            (("migrate",), {"DATABASE_URL": "mysql://root:geheim@db/x"}, "names a 'mysql' database"),
+            (("serve",), {}, "DATABASE_URL is not set"),
+            (("serve",), {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, "the database does not answer"),
+            (("keys", "list"), {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, "the database does not answer"),
+            (("export", "--out", "/proc/nothing/monday"), {}, "/proc/nothing"),
+            (("backup", "/proc/nothing/x.tar"), {}, "/proc/nothing"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_line_and_no_traceback(
+        self, tmp_path: Path, here: dict[str, str], arguments: tuple[str, ...], environment: dict[str, str], said: str
+    ) -> None:
+        secrets = tmp_path / "secrets.json"
+        Secrets.generate().save(secrets)
+        done = relate(
+            *arguments,
+            **({} if arguments[0] == "serve" else here) | environment | {"RELATE_SECRETS_FILE": str(secrets)},
+        )
+        assert done.status == 1
+        assert said in done.stderr
+        assert "geheim" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 class TestKeys:

@@ -102,7 +102,6 @@ async def create(
             field="low",
             value=low,
         )
-    chosen = await _arms(connection, arms)
     salt = salt or _salt(name, 1)
     _plan(layer, salt, held, chosen)
     values = {

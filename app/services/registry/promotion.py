@@ -13,7 +13,7 @@ from app.store import policies as store
 from app.store.audit import record
 from app.store.database import AsyncConnection
 from app.store.registry import announce
-from trainer.registry import Decoding, new_version
+from trainer.registry import Decoding, policy_version
 
 Movable = Literal["champion", "challenger"]  # `previous` only ever follows the champion
 
@@ -33,7 +33,15 @@ async def register(
     it.
     """
     content = {"kind": kind, "model": model, "endpoint": endpoint, "locales": locales, "decoding": asdict(decoding)}
-    version = new_version(name, content, datetime.now(UTC).date())
+    version = policy_version(
+        name,
+        kind=kind,
+        model=model,
+        endpoint=endpoint,
+        locales=locales,
+        decoding=decoding,
+        today=datetime.now(UTC).date(),
+    )
     row = await store.add_policy(connection, version=version, **content)
     if row is None:
         raise Problem(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint, func
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.models.base import Base
 
@@ -31,7 +31,6 @@ class Experiment(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     stopped_at: Mapped[datetime | None]
-    phases: Mapped[list[Phase]] = relationship(order_by="Phase.number", lazy="selectin", back_populates="experiment")
 
 
 class Phase(Base):
@@ -48,7 +47,6 @@ class Phase(Base):
     arms: Mapped[list[Any]]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    experiment: Mapped[Experiment] = relationship(back_populates="phases")
 
 
 class AuditEntry(Base):

@@ -1,0 +1,106 @@
+"""`relate policies`: versions and their aliases, over the API of a running service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client import URL, KeyOption, Service, UrlOption
+from app.cli.errors import Refusal
+
+policies = typer.Typer(no_args_is_help=True, help="List, show, register, promote and roll back policy versions.")
+
+Version = Annotated[str, typer.Argument(help="A version, as `relate policies list` shows it.")]
+
+
+@policies.command("list")
+def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
+    """Show every version, newest first, with its aliases."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("version", "aliases", "kind", "model", "locales", "created", box=None)
+    for policy in _all(Service(url, key, "report")):
+        table.add_row(
+            policy["version"],
+            ", ".join(policy["aliases"]),
+            policy["kind"],
+            policy["model"] or "",
+            ", ".join(policy["locales"]),
+            policy["created_at"][:10],
+        )
+    Console().print(table)
+
+
+@policies.command()
+def show(version: Version, url: UrlOption = URL, key: KeyOption = "") -> None:
+    """Print one version as JSON. An alias is accepted too."""
+    for policy in _all(Service(url, key, "report")):
+        if version == policy["version"] or version in policy["aliases"]:
+            print(json.dumps(policy, ensure_ascii=False, indent=1))
+            return
+    raise Refusal(f"there is no policy {version!r}: `relate policies list` shows all")
+
+
+@policies.command()
+def register(
+    name: Annotated[str, typer.Option(help="What the version's name begins with, such as relate.")],
+    locale: Annotated[list[str], typer.Option(help="A locale that it writes; repeat it for several.")],
+    model: Annotated[str | None, typer.Option(help="What its server calls it; none for --kind nlg.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Base URL of its OpenAI-compatible server; default: the deployment's own.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="vllm or nlg.")] = "vllm",
+    temperature: Annotated[float, typer.Option(help="Sampling temperature.", min=0, max=2)] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Nucleus sampling: probability mass that is kept.")] = 1.0,
+    max_tokens: Annotated[int, typer.Option(help="Tokens of one completion at most.")] = 96,
+    examples: Annotated[int, typer.Option(help="Worked examples in the prompt.", min=0, max=2)] = 0,
+    structured: Annotated[bool, typer.Option("--structured", help="Constrain the output to the template.")] = False,
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Register a version and print its name. It serves nobody until it is promoted or an experiment names it."""
+    decoding = {
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_tokens": max_tokens,
+        "examples": examples,
+        "structured": structured,
+    }
+    wanted = {"name": name, "kind": kind, "locales": locale, "model": model, "endpoint": endpoint, "decoding": decoding}
+    print(Service(url, key, "ops").post("/policies", wanted)["version"])
+
+
+@policies.command()
+def promote(
+    version: Version,
+    alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Point an alias at a version, at once and on every replica. A replaced champion becomes `previous`."""
+    _print_aliases(Service(url, key, "ops").post(f"/policies/{alias}", {"action": "promote", "version": version}))
+
+
+@policies.command()
+def rollback(url: UrlOption = URL, key: KeyOption = "") -> None:
+    """Make the previous champion the champion again. Doing it twice undoes it."""
+    _print_aliases(Service(url, key, "ops").post("/policies/champion", {"action": "rollback"}))
+
+
+def _all(service: Service) -> Iterator[dict[str, Any]]:
+    before: int | None = None
+    while True:
+        page = service.get("/policies", before=before)
+        yield from page["policies"]
+        before = page["next"]
+        if before is None:
+            return
+
+
+def _print_aliases(answer: dict[str, Any]) -> None:
+    for alias, version in sorted(answer["aliases"].items()):
+        print(f"{alias}: {version}")
