@@ -33,7 +33,10 @@ def test_imports_run_down_only_and_light_packages_stay_light() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("module", ["app.main", "app.cli", "app.up.run", "abtest.report", "trainer.registry"])
+@pytest.mark.parametrize(
+    "module",
+    ["app.main", "app.cli", "app.up.run", "abtest.report", "trainer.registry", "trainer.config", "trainer.cli"],
+)
 def test_what_serves_loads_no_heavy_module(module: str) -> None:
     program = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
