@@ -1,4 +1,4 @@
-"""What policies are measured with: calibrated on training advertisers, with the logs and reward models that are given."""
+"""Yardsticks are calibrated on training advertisers, and hold the logs and reward models that are given."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _rows(tokenizer: Any, pairs: Sequence[Preference]) -> list[dict[str, list[in
 
 
 class _IdsTrainer(DPOTrainer):
-    """TRL's trainer on ids that are made already, by the same two functions as those of every other trainer here."""
+    """TRL's trainer on ids that were made before, by the same functions as for the other trainers."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset

@@ -50,7 +50,7 @@ def best_logged(cells: Cells) -> dict[str, list[AdText]]:
 
 
 def _two_fields(strings: Iterator[str]) -> Iterator[AdText]:
-    """Logged texts hold one field a line (trainer.snapshot.describe_text)."""
+    """Logged texts hold one field per line (trainer.snapshot.describe_text)."""
     for string in strings:
         lines = string.split("\n")
         if len(lines) == 2:

@@ -46,7 +46,7 @@ def quality(curve: Curve, name: str) -> float | None:
 
 
 def figure_3(runs: Mapping[str, Sequence[Sequence[Curve]]]) -> go.Figure:
-    """Four panels, a line a configuration: the mean over its seeds, inside a band from the lowest to the highest of
+    """Four panels, one line per configuration: the mean over its seeds, inside a band from the lowest to the highest of
     them.
     """
     figure = make_subplots(

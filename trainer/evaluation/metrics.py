@@ -52,7 +52,7 @@ MEASURES: Mapping[str, Measure] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """The samples of one policy and what each is worth."""
+    """The samples of one policy with their measures."""
 
     policy: str
     samples: Sequence[Sample]
@@ -100,7 +100,7 @@ def measure(
 
 
 def with_truth(measured: Measured, true_ctcvr: Scorer) -> Measured:
-    """The same with the true CTCVR beside, where the users are simulated and it is known."""
+    """The same with the true CTCVR added: it is known where users are simulated."""
     return Measured(
         measured.policy, measured.samples, {**measured.values, "truth": _of_texts(measured.samples, true_ctcvr)}
     )
@@ -141,7 +141,7 @@ def _of_texts(samples: Sequence[Sample], score: Scorer) -> FloatArray:
 
 
 def _diversity(samples: Sequence[Sample]) -> FloatArray:
-    """[N] 1 − share of units inside n-grams that are frequent among these very samples."""
+    """[N] 1 − share of units inside n-grams that are frequent among these samples."""
     groups = [list(mine) for _, mine in groupby(samples, key=lambda sample: sample.prompt)]
     frequent = FrequentNgrams(window=len(groups))
     for mine in groups:

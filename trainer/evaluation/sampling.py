@@ -1,5 +1,5 @@
-"""Raw samples of a policy, kept in a file: sampling takes minutes, measuring seconds. A killed run goes on where it
-stopped.
+"""Raw samples of a policy, kept in a file: sampling takes minutes, measuring seconds. A killed run resumes where
+it stopped.
 """
 
 from __future__ import annotations

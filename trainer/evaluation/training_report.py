@@ -100,7 +100,7 @@ def _texts(step: int, samples: Sequence[Mapping[str, Any]]) -> Html:
 
 
 def _ending(run: Path) -> str:
-    """What a finished run says of itself."""
+    """How the run ended, as a sentence."""
     file = run / "outcome.json"
     if not file.is_file():
         return " The run has not ended."

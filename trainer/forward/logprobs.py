@@ -26,7 +26,7 @@ def selected_logprobs(logits: Tensor, rows: Tensor, ids: Tensor, temperature: fl
 
 
 class _SelectedLogprobs(torch.autograd.Function):
-    """∂ log p_id / ∂ logit_v = (1[v = id] - p_v) / temperature. Only the logits and one normaliser a row are kept for
+    """∂ log p_id / ∂ logit_v = (1[v = id] - p_v) / temperature. Only the logits and one normaliser per row are kept for
     it, no softmax.
     """
 

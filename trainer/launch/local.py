@@ -15,7 +15,7 @@ _GRACE_S = 5.0  # between asking a rank to end and ending it
 
 
 class RankError(OSError):
-    """A rank ended badly; the others were ended too."""
+    """A rank failed; the others were ended too."""
 
 
 def launch(command: Sequence[str], ranks: int) -> None:
@@ -56,7 +56,7 @@ def free_port() -> int:
 
 
 def _watch(children: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Until all have ended well; RankError names the first that did not."""
+    """Wait until all have succeeded; RankError names the first that failed."""
     pause = Event()
     while True:
         states = [child.poll() for child in children]

@@ -62,7 +62,7 @@ def _run(ray: Any, arguments: Sequence[str], ranks: int) -> None:
 
 
 class _Rank:
-    """One rank: a process of its own, as its engine wants it."""
+    """One rank in its own process, as its engine requires."""
 
     def meeting_point(self) -> tuple[str, int]:
         import ray

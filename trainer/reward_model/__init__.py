@@ -1,3 +1,3 @@
 """Predicted CTCVR: shared bottom and two heads over frozen sentence embeddings, calibrated, as an ensemble (RELATE
-§3.3.3, DESIGN §7).
+§3.3.3).
 """

@@ -27,7 +27,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class LeakageError(ValueError):
-    """Training and judging would share what must be apart."""
+    """Training and evaluation would share a group that must be on one side only."""
 
 
 @dataclass(frozen=True)

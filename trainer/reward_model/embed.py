@@ -116,7 +116,7 @@ class CachedEncoder:
 
 
 def packaged_folder() -> Path:
-    """Where the packaged MiniLM lies. Its package is not imported: only its files are wanted."""
+    """The folder of the packaged MiniLM. Its package is not imported: only its files are needed."""
     found = find_spec(_PACKAGE)
     if found is None or found.origin is None:
         raise SystemExit(

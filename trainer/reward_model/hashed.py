@@ -26,7 +26,7 @@ _CHARACTERS = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), n_featur
 
 @dataclass(frozen=True)
 class HashedEncoder:
-    """Latent semantic analysis of words and of characters (works in any language), one unit vector a kind."""
+    """Latent semantic analysis of words and of characters (works in any language), one unit vector per kind."""
 
     name: str
     words: npt.NDArray[np.float32]  # [n_features, components]

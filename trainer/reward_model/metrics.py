@@ -38,7 +38,7 @@ def within_brief_auc(score: FloatArray, positives: FloatArray, negatives: FloatA
 def _pairs_by_brief(
     score: FloatArray, positives: FloatArray, negatives: FloatArray, brief: IntArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Per brief: pairs ordered rightly (ties half), and pairs."""
+    """Per brief: the number of pairs in the right order (ties half), and the number of pairs."""
     order = np.lexsort((score, brief))
     score, up, down, brief = score[order], positives[order], negatives[order], brief[order]
     _, first, number = np.unique(brief, return_index=True, return_inverse=True)

@@ -30,7 +30,7 @@ Watch = Callable[[int, int, float, float], None]  # member, epoch, training loss
 
 
 class DivergedError(RuntimeError):
-    """A loss that is no number: says where."""
+    """A loss that is not finite. The message names the member and the epoch."""
 
 
 @dataclass
