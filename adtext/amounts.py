@@ -61,7 +61,7 @@ _SCALE = (
     rf"(?:[ -]?(?P<scale>{_any_of(word for word in numerals.SCALES if len(word) > 1 or word > 'z')})"
     r"|(?P<letter>k(?![a-z])|w(?=[\u4e00-\u9fff])|m(?![a-z0-9])))?"
 )
-_DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
+_DIGITS = r"[0-9]+万[0-9]{1,4}(?:千|(?=[元円]))|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
 _IN_DIGITS = re.compile(
     rf"(?P<value>{_DIGITS})(?P<nth>(?:st|nd|rd|th)\b)?{_SCALE}{_UNIT}(?:(?<=块)(?P<rest>[0-9])(?![0-9]))?"
 )
@@ -86,6 +86,7 @@ _CLOCK = re.compile(
     rf"(?P<hour>(?<![0-9.,:])[0-9]{{1,2}}|(?<![{numerals.HAN}])[一二三四五六七八九十]{{1,3}})"
     r"(?::(?P<minute>[0-5][0-9])(?![0-9:])|(?P<sign>[点时](?!间|尚|节|长)(?P<half>半|[0-9]{1,2}分)?))?(?: ?(?P<half_day>[ap])\.?m\.?(?![a-z]))?"
 )
+_NOON = re.compile(r"\b(?:noon|midday|midnight)\b|正午")
 _HALF_PAST = re.compile(
     r"\bhalf past (?P<hour>[0-9]{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
 )
@@ -102,7 +103,9 @@ _MULTIPLES = {
 }
 _MULTIPLES |= {"翻倍": 2, "双倍": 2, "加倍": 2, "翻番": 2, "倍增": 2, "二倍": 2}
 _MULTIPLE = re.compile("|".join(rf"\b{word}\b" if word.isascii() else word for word in _MULTIPLES))
-_HALF_OR_MULTIPLE = re.compile(r"half|半|一半|double|twice|triple|thrice|treble|quadruple|倍|翻番")
+_HALF_OR_MULTIPLE = re.compile(
+    r"ワンコイン|half|quarter|third|fortnight|1[/⁄]2|半|一半|double|twice|triple|thrice|treble|quadruple|倍|翻番"
+)
 _CROWD = re.compile(
     r"\b(?P<en>dozens|hundreds|thousands|millions|billions)\b|\ba (?P<note>fiver|tenner)\b"
     r"|(?P<han>成千上万|(?:数|几|上|成|近|超|逾|过|何|好几)[十百千万亿]+(?:[余多]|以上)?|[十百千万亿]{1,2}(?:余|多)(?=[\u4e00-\u9fff])|[百千万]+(?=[名位人家款种户店城](?!们|生|工|才)))"
@@ -132,7 +135,7 @@ def amounts(folded: str) -> list[Amount]:
 def _digits(folded: str) -> Iterator[Amount]:
     for match in _IN_DIGITS.finditer(folded):
         before = _BEFORE.search(folded, max(match.start() - _LONGEST_BEFORE, 0), match.start())
-        value = Decimal(match["value"].replace(",", ""))
+        value = _digits_value(match["value"])
         if match["scale"]:
             value *= numerals.SCALES[match["scale"]]
         letter = match["letter"]
@@ -140,6 +143,14 @@ def _digits(folded: str) -> Iterator[Amount]:
             value *= numerals.SCALES[letter]
         word = match["unit"] or match["close"] or ("m" if letter == "m" and not before else "")
         yield _amount(match, value, word, before)
+
+
+def _digits_value(written: str) -> Decimal:
+    """1,200 and 1万2千."""
+    myriads, mark, rest = written.partition("万")
+    if not mark:
+        return Decimal(written.replace(",", ""))
+    return Decimal(myriads) * 10_000 + (Decimal(rest[:-1]) * 1000 if rest.endswith("千") else Decimal(rest))
 
 
 def _han(folded: str) -> Iterator[Amount]:
@@ -182,6 +193,38 @@ def _halves_and_multiples(folded: str) -> Iterator[Amount]:
         yield Amount("percentage", "50", "%", *match.span(), match.group(), match.group(), off=True)
     for match in _MULTIPLE.finditer(folded):
         yield Amount("quantity", str(_MULTIPLES[match.group()]), "times", *match.span(), match.group(), match.group())
+    for pattern, kind, value, unit in _SET_PHRASES:
+        for match in pattern.finditer(folded):
+            more = match.groupdict().get("whole")
+            total = Decimal(value) if more is None else Decimal(value) * (2 * _whole(more) + 1)
+            yield Amount(kind, _plain(total), unit, *match.span(), match.group(), match.group(), off=unit == "%")
+
+
+def _whole(written: str) -> Decimal:
+    if written in ("a", "an"):
+        return Decimal(1)
+    if written.isascii():
+        return Decimal(written) if written.isdecimal() else Decimal(numerals.ENGLISH[written])
+    return numerals.from_han(written)
+
+
+# one value for what people say in words; `whole` counts whole units before a half
+_SET_PHRASES: list[tuple[re.Pattern[str], Kind, str, str]] = [
+    (re.compile(pattern), kind, value, unit)
+    for pattern, kind, value, unit in (
+        (r"\bhalf (?:an|a)[ -]hour\b|\bhalf-hour\b", "quantity", "1800", "second"),
+        (r"\b(?P<whole>an?|one|two|three|[0-9]+) hours? and a half\b", "quantity", "1800", "second"),
+        (r"\bquarter of an hour\b", "quantity", "900", "second"),
+        (r"\bhalf a dozen\b", "number", "6", ""),
+        (r"\ba fortnight\b|\bfortnightly\b", "quantity", "1209600", "second"),
+        (r"(?P<whole>[0-9]+|[一二两三四五六七八九])个半(?:小时|钟头)", "quantity", "1800", "second"),
+        (r"半个月", "quantity", "1296000", "second"),
+        (r"(?<![0-9])1[/⁄]2 (?:price|off)", "percentage", "50", "%"),
+        (r"ワンコイン", "price", "500", "¥"),
+        (r"\ba quarter off\b", "percentage", "25", "%"),
+        (r"\ba third off\b", "percentage", "33", "%"),
+    )
+]
 
 
 def _crowds(folded: str) -> Iterator[Amount]:
@@ -204,8 +247,10 @@ def _power(written: str) -> Decimal:
 
 
 def _times_of_day(folded: str) -> Iterator[Amount]:
-    if not re.search(r":[0-5][0-9]|[0-9] ?[ap]\.?m|[点时]|half past", folded):
+    if not re.search(r":[0-5][0-9]|[0-9] ?[ap]\.?m|[点时]|half past|noon|midnight|midday|正午", folded):
         return
+    for match in _NOON.finditer(folded):
+        yield Amount("time", "0" if match.group() == "midnight" else "720", "clock", *match.span(), match.group(), ":")
     for match in _HALF_PAST.finditer(folded):
         hour = numerals.ENGLISH.get(match["hour"]) or int(match["hour"])
         yield Amount("time", str(hour * 60 + 30), "clock", *match.span(), match["hour"], ":")
@@ -220,6 +265,8 @@ def _times_of_day(folded: str) -> Iterator[Amount]:
         half = match["half"] or ""
         minute = int(match["minute"] or (30 if half == "半" else half.rstrip("分") or 0))
         part = match["part"] or ""
+        if hour == 12 and match["half_day"] == "a":
+            hour = 0
         if hour < 12 and (match["half_day"] == "p" or part in ("下午", "午后", "晚上", "晚", "傍晚")):
             hour += 12
         yield Amount("time", str(hour % 24 * 60 + minute), "clock", *match.span(), match["hour"], match["sign"] or ":")

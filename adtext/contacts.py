@@ -33,6 +33,11 @@ _SPELLED = re.compile(
     r"[一二三四五六七八九零〇幺](?:[ ·.-]?[一二三四五六七八九零〇幺]){6,}"
     r"|\b(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)[ -]){6,}(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b"
 )
+# what numbers a file, an order or a part
+_REFERENCE = re.compile(
+    r"\b(?:file|form|no\.?|order|item|sku|model|part|isbn|issn|ref\.?|code|serial|case|invoice|patent) ?[:#]? ?$"
+    r"|编号|单号|货号|型番|品番|证号|注文番号"
+)
 _HAS_DIGITS = re.compile(r"[0-9][^a-z\u4e00-\u9fff]{0,3}[0-9]")
 
 
@@ -45,6 +50,8 @@ def phones(folded: str) -> list[tuple[int, int]]:
     found += (match.span("number") for match in _CALLED.finditer(folded) if sum(map(str.isdigit, match["number"])) > 6)
     for match in (*_DIGIT_GROUPS.finditer(folded), *_LONE_DIGITS.finditer(folded)):
         digits = "".join(char for char in match.group() if char.isdigit() or char == "+")
+        if _REFERENCE.search(folded, max(match.start() - 16, 0), match.start()):
+            continue
         if _NUMBER.fullmatch(digits) and (digits[0] != "+" or match.group()[0] == "+") and _is_grouped(match.group()):
             found.append(match.span())
     cover = Cover(found)
@@ -73,14 +80,16 @@ _ADDRESS = re.compile(
     rf"|(?<![a-z0-9-])[a-z0-9-]+(?: ?[(\[]dot[)\]] ?| dot )(?:{_DOMAINS})(?![a-z0-9-])"
     rf"|(?<![a-z0-9-])[a-z0-9-]+ ?(?:点|ドット) ?(?:com|net|cn|org|shop|vip|top|cc|jp)(?![a-z0-9-])"
     rf"|(?<![a-z0-9-])[a-z0-9-]{{3,}}(?: \. ?|\. )(?:com|net|org)(?![a-z0-9-])"
+    r"|(?<![a-z0-9.-])[a-z0-9-]{2,}\.[a-z]{2,4}/[a-z0-9_-]+"
     r"|(?<![a-z0-9])@[a-z0-9_]{3,}"
 )
 _ACCOUNT_SIGN = re.compile(
-    r"微|薇|v信|扣扣|企鹅|公众号|抖音|小红书|快手|qq|vx|wx|whatsapp|telegram|line|wechat|skype|ins|tg"
+    r"v[❤♥❥]|微|薇|v信|扣扣|企鹅|公众号|抖音|小红书|快手|qq|vx|wx|whatsapp|telegram|line|wechat|skype|ins|tg"
 )
 _ACCOUNT = re.compile(
     r"(?:官微|官方微博|微博|微信号?|薇信|v信|公众号|抖音号?|小红书号?|快手号?|扣扣|企鹅|(?<![a-z])(?:qq|vx|wx|ins|tg|weixin|wechat|telegram|whatsapp|skype"
     r"|line ?id|line@?))(?:号|id|@)?[ :]{0,3}[a-z0-9_-]*[0-9_][a-z0-9_-]*(?<=[a-z0-9_-]{5})"
+    r"|(?<![a-z])v[❤♥❥]\ufe0f?[ :]{0,2}[a-z0-9_-]{5,}"
 )
 
 

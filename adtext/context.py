@@ -17,7 +17,8 @@ class Context(NamedTuple):
     words: frozenset[str]  # stems, and single Chinese and Japanese characters
     kinds: frozenset[str]  # of things that are counted: shops, staff, customers; or granted: warranty, returns
     period: str  # night, month: the time that a price pays for; empty where the text does not say
-    limited: bool  # up to, selected, 部分, 低至: less than the bare amount promises
+    limited: bool  # up to, 低至: less than the bare amount promises
+    selected: bool  # selected, 部分: not everything
     off: bool  # taken off a price
 
 
@@ -36,7 +37,8 @@ def context(folded: str, amount: Amount) -> Context:
         words=frozenset(words) | (frozenset(han) - _FUNCTION),
         kinds=frozenset(kinds),
         period=_period(before, after, amount),
-        limited=bool(_LIMIT.search(before[-14:]) or _LIMIT_AFTER.match(after) or _SELECTED.search(sentence)),
+        limited=bool(_LIMIT.search(before[-14:]) or _LIMIT_AFTER.match(after)),
+        selected=bool(_SELECTED.search(sentence)),
         off=amount.off or not _OFF.isdisjoint(words) or _TAKEN_OFF.search(f"{before[-6:]}|{after[:6]}") is not None,
     )
 
@@ -52,7 +54,8 @@ def agree(said: Context, known: Context, amount: Amount, text: str) -> bool:
     if amount.kind == "percentage":
         if said.off and not known.off and known.words:
             return False
-        return said.limited or not known.limited or not said.off
+        whole = (said.limited or not known.limited) and (said.selected or not known.selected)
+        return whole or not said.off
     if amount.kind in ("number", "quantity"):
         return not said.kinds or not known.kinds or not said.kinds.isdisjoint(known.kinds)
     return True

@@ -152,7 +152,7 @@ def is_sounded(written: str, term: str, start: int, words: Words) -> bool:
     other = [at for at, (said, meant) in enumerate(zip(written, term, strict=True)) if said != meant]
     if all(written[at] in _HIDING for at in other):
         return True
-    if len(term) < 4 or len(other) > 1:
+    if len(other) > 1 or (len(term) < 4 and term[other[0]] != "最"):  # 醉佳
         return False
     word = words.at(start + other[0])
     return word.end - word.start == 1 or not word.listed

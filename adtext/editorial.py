@@ -129,6 +129,11 @@ _RAW_FORMS = [
             r"(?V1)[[\p{Emoji_Presentation}\p{Extended_Pictographic}]--[©®™‼⁉〰〽㊗㊙★☆↔-↙↩↪]]|\p{Regional_Indicator}"
         ),
     ),
+    _Form(
+        "gimmicky_symbol",
+        re.compile(r"[@$]"),
+        re.compile(r"(?<![\w.@$-])[A-Za-z]+[@$][a-z]{2,}(?![\w-]*\.[a-z])(?![\w-]*@)"),
+    ),
     _Form("gimmicky_symbol", _NOT_ASCII, re.compile(r"[★☆♥♡♪♫◆◇■□●◎▲△▼▽←-⇿✓✗✘‼⁉]+")),
     _Form("half_width_katakana", _NOT_ASCII, re.compile(r"[\uff66-\uff9f]+")),
 ]

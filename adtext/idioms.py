@@ -42,6 +42,8 @@ _WEEK_AROUND = re.compile(r"(?:内|后|课|训|计|见效|保|免|为|以上|以
 def is_claim(amount: Amount, folded: str, words: Words) -> bool:
     """True where the number says something that has to be true."""
     first = amount.written[0]
+    if amount.kind == "time" and first not in digits:
+        return first not in ascii_lowercase  # at noon
     if first in digits:
         return amount.kind != "number" or _token_around(folded, amount.start, amount.end) not in _NAMES
     if amount.kind == "vague" or amount.word in ("折", "割引"):

@@ -91,7 +91,9 @@ class Lexicon:
         sounded = [row for row in terms if disguise.can_be_sounded(row.spelling)]
         self._sounds = _Automaton([row._replace(spelling=disguise.sound(row.spelling)[0]) for row in sounded])
         self._patterns = {
-            at: re.compile(entry.term) for at, entry in enumerate(self.entries) if entry.kind == "pattern"
+            at: re.compile(_folded_pattern(entry.term))
+            for at, entry in enumerate(self.entries)
+            if entry.kind == "pattern"
         }
         self._always = [at for at in self._patterns if not self.entries[at].hints]
         self._families = [(at, *_parts(entry.term)) for at, entry in enumerate(self.entries) if entry.kind == "family"]
@@ -204,6 +206,11 @@ class _Automaton:
             for number, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
                 for row in self._rows[number]:
                     yield row, start, end
+
+
+def _folded_pattern(pattern: str) -> str:
+    """The pattern with its Chinese characters as folding writes them."""
+    return "".join(fold(char).text if char >= "\u3400" else char for char in pattern)
 
 
 _LATIN = re.compile(r"[a-z]")

@@ -23,6 +23,8 @@ _MEASURES: dict[str, dict[str, str]] = {
         "3600": "hours hour hrs hr h 小时 时间 个小时 钟头 个钟头",  # 时间 is 時間, folded
         "86400": "days day 天 日间 日 天内",
         "604800": "weeks week wks wk 周间 周 星期 个星期",
+        "1209600": "fortnights fortnight",
+        "1296000": "半个月",
     },
     "month": {
         "1": "months month mths mth mo 个月 ヶ月 か月 ケ月 カ月 ヵ月 个月间 ヶ月间",
