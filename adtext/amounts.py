@@ -209,22 +209,20 @@ def _whole(written: str) -> Decimal:
 
 
 # one value for what people say in words; `whole` counts whole units before a half
-_SET_PHRASES: list[tuple[re.Pattern[str], Kind, str, str]] = [
-    (re.compile(pattern), kind, value, unit)
-    for pattern, kind, value, unit in (
-        (r"\bhalf (?:an|a)[ -]hour\b|\bhalf-hour\b", "quantity", "1800", "second"),
-        (r"\b(?P<whole>an?|one|two|three|[0-9]+) hours? and a half\b", "quantity", "1800", "second"),
-        (r"\bquarter of an hour\b", "quantity", "900", "second"),
-        (r"\bhalf a dozen\b", "number", "6", ""),
-        (r"\ba fortnight\b|\bfortnightly\b", "quantity", "1209600", "second"),
-        (r"(?P<whole>[0-9]+|[一二两三四五六七八九])个半(?:小时|钟头)", "quantity", "1800", "second"),
-        (r"半个月", "quantity", "1296000", "second"),
-        (r"(?<![0-9])1[/⁄]2 (?:price|off)", "percentage", "50", "%"),
-        (r"ワンコイン", "price", "500", "¥"),
-        (r"\ba quarter off\b", "percentage", "25", "%"),
-        (r"\ba third off\b", "percentage", "33", "%"),
-    )
-]
+_PHRASES: tuple[tuple[str, Kind, str, str], ...] = (
+    (r"\bhalf (?:an|a)[ -]hour\b|\bhalf-hour\b", "quantity", "1800", "second"),
+    (r"\b(?P<whole>an?|one|two|three|[0-9]+) hours? and a half\b", "quantity", "1800", "second"),
+    (r"\bquarter of an hour\b", "quantity", "900", "second"),
+    (r"\bhalf a dozen\b", "number", "6", ""),
+    (r"\ba fortnight\b|\bfortnightly\b", "quantity", "1209600", "second"),
+    (r"(?P<whole>[0-9]+|[一二两三四五六七八九])个半(?:小时|钟头)", "quantity", "1800", "second"),
+    (r"半个月", "quantity", "1296000", "second"),
+    (r"(?<![0-9])1[/⁄]2 (?:price|off)", "percentage", "50", "%"),
+    (r"ワンコイン", "price", "500", "¥"),
+    (r"\ba quarter off\b", "percentage", "25", "%"),
+    (r"\ba third off\b", "percentage", "33", "%"),
+)
+_SET_PHRASES = [(re.compile(pattern), kind, value, unit) for pattern, kind, value, unit in _PHRASES]
 
 
 def _crowds(folded: str) -> Iterator[Amount]:

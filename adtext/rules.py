@@ -6,7 +6,7 @@ are a further folder of the same form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import resources
@@ -108,7 +108,12 @@ def load_rules(packs: Path | None = None) -> Rules:
     contents = [(file.name, file.read_bytes()) for file in files]
     lexicon = compiled([read_pack(name, content, RULES) for name, content in contents])
     deciding = [content for _, content in contents] + [file.read_bytes() for file in deciding_files(package)]
-    return Rules(version=sha256(b"\0".join(deciding)).hexdigest()[:12], lexicon=lexicon)
+    return Rules(version=version_of(deciding), lexicon=lexicon)
+
+
+def version_of(contents: Sequence[bytes]) -> str:
+    """A short hash of the files that decide a finding."""
+    return sha256(b"\0".join(contents)).hexdigest()[:12]
 
 
 def deciding_files(package: Traversable) -> list[Traversable]:
