@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from adtext.brief import Ad, AdBrief, AdText
 from adtext.spec import TextSpec, load_spec
 
-# new_industry: held out with every advertiser of its industry
-DataSplit = Literal["train", "held_out", "new_industry"]
+# Models learn from train and are chosen on validation. held_out is read once per policy, for reporting; new_industry is
+# held out with every advertiser of its industry.
+DataSplit = Literal["train", "validation", "held_out", "new_industry"]
 ADVERTISERS = Path(__file__).with_name("data") / "advertisers"
 
 

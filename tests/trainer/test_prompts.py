@@ -61,17 +61,18 @@ def test_prompts_are_asked_for_by_language(written, language, locale, query):
 
 
 def test_a_folder_is_read_file_by_file_and_split_by_split(written):
-    written(LINE | {"split": "held_out"}, name="b.jsonl")
+    written(LINE | {"split": "held_out"}, LINE | {"split": "validation"}, name="b.jsonl")
     folder = written(LINE, LINE | {"split": "new_industry"}, name="a.jsonl").parent
-    assert [prompt.split for prompt in load_prompts(folder)] == ["train", "new_industry", "held_out"]
+    assert [prompt.split for prompt in load_prompts(folder)] == ["train", "new_industry", "held_out", "validation"]
     assert [prompt.split for prompt in load_prompts(folder, split="held_out")] == ["held_out"]
+    assert [prompt.split for prompt in load_prompts(folder, split="validation")] == ["validation"]
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         ("{", "JSONDecodeError"),
-        (LINE | {"split": "test"}, "split 'test' is unknown: use one of train, held_out, new_industry"),
+        (LINE | {"split": "test"}, "split 'test' is unknown: use one of train, validation, held_out, new_industry"),
         (LINE | {"platform": "radio"}, "platform 'radio' is unknown"),
         (LINE | {"queries": "stunt kite"}, "queries must be a list"),
         ({key: value for key, value in LINE.items() if key != "locale"}, "KeyError('locale')"),

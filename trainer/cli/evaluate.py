@@ -33,6 +33,7 @@ class Split(StrEnum):
     """Which prompts: `trainer.prompts.DataSplit`."""
 
     TRAIN = "train"
+    VALIDATION = "validation"
     HELD_OUT = "held_out"
     NEW_INDUSTRY = "new_industry"
 

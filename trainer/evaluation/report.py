@@ -17,7 +17,12 @@ from trainer.page import Html, heading, paragraph, plot, table, write_page
 from trainer.rewards.base import Sample
 
 _SHOWN = 12  # briefs whose texts are shown
-_SPLITS = {"held_out": "Held-out advertisers", "new_industry": "New industries", "train": "Training advertisers"}
+_SPLITS = {
+    "validation": "Validation advertisers",
+    "held_out": "Held-out advertisers",
+    "new_industry": "New industries",
+    "train": "Training advertisers",
+}
 
 
 def write_report(path: Path, found: Mapping[str, tuple[Comparison, Sequence[Measured]]]) -> Path:
