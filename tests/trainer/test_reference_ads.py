@@ -25,16 +25,18 @@ def words(value):
     return fold(value).text.split()
 
 
-@pytest.mark.parametrize(("split", "least"), [("train", 100), ("held_out", 25), ("new_industry", 1)])
+@pytest.mark.parametrize(
+    ("split", "least"), [("train", 100), ("validation", 40), ("held_out", 25), ("new_industry", 1)]
+)
 def test_there_are_enough_english_advertisers(split, least):
     assert len(advertisers(prompt for prompt in ENGLISH if prompt.split == split)) >= least
 
 
-@pytest.mark.parametrize(("language", "queries", "references"), [("en", 4, 4), ("zh", 2, 2)])
+@pytest.mark.parametrize(("language", "queries", "references"), [("en", 4, {2, 4}), ("zh", 2, {2})])
 def test_every_advertiser_has_its_queries_with_their_references(language, queries, references):
     prompts = load_prompts(language=language)
     assert set(Counter(prompt.brief.ad.id for prompt in prompts).values()) == {queries}
-    assert {len(prompt.references) for prompt in prompts} == {references}
+    assert {len(prompt.references) for prompt in prompts} <= references
     assert len({(prompt.brief.ad.id, fold(prompt.brief.query).text) for prompt in prompts}) == len(prompts)
 
 
@@ -66,7 +68,8 @@ def test_a_new_industry_was_never_trained_on():
     industries = defaultdict(set)
     for prompt in ENGLISH:
         industries[prompt.split].add(prompt.brief.ad.industry)
-    assert industries["new_industry"].isdisjoint(industries["train"] | industries["held_out"])
+    others = industries["train"] | industries["validation"] | industries["held_out"]
+    assert industries["new_industry"].isdisjoint(others)
 
 
 def test_no_reference_and_no_8_gram_of_one_is_shared_between_advertisers():
