@@ -173,7 +173,7 @@ class Lexicon:
             ):
                 yield row.number, span
         latin = text.confusables
-        if _RESPELLED.search(latin.text):
+        if latin is not folded or _RESPELLED.search(folded.text):
             found = list(self._skeletons.matches(disguise.skeleton(latin.text)))
             positions = disguise.skeleton_positions(latin.text) if found else []
             for row, first, last in found:
