@@ -13,7 +13,9 @@ BIN     = $(VENV)/bin
 check test: LOCKS += requirements/train.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick soak check env lock lock-gpu clean
+AUDIT   = .audit
+
+.PHONY: help run test quick soak check env audit lock lock-gpu clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -49,11 +51,15 @@ env: ## Make or refresh the environment in .venv
 	  echo "$$line" >> $(STAMP); \
 	done
 
-lock: ## Write requirements/cpu.lock and train.lock from .venv (after a change of pyproject.toml: pip install what is new, then this)
+audit: ## Look up known vulnerabilities of every pin (needs PyPI, and api.osv.dev for the advisories)
+	[ -x $(AUDIT)/bin/pip-audit ] || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install pip-audit==2.9.0; }
+	$(AUDIT)/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes -r requirements/cpu.lock -r requirements/train.lock
+
+lock: ## Write requirements/core.lock, cpu.lock and train.lock from .venv (after a change of pyproject.toml: pip install what is new, then this)
 	$(BIN)/python requirements/make_lock.py
 
 lock-gpu: ## Write requirements/gpu.lock as pip resolves it; no GPU is needed
 	$(BIN)/python requirements/make_lock.py gpu
 
 clean: ## Remove the environment and caches; the data in .relate stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -21,6 +21,7 @@ from trainer.cli.options import (
     Threads,
     call,
     embeddings,
+    reward_model_folder,
 )
 
 commands = typer.Typer(
@@ -40,7 +41,12 @@ class Split(StrEnum):
 
 RewardModel = Annotated[
     Path | None,
-    typer.Option("--reward-model", help="Folder of the reward model that policies are trained on.", exists=True),
+    typer.Option(
+        "--reward-model",
+        metavar="VERSION|FOLDER",
+        help="The reward model that policies are trained on.",
+        callback=reward_model_folder,
+    ),
 ]
 
 Entrants = Annotated[
@@ -70,7 +76,9 @@ Pairs = Annotated[
 
 @commands.command()
 def reward(
-    model: Annotated[Path, typer.Option(help="Folder of a reward model's version.", exists=True, file_okay=False)],
+    model: Annotated[
+        Path, typer.Option(metavar="VERSION|FOLDER", help="A reward model.", callback=reward_model_folder)
+    ],
     snapshot: Snapshot,
     report: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("reward.html"),
     data_dir: DataDir = DATA_DIR,
@@ -154,7 +162,10 @@ def training(
 def ablate(
     policy: Annotated[str, typer.Option(help="The policy that every configuration starts from: a folder.")],
     reward_model: Annotated[
-        Path, typer.Option(help="Folder of a reward model, for the reward term ctcvr.", exists=True)
+        Path,
+        typer.Option(
+            metavar="VERSION|FOLDER", help="A reward model, for the reward term ctcvr.", callback=reward_model_folder
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="A folder for runs, samples and ablation.html. Runs that are in it are kept.")

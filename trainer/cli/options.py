@@ -37,25 +37,41 @@ Prompts = Annotated[
     Path | None,
     typer.Option(help="Advertisers: a JSON Lines file or a folder of them. Default: the packaged ones.", exists=True),
 ]
+
+DATA_DIR = Path(".relate")
+
+
+def reward_model_folder(context: typer.Context, given: Path | None) -> Path | None:
+    """The folder of a reward model that is named by its folder or by its version."""
+    if given is None or given.is_dir():
+        return given
+    kept = Path(context.params.get("data_dir") or DATA_DIR) / "artifacts" / "reward-models"
+    if not (kept / given).is_dir():
+        raise typer.BadParameter(f"there is no folder {given}, and no version of that name in {kept}")
+    return kept / given
+
+
 HeldOut = Annotated[
     Path | None,
     typer.Option(
         "--held-out-reward-model",
-        help="Folder of the held-out reward model. It is only watched: a growing gap between the two shows reward "
-        "hacking.",
-        exists=True,
+        metavar="VERSION|FOLDER",
+        help="The held-out reward model. It is only watched: a growing gap between the two shows reward hacking.",
+        callback=reward_model_folder,
     ),
 ]
 DataDir = Annotated[
     Path,
-    typer.Option(envvar="RELATE_DATA_DIR", help="Where prepared models, reward models and caches are kept."),
+    typer.Option(
+        envvar="RELATE_DATA_DIR",
+        is_eager=True,  # versions of reward models are looked up in it
+        help="Where prepared models, reward models and caches are kept.",
+    ),
 ]
 Cache = Annotated[
     Path | None, typer.Option(help="Where embeddings are kept. Default: cache/embeddings in the data directory.")
 ]
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
-
-DATA_DIR = Path(".relate")
 
 
 def embeddings(cache: Path | None, data_dir: Path) -> Path:

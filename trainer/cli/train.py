@@ -21,6 +21,7 @@ from trainer.cli.options import (
     Threads,
     call,
     embeddings,
+    reward_model_folder,
 )
 
 commands = typer.Typer(
@@ -97,7 +98,10 @@ def grpo(
     policy: Start = None,
     base: Base = None,
     reward_model: Annotated[
-        Path | None, typer.Option(help="Folder of a reward model, for the reward term ctcvr.", exists=True)
+        Path | None,
+        typer.Option(
+            metavar="VERSION|FOLDER", help="A reward model, for the reward term ctcvr.", callback=reward_model_folder
+        ),
     ] = None,
     held_out_reward_model: HeldOut = None,
     config: Config = None,
@@ -139,7 +143,12 @@ def dpo(
         typer.Option(help="A fine-tuned policy: pairs are made of its own texts, and it is the reference model."),
     ],
     reward_model: Annotated[
-        Path, typer.Option(help="Folder of a reward model: it says which text of a pair is better.", exists=True)
+        Path,
+        typer.Option(
+            metavar="VERSION|FOLDER",
+            help="A reward model: it says which text of a pair is better.",
+            callback=reward_model_folder,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where the samples and the policy are written.")],
     base: Base = None,
