@@ -26,7 +26,7 @@ def words(value):
 
 
 @pytest.mark.parametrize(
-    ("split", "least"), [("train", 100), ("validation", 40), ("held_out", 25), ("new_industry", 1)]
+    ("split", "least"), [("train", 100), ("validation", 40), ("held_out", 38), ("new_industry", 21)]
 )
 def test_there_are_enough_english_advertisers(split, least):
     assert len(advertisers(prompt for prompt in ENGLISH if prompt.split == split)) >= least
