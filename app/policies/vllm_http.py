@@ -92,7 +92,7 @@ def request_body(policy: PolicyVersion, brief: AdBrief, spec: TextSpec, *, n: in
     decoding = policy.decoding
     body: dict[str, Any] = {
         "model": policy.model,
-        "messages": render(brief, spec, examples=decoding.examples),
+        "messages": render(brief, spec, examples=decoding.examples, control_tokens=decoding.control_tokens),
         "chat_template_kwargs": dict(CHAT_TEMPLATE_ARGUMENTS),
         "n": n,
         "seed": seed,

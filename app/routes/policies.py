@@ -69,6 +69,11 @@ class DecodingBody(BaseModel):
     top_p: float = Field(default=1.0, strict=True, gt=0, le=1, allow_inf_nan=False)
     max_tokens: int = Field(default=96, strict=True, ge=16, le=1024)
     structured: bool = Field(default=False, strict=True, description="Constrain the output to the template.")
+    control_tokens: list[Annotated[str, Field(min_length=2, max_length=80)]] = Field(
+        default=[],
+        max_length=100,
+        description="The tokenizer's control tokens that open with no bracket; training names them where there are any.",
+    )
 
 
 class PolicyBody(BaseModel):

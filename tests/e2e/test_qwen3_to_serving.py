@@ -32,7 +32,7 @@ from trainer.grpo.train import train_grpo
 from trainer.policy import merge_adapter, prompt_ids
 from trainer.registry import PolicyVersion
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # what the reference ads say, for nothing is served that its brief does not hold
 POINTS = {

@@ -16,7 +16,7 @@ from tests.trainer.small import small_prompts, small_tokenizer
 from trainer.config import ConfigError
 from trainer.policy import completion_ids, decode, prompt_ids
 from trainer.prompts import Prompt, load_prompts
-from trainer.registry import PolicyVersion
+from trainer.registry import Decoding, PolicyVersion
 from trainer.source import tokenizer_of
 from trainer.tokens import control_tokens, end_of_text, ends_of_text
 
@@ -90,14 +90,28 @@ def test_a_tokenizer_without_a_template_is_refused_with_one_line(tokenizer: Any,
 # ---- Qwen3's own
 
 
-def served_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
+def served_ids(tokenizer: Any, prompt: Prompt, *control_tokens: str) -> list[int]:
     """What vLLM makes of the service's request: the template's text, then its tokens."""
-    policy = PolicyVersion(version="relate-1", kind="vllm", locales=(prompt.brief.locale,), model="qwen3")
+    decoding = Decoding(control_tokens=control_tokens)
+    policy = PolicyVersion(
+        version="relate-1", kind="vllm", locales=(prompt.brief.locale,), model="qwen3", decoding=decoding
+    )
     body = request_body(policy, prompt.brief, prompt.spec, n=1, seed=0)
     text = tokenizer.apply_chat_template(
         body["messages"], add_generation_prompt=True, tokenize=False, **body["chat_template_kwargs"]
     )
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_policy_row_makes_control_tokens_literal_that_no_bracket_opens(
+    tokenizer: Any, language: str, tmp_path: Any, caplog: Any
+) -> None:
+    attack = hostile(small_prompts(language)[0], *FAMILIES)
+    assert prompt_ids(tokenizer, attack) == served_ids(tokenizer, attack, "◁end▷") != served_ids(tokenizer, attack)
+    tokenizer.save_pretrained(tmp_path)
+    tokenizer_of(str(tmp_path))
+    assert "decoding.control_tokens ['◁end▷']" in caplog.text
 
 
 @needs_qwen3

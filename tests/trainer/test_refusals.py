@@ -16,6 +16,7 @@ from tests.trainer.small import save_small_policy, small_prompts
 from trainer.baselines.dpo import Preference, train_dpo
 from trainer.baselines.nlg import Nlg
 from trainer.baselines.sft import train_sft
+from trainer.commands import dpo
 from trainer.config import ConfigError, DpoConfig, GrpoConfig, SftConfig, load_config
 from trainer.evaluation.sampling import Entrant, Sampling, sample
 from trainer.grpo.setup import Inputs
@@ -76,6 +77,15 @@ def test_a_prompt_that_is_longer_than_the_context_is_refused(trainer, base, tmp_
 @pytest.mark.parametrize("trainer", [TRAINERS["sft"], TRAINERS["grpo"]], ids=["sft", "grpo"])
 def test_an_empty_data_set_is_refused(trainer, base, tmp_path) -> None:
     assert "there are no queries to train on" in refused(trainer, base, [], tmp_path)
+
+
+def test_dpo_refuses_a_start_before_it_samples_it(base, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("trainer.evaluation.sampling.sample", None)
+    monkeypatch.setattr("trainer.reward_model.score.RewardModel.load", lambda *_, **__: None)
+    (tmp_path / "start").mkdir()
+    given = {"config_file": None, "prompts_file": None, "cache": None, "threads": 1, "changes": []}
+    with pytest.raises(ConfigError, match=r"holds no config\.json"):
+        dpo.run(policy=str(tmp_path / "start"), base=None, reward_model=tmp_path, out=tmp_path / "dpo", **given)
 
 
 def test_queries_without_references_are_no_fine_tuning(base, tmp_path) -> None:

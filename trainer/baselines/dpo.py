@@ -18,6 +18,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from adtext.brief import AdText
 from adtext.checks import is_compliant
+from trainer.adapter import Adapter
 from trainer.baselines.resumable import SAVING, refuse_several_gpus, train
 from trainer.config import DpoConfig
 from trainer.identity import Identity, content_digest, policy_digests
@@ -59,6 +60,15 @@ def _whole(sample: Sample) -> bool:
     return not sample.cut and is_compliant(sample.findings)
 
 
+def check_dpo(policy: str, config: DpoConfig, base: str | None = None) -> None:
+    """ConfigError for a start that cannot be trained from, before it is sampled."""
+    refuse_several_gpus()
+    adapter = Adapter.read(Path(policy))
+    if adapter and config.lora:
+        adapter.check(config.lora)
+    tokenizer_of(base_of(policy, base))
+
+
 def train_dpo(
     policy: str, pairs: Sequence[Preference], config: DpoConfig, out: Path, *, base: str | None = None
 ) -> Path:
@@ -73,7 +83,7 @@ def train_dpo(
         raise ValueError(
             "0 preference pairs: too few compliant samples to learn from; fine-tune the policy first (relate train sft)"
         )
-    refuse_several_gpus()
+    check_dpo(policy, config, base)
     source = base_of(policy, base)
     rows = _rows(tokenizer_of(source), pairs)
     longest = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]

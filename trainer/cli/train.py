@@ -66,6 +66,7 @@ def sft(
         typer.Option(help="The policy's folder: an adapter, or a whole model if the config sets lora to null."),
     ],
     policy: Start = None,
+    base: Base = None,
     config: Config = None,
     change: Change = None,
     prompts: Prompts = None,
@@ -81,6 +82,7 @@ def sft(
     call(
         "trainer.commands.sft:run",
         policy=policy,
+        base=base,
         config_file=config,
         changes=change or [],
         prompts_file=prompts,

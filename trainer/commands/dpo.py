@@ -28,12 +28,13 @@ def run(
     from rich.console import Console
 
     from adtext.rules import load_rules
-    from trainer.baselines.dpo import preferences, train_dpo
+    from trainer.baselines.dpo import check_dpo, preferences, train_dpo
     from trainer.baselines.nlg import Nlg
     from trainer.evaluation.sampling import Entrant, Sampling, sample
     from trainer.reward_model.score import RewardModel
 
     torch.set_num_threads(threads)
+    check_dpo(policy, config, base)
     console = Console(stderr=True)
     model = RewardModel.load(reward_model, cache=cache)
     samples = sample(

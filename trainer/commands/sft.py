@@ -13,6 +13,7 @@ from trainer.prompts import load_prompts
 def run(
     *,
     policy: str | None,
+    base: str | None,
     config_file: Path | None,
     changes: Sequence[str],
     prompts_file: Path | None,
@@ -28,4 +29,4 @@ def run(
     from trainer.baselines.sft import train_sft
 
     torch.set_num_threads(threads)
-    print(train_sft(starting_policy(policy, data_dir), prompts, config, out))
+    print(train_sft(starting_policy(policy, data_dir), prompts, config, out, base=base))
