@@ -71,7 +71,7 @@ def test_diversity_is_measured_against_the_policys_own_texts():
 
 
 def test_semantic_quality_is_the_mean_of_relevance_correctness_and_risk():
-    risky = an_ad(locale="en-US", title="The Best Shoes")
+    risky = an_ad(locale="en-US", title="Number One Shoes")
     (sample,) = samples(risky)
     assert {finding.rule for finding in sample.of("risk")} and not sample.of("correctness")
     values = measure("a policy", [sample], RELEVANCE, {}).values
