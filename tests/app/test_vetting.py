@@ -66,7 +66,7 @@ def test_an_echo_of_a_promise_that_no_ad_may_make_is_not_kept() -> None:
     points = ["Soles that cure baldness overnight", "Resoled in our workshop overnight or by post"]
     ads = [
         ad("Leather Walking Boots", f"Every pair can be resoled in our workshop {end}.")
-        for end in ("by post", "overnight", "for baldness")
+        for end in ("in Keswick", "overnight", "for baldness")
     ]
     for known, kept in ((points[:1], 1), (points, 2)):
         brief = BRIEF.model_copy(

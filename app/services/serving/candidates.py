@@ -16,12 +16,14 @@ from adtext.prompt import parse
 from adtext.remember import remember
 from adtext.rules import Rules
 from adtext.spec import TextSpec
+from app.services.serving.support import unsupported_words
 
 # least score of a text that is kept: below it a text is about something else, a worked example for instance
 ABOUT = 0.8
 _BROKEN_OFF = regex.compile(
     r"\b(?:a|an|and|as|at|by|for|from|in|is|of|on|or|our|the|to|with|your)[.,]?$", regex.IGNORECASE
 )
+_SENTENCE = regex.compile(r"(?<=[.!?。！？])\s*")
 _WORD = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[\p{L}\p{N}]+")
 
 
@@ -59,10 +61,18 @@ def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules
         if judged is None:
             continue
         compliant += 1
-        echoes = not promised.isdisjoint(_content(value for _, value in text.fields()))
-        if judged.score >= ABOUT and not echoes and not any(_BROKEN_OFF.search(value) for _, value in text.fields()):
+        if judged.score >= ABOUT and _presentable(text, brief, promised):
             kept.setdefault(identity(text), judged)
     return Vetted(sorted(kept.values(), key=lambda one: -one.score), candidates, compliant)
+
+
+def _presentable(text: AdText, brief: AdBrief, promised: frozenset[str]) -> bool:
+    """The text echoes no promise, invents nothing, says nothing twice and ends where a sentence ends."""
+    values = [value for _, value in text.fields()]
+    if not promised.isdisjoint(_content(values)) or any(_BROKEN_OFF.search(value) for value in values):
+        return False
+    sentences = [squeeze(sentence) for value in values for sentence in _SENTENCE.split(value) if squeeze(sentence)]
+    return len(set(sentences)) == len(sentences) and not (brief.language == "en" and unsupported_words(text, brief))
 
 
 def judge(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> Candidate | None:

@@ -1,0 +1,53 @@
+"""Which words of a text the brief does not hold: the plain stand-in for a judge of truth, until one is trained.
+
+A text of the policy that brings a content word of its own has invented something more often than not, so it is not
+kept. That also loses some good paraphrases; an answer from the fallback chain is the price of not publishing nonsense.
+English only: Chinese and Japanese texts are held against the brief character by character (`candidates.score`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import snowballstemmer
+
+from adtext.brief import AdBrief, AdText
+from adtext.fold import fold
+from adtext.remember import remember
+
+_WORD = re.compile(r"[a-z][a-z']*")
+# words that say nothing about what is sold, and the plain calls to act
+_EMPTY = frozenset(
+    """
+    a about all also an and any are as ask at be before book both browse but buy by call can choose come could day
+    days do does each every few find for from get go has have he her here his how i if in into is it its just let
+    like look looking made make many may me more most much my need no not now of off on one only or order our out
+    over own per see she shop so some such than that the their them then there these they this those through to
+    today try two under until up us use very visit want was we were what when where which while who will with
+    without you your
+    """.split()
+)
+
+
+def unsupported_words(text: AdText, brief: AdBrief) -> list[str]:
+    """The content words of an English text whose stem stands nowhere in the brief, in reading order."""
+    known = _stems_of_brief(brief)
+    return [word for _, value in text.fields() for word in _words(value) if _stem(word) not in known]
+
+
+@remember(16)
+def _stems_of_brief(brief: AdBrief) -> frozenset[str]:
+    return frozenset(_stem(word) for value in brief.facts() for word in _words(value))
+
+
+def _words(value: str) -> list[str]:
+    words = (word.removesuffix("'s").strip("'") for word in _WORD.findall(fold(value).text.replace("’", "'")))
+    return [word for word in words if len(word) > 1 and word not in _EMPTY]
+
+
+_stemmer = snowballstemmer.stemmer("english")
+
+
+def _stem(word: str) -> str:
+    stem: str = _stemmer.stemWord(word)
+    return stem
