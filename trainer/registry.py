@@ -65,7 +65,8 @@ def new_version(kind: str, content: dict[str, Any], today: date) -> str:
     """An immutable name such as `base-20261122-1f3a9c`: kind, day, hash of everything that makes the policy what it
     is.
     """
-    digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()
+    # as JSON, so that a tuple in the code and a list from a request are the same content
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
     return f"{kind}-{today:%Y%m%d}-{digest[:6]}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -35,6 +36,7 @@ WAIT_S = 5.0  # for a free connection
 LIMIT_S = 60.0  # a report over a large installation, a batch of a deletion
 EVENTS_S = 5.0  # a group of eight batches
 REVISIONS_S = 1.0  # the poll of revisions: half of what a replica may go without a confirmation
+WARM_S = 15.0  # a start
 DIRECT_S = 1.5  # one statement that a miss waits for
 
 DIRECT = 3  # connections for single statements: reading pool heads, saving fallbacks, saving refills
@@ -106,12 +108,27 @@ class Database:
         return self._direct.connection(limit_s)
 
     async def warm(self, connections: int) -> None:
-        """Open connections ahead: opening one takes longer than a first request may wait."""
-        opened = await asyncio.gather(
-            *(self._main.engine.connect() for _ in range(connections)),
-            *(one.engine.connect() for one in (self._background, self._events, self._revisions)),
-        )
-        await asyncio.gather(*(connection.close() for connection in opened))
+        """Open connections ahead: opening one takes longer than a first request may wait.
+
+        A database that is slow to accept them is asked again for WARM_S: a start may take longer than a request.
+        """
+        deadline = monotonic() + WARM_S
+        while True:
+            try:
+                await self._open(connections)
+                return
+            except DatabaseTimeout:
+                if monotonic() > deadline:
+                    raise
+
+    async def _open(self, connections: int) -> None:
+        engines = [self._main.engine] * connections
+        engines += [purpose.engine for purpose in (self._background, self._events, self._revisions)]
+        opened = await asyncio.gather(*(engine.connect() for engine in engines), return_exceptions=True)
+        failures = [result for result in opened if isinstance(result, BaseException)]
+        await asyncio.gather(*(result.close() for result in opened if not isinstance(result, BaseException)))
+        if failures:
+            raise failures[0]
         async with AsyncExitStack() as held:
             for _ in range(DIRECT):
                 await held.enter_async_context(self._direct.connection(DIRECT_S))

@@ -67,12 +67,13 @@ def _introduce(console: Console, stack: Stack) -> None:
     settings = stack.settings
     keys_file = file_of(settings.data_dir)
     console.print(
-        f"\n[bold]RELATE[/] runs at [link={stack.url}]{stack.url}[/], its API is described at {stack.url}/openapi.json",
+        f"\n[bold]RELATE[/] runs.\n  pages: [link={stack.url}]{stack.url}/[/] (sign in with the report, ops or admin key)\n"
+        f"  API:   {stack.url}/docs",
         soft_wrap=True,
     )
     console.print(f"data, logs and keys: {settings.data_dir}", soft_wrap=True)
     if stack.new_keys:
-        console.print(f"\none key per role, shown this once and kept in {keys_file}:", soft_wrap=True)
+        console.print(f"\none key per role, shown once; kept in {keys_file}:", soft_wrap=True)
         for scope, key in stack.keys.items():
             console.print(f"  {scope:<9} {key}", highlight=False, soft_wrap=True)
     else:
