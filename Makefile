@@ -35,7 +35,7 @@ soak: env ## The tests that take minutes: real outages, one after the other, wit
 
 screenshots: env ## Take the pictures of the README anew (needs Chromium)
 	$(BIN)/python -m pytest -q tests/browser -k analyst
-	mkdir -p docs/images && cp tests/browser/screenshots/report.png docs/images/report.png
+	mkdir -p docs/images && cp tests/browser/screenshots/report_top.png docs/images/report.png
 
 check: env ## Style, types and import rules only
 	$(BIN)/ruff check .

@@ -40,6 +40,7 @@ def test_an_analyst_walks_from_the_list_to_an_export(visitor: Visitor, tmp_path:
     expect(page.get_by_role("region", name="Verdict on relate")).to_contain_text("relate is better: CTCVR +")
     visit.plotted()
     visit.shoot("report")
+    visit.shoot("report_top", full_page=False)
     page.get_by_role("link", name="industry").click()
     expect(page.get_by_role("table", name="CTCVR by industry")).to_contain_text("apparel")
     visit.plotted()

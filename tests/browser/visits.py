@@ -42,9 +42,9 @@ class Visit:
         for canvas in self.page.locator(".canvas").all():
             canvas.locator(".main-svg").first.wait_for()
 
-    def shoot(self, name: str) -> None:
+    def shoot(self, name: str, *, full_page: bool = True) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full_page)
 
 
 Visitor = Callable[..., Visit]
