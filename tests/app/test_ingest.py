@@ -185,14 +185,18 @@ async def test_a_gzip_body_is_taken_like_a_plain_one(ad_system, database):
 @pytest.mark.parametrize(
     ("body", "encoding", "status", "rule"),
     [
-        (gzip.compress(b" " * (4 * 1024 * 1024 + 1)), "gzip", 413, "body_too_large"),
-        (gzip.compress(bytes(10**8)), "gzip", 413, "body_too_large"),
-        (gzip.compress(b'{"events": []}')[:-3], "gzip", 400, "unreadable_body"),
-        (gzip.compress(b'{"events": ') + gzip.compress(b"[]}"), "gzip", 400, "unreadable_body"),
-        (b'{"events": []}', "gzip", 400, "unreadable_body"),
-        (zlib.compress(b'{"events": []}'), "gzip", 400, "unreadable_body"),
-        (gzip.compress(b'{"events": []}'), "gzip", 422, "invalid_request"),
-        (b'{"events": []}', "br", 415, "unsupported_media_type"),
+        pytest.param(
+            gzip.compress(b" " * (4 * 1024 * 1024 + 1)), "gzip", 413, "body_too_large", id="one byte too long"
+        ),
+        pytest.param(gzip.compress(bytes(10**8)), "gzip", 413, "body_too_large", id="a bomb"),
+        pytest.param(gzip.compress(b'{"events": []}')[:-3], "gzip", 400, "unreadable_body", id="cut off"),
+        pytest.param(
+            gzip.compress(b'{"events": ') + gzip.compress(b"[]}"), "gzip", 400, "unreadable_body", id="two members"
+        ),
+        pytest.param(b'{"events": []}', "gzip", 400, "unreadable_body", id="plain"),
+        pytest.param(zlib.compress(b'{"events": []}'), "gzip", 400, "unreadable_body", id="zlib"),
+        pytest.param(gzip.compress(b'{"events": []}'), "gzip", 422, "invalid_request", id="no events"),
+        pytest.param(b'{"events": []}', "br", 415, "unsupported_media_type", id="brotli"),
     ],
 )
 async def test_a_gzip_body_is_inflated_within_the_limits_of_a_plain_one(ad_system, body, encoding, status, rule):

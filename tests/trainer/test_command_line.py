@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from app.cli import cli, trainer
 from trainer.cli import root, run
 
-RUNNER = CliRunner(env={"TERMINAL_WIDTH": "200", "NO_COLOR": "1"})
+RUNNER = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})  # Typer reads TERMINAL_WIDTH once, at import
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
