@@ -77,14 +77,14 @@ async def check_texts(
     try:
         if crowded():
             raise TimeoutError
-        return await weighed(chars, lambda: judged(body, spec, rules, until=perf_counter() + MOST_S))
+        return await weighed(chars, lambda: check_all(body, spec, rules, until=perf_counter() + MOST_S))
     except TimeoutError:
         raise Problem(
             503, "overload", "these texts cannot be checked in time: send fewer at once", headers={"Retry-After": "1"}
         ) from None
 
 
-def judged(body: CheckRequest, spec: TextSpec, rules: Rules, *, until: float) -> CheckAnswer:
+def check_all(body: CheckRequest, spec: TextSpec, rules: Rules, *, until: float) -> CheckAnswer:
     """Each text's verdict, and as many findings as an answer holds. Raises TimeoutError past `until` (perf_counter)."""
     left, texts = FINDINGS_OF_ALL, []
     for text in body.texts:

@@ -18,7 +18,7 @@ from app.core.contract import GenerateRequest
 from app.core.tokens import Sealer
 from app.runtime.pool_cache import pool_key
 from app.services.serving import generate as serving
-from app.services.serving.candidates import judge
+from app.services.serving.candidates import compliant_candidate
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -332,12 +332,14 @@ async def test_after_a_rules_change_a_pooled_text_is_checked_once_before_it_is_s
 ) -> None:
     body = a_request(n=2)
     await generate(body)
-    live, judged = app.state.container.state, []
-    monkeypatch.setattr(serving, "judge", lambda text, *rest: judged.append(text) or judge(text, *rest))
+    live, checked = app.state.container.state, []
+    monkeypatch.setattr(
+        serving, "compliant_candidate", lambda text, *rest: checked.append(text) or compliant_candidate(text, *rest)
+    )
     monkeypatch.setattr(live, "rules", replace(live.rules, version="changed"))
     sources = [(await generate(body))["texts"][0]["source"] for _ in range(3)]
     assert sources == ["pool"] * 3
-    assert len(judged) == len(set(judged)) > 0
+    assert len(checked) == len(set(checked)) > 0
 
 
 async def test_concurrent_samples_with_the_same_words_are_one_text(

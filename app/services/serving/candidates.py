@@ -46,7 +46,7 @@ class Vetted:
 
 
 def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules, *, cut: int = 0) -> Vetted:
-    """Judge raw completions of one brief. One that does not parse is a candidate that did not comply, and so is each of
+    """Check the raw completions of one brief. One that does not parse is a candidate that did not comply, and so is each of
     the `cut` ones that the token limit broke off.
     """
     promised = _promised(brief, rules.lexicon)
@@ -57,12 +57,12 @@ def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules
         text = parse(completion, brief.language)
         if text is None:
             continue
-        judged = judge(text, brief, spec, rules)
-        if judged is None:
+        candidate = compliant_candidate(text, brief, spec, rules)
+        if candidate is None:
             continue
         compliant += 1
-        if judged.score >= ABOUT and _presentable(text, brief, promised):
-            kept.setdefault(identity(text), judged)
+        if candidate.score >= ABOUT and _presentable(text, brief, promised):
+            kept.setdefault(identity(text), candidate)
     return Vetted(sorted(kept.values(), key=lambda one: -one.score), candidates, compliant)
 
 
@@ -75,7 +75,7 @@ def _presentable(text: AdText, brief: AdBrief, promised: frozenset[str]) -> bool
     return len(set(sentences)) == len(sentences) and not (brief.language == "en" and unsupported_words(text, brief))
 
 
-def judge(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> Candidate | None:
+def compliant_candidate(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> Candidate | None:
     """The text with its findings and score, or None where a finding blocks it."""
     findings = check(text, brief, spec, rules)
     return Candidate(text, findings, score(text, brief)) if is_compliant(findings) else None

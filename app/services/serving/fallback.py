@@ -22,7 +22,7 @@ from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.compliance.off_loop import weighed
-from app.services.serving.candidates import Candidate, identity, judge
+from app.services.serving.candidates import Candidate, compliant_candidate, identity
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, save_batches
@@ -97,9 +97,9 @@ def _advertiser(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]
 def _templates(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
     kept: dict[str, Candidate] = {}
     for text in islice(compose(brief, spec, seed=0), TEMPLATES):
-        judged = judge(text, brief, spec, rules)
-        if judged is not None and not judged.needs_review:
-            kept.setdefault(identity(text), judged)
+        candidate = compliant_candidate(text, brief, spec, rules)
+        if candidate is not None and not candidate.needs_review:
+            kept.setdefault(identity(text), candidate)
     return list(kept.values())
 
 

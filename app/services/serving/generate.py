@@ -25,7 +25,7 @@ from app.policies.base import WriterUnavailable
 from app.policies.clients import PolicyClients
 from app.runtime.pool_cache import Head, Heads, PooledText, Rotation, fallback_key, pool_key
 from app.runtime.state import ReplicaState
-from app.services.serving.candidates import judge
+from app.services.serving.candidates import compliant_candidate
 from app.services.serving.fallback import Fallback
 from app.services.serving.generation import Generation, Order, Overloaded
 from app.services.serving.placement import Placement, place
@@ -217,7 +217,10 @@ class Serving:
                 replace(one, rules_version=rules.version)
                 for one in head.texts
                 if one.rules_version == rules.version
-                or ((judged := judge(one.text, request.brief, spec, rules)) and not judged.needs_review)
+                or (
+                    (candidate := compliant_candidate(one.text, request.brief, spec, rules))
+                    and not candidate.needs_review
+                )
             ]
         return head.texts
 
