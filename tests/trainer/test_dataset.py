@@ -4,6 +4,7 @@ groups apart.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from abtest.attribution import attribute
 from abtest.events import EventKind, TokenEvent
 from tests.trainer.logs import A_TEXT, AN_EXPOSURE, COUNTED, SHOWN, WINDOW_HOURS, a_market, a_snapshot
 from trainer.config import RewardConfig
-from trainer.reward_model.dataset import LeakageError, half, read_cells, refuse_shared_groups, split
+from trainer.reward_model.dataset import (
+    LeakageError,
+    half,
+    read_cells,
+    refuse_shared_groups,
+    require_enough,
+    split,
+)
 from trainer.snapshot import SnapshotError, read_snapshot
 
 HOUR = timedelta(hours=1)
@@ -107,6 +115,16 @@ def test_the_same_story_on_both_sides_fails_loudly() -> None:
     rows = np.arange(len(cells))
     with pytest.raises(LeakageError, match="3 groups are on both sides of the split, such as 'advertiser 0'"):
         refuse_shared_groups(cells.where(rows % 2 == 0), cells.where(rows % 2 == 1))
+
+
+def test_too_few_conversions_are_counted_by_part_before_anything_is_embedded() -> None:
+    cells = a_market()
+    parts = split(replace(cells, conversions=np.zeros(len(cells))), RewardConfig())
+    with pytest.raises(SnapshotError, match=r"at least 10 conversions each.*training 0 from \d+ advertisers, valid"):
+        require_enough(parts, RewardConfig())
+    require_enough(split(cells, RewardConfig()), RewardConfig())
+    with pytest.raises(SnapshotError, match=r"at least 100000 clicks each.*or lower minimum_successes"):
+        require_enough(split(replace(cells, conversions=None), RewardConfig()), RewardConfig(minimum_successes=100_000))
 
 
 def test_too_few_advertisers_to_split_say_so() -> None:

@@ -21,6 +21,9 @@ class RewardConfig(Settings):
     # share of groups (advertisers, stories) without a gradient step: for early stopping and calibration
     validation: Positive = 0.15
     tested: Positive = 0.15  # share of groups that no choice reads: the reported metrics
+    # conversions (clicks, where the data have no conversions) that each of the three parts must hold: with fewer, the
+    # relative standard error of a part's rate is above 1/sqrt(10) = 32 %, and neither calibration nor AUC says anything
+    minimum_successes: Count = 10
     members: Count = 5  # of the ensemble, each with its own seed
     bootstrap: bool = True  # each member learns from a bootstrap sample of groups
     bottom: Annotated[Counts, Field(min_length=1)] = (128,)  # widths of the shared bottom

@@ -148,11 +148,28 @@ def split(cells: Cells, config: RewardConfig) -> Split:
     sides = share >= tuned_until, (config.tested <= share) & (share < tuned_until), share < config.tested
     if not all(side.any() for side in sides):
         raise SnapshotError(
-            f"{len(np.unique(cells.group))} groups leave a side of the split empty (validation {config.validation}, "
-            f"tested {config.tested}): "
-            f"collect more advertisers or change the shares"
+            f"{len(np.unique(cells.group))} advertisers leave a part of the split empty (validation "
+            f"{config.validation}, tested {config.tested}): collect more advertisers or change the shares"
         )
     return Split(*(cells.where(side) for side in sides))
+
+
+def require_enough(parts: Split, config: RewardConfig) -> None:
+    """SnapshotError when a part holds too few conversions to learn or to measure anything; it states every count."""
+    named = {"training": parts.training, "validation": parts.tuning, "tested": parts.tested}
+    has_conversions = parts.training.conversions is not None
+    counts = {
+        name: int((part.clicks if part.conversions is None else part.conversions).sum()) for name, part in named.items()
+    }
+    if min(counts.values()) >= config.minimum_successes:
+        return
+    groups = {name: len(np.unique(part.group)) for name, part in named.items()}
+    held = ", ".join(f"{name} {counts[name]} from {groups[name]} advertisers" for name in named)
+    raise SnapshotError(
+        f"too little data to train a reward model: training, validation and tested need at least "
+        f"{config.minimum_successes} {'conversions' if has_conversions else 'clicks'} each, of different advertisers; "
+        f"this snapshot gives {held}. Export again when more conversions are mature, or lower minimum_successes"
+    )
 
 
 def half(cells: Cells, which: str) -> Cells:

@@ -15,7 +15,7 @@ from trainer.bootstrap import bootstrap
 from trainer.config import RewardConfig
 from trainer.registry import RewardModelVersion, new_version
 from trainer.reward_model.calibrate import Calibration, fit_calibration
-from trainer.reward_model.dataset import Cells, Split, half, read_cells, refuse_shared_groups, split
+from trainer.reward_model.dataset import Cells, Split, half, read_cells, refuse_shared_groups, require_enough, split
 from trainer.reward_model.encoders import make_encoder
 from trainer.reward_model.metrics import auc, calibration_error, log_loss, within_brief_auc
 from trainer.reward_model.model import SharedBottom
@@ -65,6 +65,7 @@ def fit(
 ) -> RewardModel:
     """Train, calibrate and measure on cells."""
     parts = split(cells, config)
+    require_enough(parts, config)
     refuse_shared_groups(parts.training, parts.tested)
     encoder = make_encoder(config.encoder, lambda: strings_of(parts.training), cache)
     if config.surface:
