@@ -1,5 +1,5 @@
-"""What leaves the database for training: mature impressions with their texts, streamed, and how many stay behind for
-which reason.
+"""Training data read from the database: mature impressions with their texts, streamed, and how many are left out for
+each reason.
 """
 
 from __future__ import annotations
@@ -11,42 +11,25 @@ from typing import Any
 from sqlalchemy import text
 
 from app.store.database import AsyncConnection, driver
+from app.store.statements import statement
 
 BATCH = 20_000
 
-# Every impression with its window; what is exported and what is not is decided by these columns alone.
-_SHOWN = """
-    SELECT serve_id, exposures.text_id, coalesce(window_hours, %(elsewhere)s) AS window_hours, impression_at, click_at, conversion_at,
-           exposures.invalid, shifted, repeated_order, servings.query, servings.position,
-           briefs.digest IS NULL AS no_brief,
-           coalesce(experiments.name || '/' || phases.number || '/' || (phases.arms -> exposures.arm ->> 'name'), '') AS arm,
-           impression_at + (coalesce(window_hours, %(elsewhere)s) * interval '1 hour') + %(lateness)s > %(as_of)s AS immature,
-           texts.created_at > impression_at AS before_written
-    FROM exposures
-    LEFT JOIN servings ON servings.id = serve_id
-    LEFT JOIN texts ON texts.id = exposures.text_id
-    LEFT JOIN briefs ON briefs.digest = texts.brief_digest
-    LEFT JOIN phases ON phases.id = exposures.phase_id
-    LEFT JOIN experiments ON experiments.id = experiment_id
-    WHERE impression_at >= %(since)s AND impression_at < %(until)s"""
-_REASON = """CASE WHEN shifted THEN 'clock of another time zone'
-                  WHEN immature THEN 'immature'
-                  WHEN no_brief THEN 'text or brief past retention'
-                  WHEN query IS NULL THEN 'serving row missing'
-                  WHEN before_written THEN 'shown before its text was written' END"""
+_SHOWN = statement("exported_exposures")
 _ROWS = f"""
     SELECT serve_id::text, text_id::text, arm, query, position, window_hours, impression_at,
            CASE WHEN click_at <= %(as_of)s THEN click_at END,
            CASE WHEN conversion_at <= %(as_of)s AND NOT repeated_order THEN conversion_at END, invalid
-    FROM ({_SHOWN}) shown WHERE {_REASON} IS NULL"""
-_LEFT_OUT = f"SELECT {_REASON} AS reason, count(*) FROM ({_SHOWN}) shown WHERE {_REASON} IS NOT NULL GROUP BY reason ORDER BY reason"
+    FROM ({_SHOWN}) decided WHERE reason IS NULL"""
+_LEFT_OUT = f"SELECT reason, count(*) FROM ({_SHOWN}) decided WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
 _TEXTS = f"""
     SELECT texts.id::text, advertiser, title, description, description_2, industry, locale, texts.created_at, body
     FROM texts JOIN briefs ON briefs.digest = brief_digest
-    WHERE texts.id IN (SELECT text_id FROM ({_SHOWN}) shown WHERE {_REASON} IS NULL)"""
+    WHERE texts.id IN (SELECT text_id FROM ({_SHOWN}) decided WHERE reason IS NULL)"""
 _ARMS = """
     SELECT experiments.name || '/' || phases.number || '/' || (arm ->> 'name')
-    FROM phases JOIN experiments ON experiments.id = experiment_id CROSS JOIN LATERAL jsonb_array_elements(arms::jsonb) AS arm
+    FROM phases JOIN experiments ON experiments.id = experiment_id
+    CROSS JOIN LATERAL jsonb_array_elements(arms::jsonb) AS arm
     ORDER BY phases.id, 1"""
 
 
@@ -60,7 +43,7 @@ async def arm_names(connection: AsyncConnection) -> list[str]:
     return [str(name) for name in await connection.scalars(text(_ARMS))]
 
 
-class Range:
+class ExportRange:
     """Impressions of [since, until) that are mature at as_of."""
 
     def __init__(

@@ -16,9 +16,11 @@ from app.store.database import AsyncConnection
 from app.store.texts import text_of
 
 _COMPLIANCE = text("""
-    SELECT version, rules_version, CAST(sum(candidates) AS bigint) AS candidates, CAST(sum(compliant) AS bigint) AS compliant
+    SELECT version, rules_version, CAST(sum(candidates) AS bigint) AS candidates,
+           CAST(sum(compliant) AS bigint) AS compliant
     FROM candidate_counts JOIN policies ON policies.id = policy_id
-    WHERE version = ANY(:versions) AND day BETWEEN :first AND :last GROUP BY version, rules_version ORDER BY version, rules_version""")
+    WHERE version = ANY(:versions) AND day BETWEEN :first AND :last
+    GROUP BY version, rules_version ORDER BY version, rules_version""")
 _VIOLATIONS = text("""
     SELECT arm, count(*) AS shown FROM exposures JOIN texts ON texts.id = text_id
     WHERE state = 'rejected' AND (reviewed_by IS NOT NULL OR findings @> '[{"severity": "block"}]')

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.store.database import AsyncConnection
 from app.store.fold import hold_off
 from app.store.registry import CHANNEL
+from app.store.statements import statement
 
 # Every event is either folded into an exposure, which names its unit, or waits in stale_tokens: no index on
 # events.unit is needed.
@@ -29,19 +30,7 @@ _OLD_SERVINGS = text("""
         DELETE FROM servings WHERE id IN (SELECT id FROM servings WHERE at < :before LIMIT :limit) RETURNING 1
     )
     SELECT count(*) AS servings FROM gone""")
-_OLD_BRIEFS = text("""
-    WITH gone AS (
-        DELETE FROM briefs WHERE digest IN (SELECT digest FROM briefs WHERE used_at < :before LIMIT :limit)
-            AND used_at < :before -- asked again: it may have been used while this statement waited for the row
-        RETURNING digest
-    ), retired AS (
-        UPDATE texts SET state = 'retired' FROM gone WHERE brief_digest = gone.digest AND state IN ('approved', 'review')
-        RETURNING pool_key
-    ), told AS (
-        SELECT pg_notify(:channel, 'pool:' || encode(pool_key, 'hex')) FROM (SELECT DISTINCT pool_key FROM retired) keys
-    )
-    SELECT (SELECT count(*) FROM gone) AS briefs, (SELECT count(*) FROM retired) AS texts_retired
-    FROM (SELECT count(*) FROM told) each_is_sent""")
+_OLD_BRIEFS = text(statement("delete_old_briefs"))
 _OLD_PREFILL_ITEMS = text("""
     WITH gone AS (
         DELETE FROM prefill_items WHERE id IN (
@@ -50,23 +39,7 @@ _OLD_PREFILL_ITEMS = text("""
         ) RETURNING 1
     )
     SELECT count(*) AS prefill_items FROM gone""")
-_OLD_EXPOSURES = text("""
-    WITH gone AS (
-        DELETE FROM exposures WHERE serve_id IN (
-            SELECT serve_id FROM exposures
-            WHERE greatest(served_at, impression_at, click_at, conversion_at) < :before LIMIT :limit
-        ) RETURNING serve_id, phase_id, unit
-    ), events_gone AS (
-        DELETE FROM events USING gone WHERE events.serve_id = gone.serve_id RETURNING 1
-    ), units AS (
-        SELECT DISTINCT phase_id, unit FROM gone WHERE phase_id IS NOT NULL
-    ), totals_gone AS (
-        DELETE FROM unit_days USING units WHERE unit_days.phase_id = units.phase_id AND unit_days.unit = units.unit
-    ), folded_again AS (
-        INSERT INTO stale_tokens
-        SELECT serve_id FROM exposures JOIN units USING (phase_id, unit) WHERE serve_id NOT IN (SELECT serve_id FROM gone)
-    )
-    SELECT (SELECT count(*) FROM gone) AS exposures, (SELECT count(*) FROM events_gone) AS events""")
+_OLD_EXPOSURES = text(statement("delete_old_exposures"))
 _OLD_ASSIGNED_UNITS = text("""
     WITH gone AS (
         DELETE FROM assigned_units WHERE (phase_id, unit) IN (
@@ -80,8 +53,7 @@ async def erase_unit(connection: AsyncConnection, unit: bytes) -> dict[str, int]
     """Delete every row of one unit's digest; returns how many went, by table."""
     await hold_off(connection)
     return {
-        table: (await connection.execute(text(statement), {"unit": unit})).rowcount
-        for table, statement in _ERASE.items()
+        table: (await connection.execute(text(deletion), {"unit": unit})).rowcount for table, deletion in _ERASE.items()
     }
 
 
@@ -90,8 +62,8 @@ async def old_servings(connection: AsyncConnection, before: datetime, limit: int
 
 
 async def old_briefs(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
-    """Delete briefs that are used no more. A pooled text whose brief is gone cannot be checked again, so it is retired, and every replica's
-    pool told.
+    """Delete briefs that are no longer used. A pooled text without its brief cannot be checked again, so it is
+    retired, and every replica's pool is notified.
     """
     return dict(
         (await connection.execute(_OLD_BRIEFS, {"before": before, "limit": limit, "channel": CHANNEL})).mappings().one()
@@ -103,8 +75,8 @@ async def old_prefill_items(connection: AsyncConnection, before: datetime, limit
 
 
 async def old_exposures(connection: AsyncConnection, before: datetime, limit: int) -> dict[str, int]:
-    """Delete tokens whose every event is old, with those events. The next fold recomputes the totals of the units they
-    belonged to.
+    """Delete tokens whose every event is old, with those events. The next fold computes the totals of their units
+    again.
     """
     await hold_off(connection)
     return dict((await connection.execute(_OLD_EXPOSURES, {"before": before, "limit": limit})).mappings().one())

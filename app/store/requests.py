@@ -22,7 +22,8 @@ _FASTEST_MS = 0.01
 _ADD = text("""
     INSERT INTO request_days (phase_id, day, arm, source, latency, requests)
     VALUES (:phase, :day, :arm, :source, :latency, :requests)
-    ON CONFLICT (phase_id, day, arm, source, latency) DO UPDATE SET requests = request_days.requests + excluded.requests""")
+    ON CONFLICT (phase_id, day, arm, source, latency)
+    DO UPDATE SET requests = request_days.requests + excluded.requests""")
 _READ = text("""
     SELECT arm, source, latency, CAST(sum(requests) AS bigint) AS requests FROM request_days
     WHERE phase_id = :phase AND day <= :last GROUP BY arm, source, latency""")

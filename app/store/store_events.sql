@@ -1,5 +1,5 @@
--- Write the staged events, and queue their tokens for the fold. Returns what was there already. An event_id that another
--- event has already is marked `reused`; the rows of one batch are marked before they are staged.
+-- Write the staged events, and queue their tokens for the fold. Returns the events that existed already. An event_id
+-- that another event has is marked `reused`; repetitions inside one batch are marked before they are staged.
 WITH new AS (
     INSERT INTO events (
         serve_id, kind, event_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at, value,

@@ -1,8 +1,8 @@
 """What a report needs of a phase, summed in PostgreSQL: the arm-days, and the exposures of the cutoff's own day.
 
 An arm-day says by how much a day raised the sums over the units of a cohort, so its rows give the sums over units at
-every cutoff, their trend over the days, and the cohorts by first day. Units seen in two arms of the phase are in no sum.
-Sums are floats and exact: whole numbers below 2^53.
+every cutoff, their trend over the days, and the cohorts by first day. Units seen in two arms of the phase are in no
+sum. Sums are floats and exact: whole numbers below 2^53.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from abtest.sums import FunnelSums
 from app.store.database import AsyncConnection
+from app.store.statements import statement
 
 View = Literal["valid", "all"]
 Dimension = Literal["locale", "industry", "platform", "source"]
@@ -72,62 +73,10 @@ def funnel_sums(rows: Iterable[DaySums]) -> FunnelSums:
     return running.sums
 
 
-# with b before a day and x on it, the day raises a unit's square by (b+x)² - b² = x·(2b+x), and a product likewise
-_INCREMENTS = """
-    sum(CAST(bi = 0 AND i > 0 AS integer)) AS n, sum(i) AS impressions, sum(c) AS clicks, sum(v) AS conversions,
-    sum(CAST(i AS float8) * (2 * bi + i)) AS sum_ii, sum(CAST(c AS float8) * (2 * bc + c)) AS sum_cc,
-    sum(CAST(v AS float8) * (2 * bv + v)) AS sum_vv, sum(CAST(i AS float8) * (bc + c) + CAST(bi AS float8) * c) AS sum_ic,
-    sum(CAST(i AS float8) * (bv + v) + CAST(bi AS float8) * v) AS sum_iv,
-    sum(CAST(c AS float8) * (bv + v) + CAST(bc AS float8) * v) AS sum_cv"""
-
+_INCREMENTS = statement("unit_increments")
 _DAYS = """
     SELECT arm, first_day, day, {columns}, units_in_two_arms, impressions AS impressions_in_all
     FROM arm_days WHERE phase_id = :phase AND impressions > 0"""
-
-_IN_TWO_ARMS = f"""
-    SELECT arm, first_day, day, {_INCREMENTS}, 0 AS units_in_two_arms, sum(i_all) AS impressions_in_all
-    FROM (
-        SELECT arm, first_day, day, impressions AS i_all, {{valid}}impressions AS i, {{valid}}clicks AS c,
-               {{valid}}conversions AS v, {{valid}}impressions_before AS bi, {{valid}}clicks_before AS bc,
-               {{valid}}conversions_before AS bv
-        FROM unit_days WHERE phase_id = :phase AND two_arms
-    ) units
-    GROUP BY arm, first_day, day"""
-
-_CUTOFF_DAY = f"""
-    SELECT arm, first_day, day, {_INCREMENTS}, 0 AS units_in_two_arms, sum(i_all) AS impressions_in_all
-    FROM (
-        SELECT arm, unit, CAST(count(*) AS integer) AS i_all, CAST(count(*) FILTER (WHERE {{counted}}) AS integer) AS i,
-               CAST(count(*) FILTER (WHERE clicked AND {{counted}}) AS integer) AS c,
-               CAST(count(*) FILTER (WHERE converted AND {{counted}}) AS integer) AS v
-        FROM exposures
-        WHERE phase_id = :phase AND impression_at >= :midnight AND impression_at < :cutoff AND NOT shifted
-        GROUP BY arm, unit
-    ) shown
-    JOIN (
-        SELECT arm, unit, first_day, day, {{valid}}impressions_before AS bi, {{valid}}clicks_before AS bc,
-               {{valid}}conversions_before AS bv
-        FROM unit_days WHERE phase_id = :phase AND day = :day AND NOT two_arms
-    ) before USING (arm, unit)
-    GROUP BY arm, first_day, day"""
-
-_LOCAL_DAYS = f"""
-    SELECT arm, first_day, day, {_INCREMENTS}
-    FROM (
-        SELECT arm, day, i, c, v, min(day) OVER so_far AS first_day, sum(i) OVER so_far - i AS bi,
-               sum(c) OVER so_far - c AS bc, sum(v) OVER so_far - v AS bv
-        FROM (
-            SELECT arm, unit, width_bucket(impression_at, CAST(:midnights AS timestamptz[])) AS day,
-                   count(*) FILTER (WHERE {{counted}}) AS i, count(*) FILTER (WHERE clicked AND {{counted}}) AS c,
-                   count(*) FILTER (WHERE converted AND {{counted}}) AS v
-            FROM exposures
-            WHERE phase_id = :phase AND impression_at < :cutoff AND NOT shifted
-                  AND unit NOT IN (SELECT unit FROM unit_days WHERE phase_id = :phase AND two_arms)
-            GROUP BY arm, unit, day
-        ) shown
-        WINDOW so_far AS (PARTITION BY arm, unit ORDER BY day)
-    ) units
-    GROUP BY arm, first_day, day ORDER BY day"""
 
 _VALID: Mapping[View, str] = {"valid": "valid_", "all": ""}
 _COUNTED: Mapping[View, str] = {"valid": "NOT invalid", "all": "true"}
@@ -139,7 +88,9 @@ async def day_sums(connection: AsyncConnection, phase_id: int, view: View) -> li
     days = text(_DAYS.format(columns=", ".join(f"{valid}{name} AS {name}" for name in _SUMMED)))
     rows = [DaySums(**row._mapping) for row in await connection.execute(days, phase)]
     if any(row.units_in_two_arms for row in rows):
-        crossed = await connection.execute(text(_IN_TWO_ARMS.format(valid=valid)), phase)
+        crossed = await connection.execute(
+            text(statement("two_arm_sums").format(increments=_INCREMENTS, valid=valid)), phase
+        )
         rows += [_taken_out(DaySums(**row._mapping)) for row in crossed]
     return rows
 
@@ -155,9 +106,9 @@ async def cutoff_day_sums(connection: AsyncConnection, phase_id: int, view: View
     midnight = datetime.combine(day, time(), UTC)
     if cutoff == midnight:
         return []
-    statement = text(_CUTOFF_DAY.format(valid=_VALID[view], counted=_COUNTED[view]))
+    summed = statement("cutoff_day_sums").format(increments=_INCREMENTS, valid=_VALID[view], counted=_COUNTED[view])
     values = {"phase": phase_id, "midnight": midnight, "cutoff": cutoff, "day": day}
-    return [DaySums(**row._mapping) for row in await connection.execute(statement, values)]
+    return [DaySums(**row._mapping) for row in await connection.execute(text(summed), values)]
 
 
 async def local_day_sums(
@@ -169,7 +120,8 @@ async def local_day_sums(
     """
     midnights = [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
     values = {"phase": phase_id, "cutoff": cutoff, "midnights": midnights}
-    rows = await connection.execute(text(_LOCAL_DAYS.format(counted=_COUNTED[view])), values)
+    summed = statement("local_day_sums").format(increments=_INCREMENTS, counted=_COUNTED[view])
+    rows = await connection.execute(text(summed), values)
     return [
         DaySums(
             arm=row.arm,
@@ -205,20 +157,12 @@ async def breakdown_sums(
     """Mature sums by a property of the text, (value, arm) → sums over units. A unit that saw two values is one unit in
     each.
     """
-    joined = "" if dimension == "source" else "LEFT JOIN texts ON texts.id = text_id"
-    statement = text(f"""
-        SELECT part, arm, count(*) AS n, sum(i) AS impressions, sum(c) AS clicks, sum(v) AS conversions, sum(i * i) AS sum_ii,
-               sum(c * c) AS sum_cc, sum(v * v) AS sum_vv, sum(i * c) AS sum_ic, sum(i * v) AS sum_iv, sum(c * v) AS sum_cv
-        FROM (
-            SELECT coalesce({_COLUMNS[dimension]}, 'unknown') AS part, arm, unit, count(*) AS i, count(*) FILTER (WHERE clicked) AS c,
-                   count(*) FILTER (WHERE converted) AS v
-            FROM exposures {joined}
-            WHERE phase_id = :phase AND impression_at < :cutoff AND NOT shifted AND {_COUNTED[view]}
-                  AND unit NOT IN (SELECT unit FROM unit_days WHERE phase_id = :phase AND two_arms)
-            GROUP BY part, arm, unit
-        ) units
-        GROUP BY part, arm ORDER BY part, arm""")
-    rows = await connection.execute(statement, {"phase": phase_id, "cutoff": cutoff})
+    summed = statement("breakdown_sums").format(
+        part=_COLUMNS[dimension],
+        texts="" if dimension == "source" else "LEFT JOIN texts ON texts.id = text_id",
+        counted=_COUNTED[view],
+    )
+    rows = await connection.execute(text(summed), {"phase": phase_id, "cutoff": cutoff})
     return {(row.part, row.arm): FunnelSums(row.n, *(float(number) for number in row[3:])) for row in rows}
 
 

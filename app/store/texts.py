@@ -17,6 +17,7 @@ from app.core.contract import TextState
 from app.store.database import AsyncConnection, Direct
 from app.store.models.creatives import BriefRow, TextRow
 from app.store.registry import CHANNEL
+from app.store.statements import statement
 
 HEAD_TEXTS = 64  # texts of a key that are held in memory
 
@@ -48,22 +49,9 @@ _TEXT_COLUMNS = {
     "score": "float8",
     "findings": "jsonb",
 }
-_SAVE = f"""
-    WITH new_briefs AS (
-        INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[])
-        ON CONFLICT (digest) DO UPDATE SET used_at = now() WHERE briefs.used_at < now() - interval '1 day'
-    ), counted AS (
-        INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant)
-        SELECT policy, version, (now() AT TIME ZONE 'UTC')::date, n, passed
-        FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS counted (policy, version, n, passed)
-        ON CONFLICT (policy_id, rules_version, day) DO UPDATE SET
-            candidates = candidate_counts.candidates + excluded.candidates, compliant = candidate_counts.compliant + excluded.compliant
-    )
-    INSERT INTO texts ({", ".join(_TEXT_COLUMNS)}) SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for kind in _TEXT_COLUMNS.values())})
-    ON CONFLICT (id) DO UPDATE SET
-        rules_version = excluded.rules_version, findings = excluded.findings,
-        state = CASE texts.state WHEN 'retired' THEN excluded.state ELSE texts.state END
-    RETURNING id, state"""
+_SAVE = statement("save_texts").format(
+    columns=", ".join(_TEXT_COLUMNS), arrays=", ".join(f"%s::{kind}[]" for kind in _TEXT_COLUMNS.values())
+)
 
 
 @dataclass(frozen=True, slots=True)

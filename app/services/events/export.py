@@ -15,7 +15,7 @@ from app.core.problems import Problem
 from app.core.settings import Settings
 from app.services.events.aggregation import Aggregation
 from app.store.database import Database
-from app.store.export import Range, arm_names, one_moment
+from app.store.export import ExportRange, arm_names, one_moment
 from trainer.snapshot import EXPOSURES, TEXTS, Manifest, SnapshotWriter, describe_ad, describe_text
 
 LIMIT_S = 6 * 3600.0  # the history of a large installation, in one snapshot
@@ -53,7 +53,7 @@ async def export(
         )
     elsewhere = timedelta(hours=settings.window_hours)
     await Aggregation(settings, database).catch_up()
-    wanted = Range(since or _BEGINNING, until or at, at, elsewhere, LATENESS)
+    wanted = ExportRange(since or _BEGINNING, until or at, at, elsewhere, LATENESS)
     writer = SnapshotWriter(folder)
     async with database.begin(LIMIT_S) as connection:
         await one_moment(connection)
