@@ -9,9 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
+from adtext.advertiser import NO_HITS, OwnHits, missing_phrases
 from adtext.brief import AdBrief, AdText
 from adtext.contacts import contacts_in
 from adtext.editorial import editorial, language
@@ -20,25 +20,32 @@ from adtext.grounding import CANARY, Facts, facts, ungrounded
 from adtext.lexicon import Hit, Severity
 from adtext.places import places
 from adtext.products import product_classes
+from adtext.reasons import Finding, broken
 from adtext.rules import RULES, Kind, Rules
 from adtext.spec import FieldSpec, TextSpec, measure, shown
 
 MOST_PER_RULE = 20  # findings of one rule in one field: nobody reads more, and an answer stays small
 
-__all__ = ["RULES", "Finding", "Kind", "Severity", "Span", "check", "is_compliant"]
+__all__ = ["RULES", "Examined", "Finding", "Kind", "Proof", "Severity", "Span", "check", "examine", "is_compliant"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One rule broken at one place."""
+class Proof:
+    """A claim that asks for proof, and the advertiser's evidence that answers for it: no finding."""
 
-    rule: str  # a name in RULES
-    field: str  # title, description or description_2
-    span: Span  # half-open code points of the raw value
-    quote: str  # value[span.start : span.end]
-    severity: Severity  # block: never shown; review: shown to a person first; warn: noted
-    reason: str
-    source: str  # the law or policy
+    evidence: str  # the id that the advertiser's rules give it
+    rule: str
+    field: str
+    span: Span
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the checks say of one text."""
+
+    findings: list[Finding]
+    proofs: list[Proof]
 
 
 def check(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Finding]:
@@ -47,11 +54,20 @@ def check(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Fi
 
     Pure and fast: the brief's facts are read once and kept, the rest takes a fraction of a millisecond.
     """
+    return examine(text, brief, spec, rules).findings
+
+
+def examine(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> Examined:
+    """The findings of `check`, and the claims that the advertiser's evidence proves."""
     known = facts(brief, rules.lexicon)
     fields = [(name, views(value)) for name, value in text.fields()]
     findings = [*_absent(spec, {name for name, _ in fields}), *_repeated(fields), *_not_japanese(fields, brief)]
     findings += _missing_disclaimers(fields, known, brief)
-    for name, view in fields:
+    proofs: list[Proof] = []
+    own = [OwnHits(rules.own, view, brief.language) for _, view in fields] if rules.own else [NO_HITS] * len(fields)
+    if rules.own:
+        findings += missing_phrases(rules.own, brief.locale, fields, own)
+    for (name, view), owned in zip(fields, own, strict=True):
         limits = spec.fields.get(name)
         hits = [hit for hit in rules.lexicon.find(view, brief.language) if _applies(hit, brief, known)]
         form = list(editorial(view, known, brief.locale, max_exclamations=limits.max_exclamations if limits else 1))
@@ -62,12 +78,25 @@ def check(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Fi
         coded += [*ungrounded(view, known, judged, brief.language), *places(view, known, brief.language)]
         found = [
             *_length(name, view.raw, limits),
-            *_risk(name, view, hits, known),
-            *(_finding(rule, name, view.raw, span) for rule, span in coded),
+            *_risk(name, view, hits, known, owned, proofs),
+            *(broken(rule, name, view.raw, span) for rule, span in coded),
+            *owned.findings(name, view.raw),
         ]
         findings += _outermost(found)
     order = {name: number for number, (name, _) in enumerate(fields)}
-    return sorted(findings, key=lambda finding: (order.get(finding.field, len(order)), finding.span, finding.rule))
+    ordered = sorted(findings, key=lambda finding: (order.get(finding.field, len(order)), finding.span, finding.rule))
+    return Examined(_as_switched(ordered, rules), proofs)
+
+
+def _as_switched(findings: list[Finding], rules: Rules) -> list[Finding]:
+    """Without the findings of rules that are switched off; those of rules switched to review block nothing."""
+    if not rules.switches:
+        return findings
+    return [
+        replace(finding, severity="review") if switch == "review" and finding.severity == "block" else finding
+        for finding in findings
+        if (switch := rules.switches.get(finding.rule)) != "off"
+    ]
 
 
 def is_compliant(findings: Iterable[Finding]) -> bool:
@@ -81,23 +110,23 @@ def is_compliant(findings: Iterable[Finding]) -> bool:
 def _absent(spec: TextSpec, present: set[str]) -> Iterator[Finding]:
     for name, limits in spec.fields.items():
         if limits.required and name not in present:
-            yield _finding("missing_field", name, "", Span(0, 0))
+            yield broken("missing_field", name, "", Span(0, 0))
 
 
 def _length(name: str, value: str, limits: FieldSpec | None) -> Iterator[Finding]:
     everything = Span(0, len(value))
     if limits is None:
-        yield _finding("extra_field", name, value, everything)
+        yield broken("extra_field", name, value, everything)
         return
     if not value.strip():
-        yield _finding("missing_field", name, value, everything)
+        yield broken("missing_field", name, value, everything)
         return
     length = measure(shown(value), limits.mode)
     if length < limits.min:
-        yield _finding("too_short", name, value, everything, f"{length} of at least {limits.min} ({limits.mode})")
+        yield broken("too_short", name, value, everything, f"{length} of at least {limits.min} ({limits.mode})")
     if length > limits.max:
         fits = bisect_right(range(len(value) + 1), limits.max, key=lambda end: measure(value[:end], limits.mode)) - 1
-        yield _finding(
+        yield broken(
             "too_long", name, value, Span(fits, len(value)), f"{length} of at most {limits.max} ({limits.mode})"
         )
 
@@ -107,7 +136,7 @@ def _repeated(fields: Sequence[tuple[str, Views]]) -> Iterator[Finding]:
     for name, view in fields:
         squeezed = view.squeezed_text
         if squeezed in seen:
-            yield _finding("repeated_field", name, view.raw, Span(0, len(view.raw)))
+            yield broken("repeated_field", name, view.raw, Span(0, len(view.raw)))
         if squeezed:
             seen.add(squeezed)
 
@@ -123,7 +152,7 @@ def _not_japanese(fields: Sequence[tuple[str, Views]], brief: AdBrief) -> Iterat
         return
     if sum("\u3400" <= char <= "\u9fff" for char in written) >= _LONG_FOR_KANJI_ALONE:
         name, view = fields[-1]
-        yield _finding("wrong_language", name, view.raw, Span(0, len(view.raw)))
+        yield broken("wrong_language", name, view.raw, Span(0, len(view.raw)))
 
 
 _LONG_FOR_KANJI_ALONE = 14  # characters
@@ -134,25 +163,31 @@ def _canaries(text: Views) -> Iterator[tuple[str, Span]]:
         yield "canary", text.folded.raw_span(*match.span())
 
 
-def _risk(name: str, text: Views, hits: Sequence[Hit], known: Facts) -> Iterator[Finding]:
+def _risk(
+    name: str, text: Views, hits: Sequence[Hit], known: Facts, owned: OwnHits, proofs: list[Proof]
+) -> Iterator[Finding]:
     """Entries that nothing excuses: offers and brands that the ad's facts do not affirm, claims outside the
-    advertiser's own names that the words around do not deny.
+    advertiser's own names that the words around do not deny. What the advertiser's evidence proves goes to `proofs`.
     """
     if not hits:
         return
-    own = Cover(_names_in(text, known))
+    own = Cover([*_names_in(text, known), *owned.trademarks])
     for entry, span, denied in hits:
-        reason = entry.reason
+        reason, quote = entry.reason, text.raw[span.start : span.end]
         if RULES[entry.rule] == "grounding":
             if denied:
                 if entry.concept not in known.concepts or entry.concept in known.denied:
                     continue
                 reason = "says the opposite of the brief"
-            elif entry.concept in known.concepts:
+            elif entry.concept in known.concepts or (entry.rule == "ungrounded_brand" and own.holds(*span)):
                 continue
         elif (denied and entry.rule not in _NEVER_DENIED) or own.holds(*span):
             continue
-        yield Finding(entry.rule, name, span, text.raw[span.start : span.end], entry.severity, reason, entry.source)
+        if entry.needs_proof and entry.severity != "block" and (evidence := owned.proof_of(span)):
+            if entry.severity == "review":
+                proofs.append(Proof(evidence, entry.rule, name, span, quote))
+            continue
+        yield Finding(entry.rule, name, span, quote, entry.severity, reason, entry.source, entry.suggestion)
 
 
 # words that may not stand in an ad, whatever the words around them say
@@ -212,57 +247,3 @@ def _outermost(findings: Sequence[Finding]) -> list[Finding]:
         count[finding.rule] += 1
         kept.append(finding)
     return kept
-
-
-# ---- rules that are code: the packs carry their own words
-
-
-class _Words(NamedTuple):
-    reason: str
-    source: str
-    severity: Severity = "block"
-
-
-_GOOGLE = "Google Ads policies, Editorial"
-_BRIEF = "The brief: a text states nothing that its advertiser did not"
-_SPEC = "The platform's text specification"
-_TEMPLATE = "RELATE's two-field template"
-_CODED = {
-    "too_short": _Words("shorter than the platform accepts", _SPEC),
-    "too_long": _Words("longer than the platform accepts", _SPEC),
-    "missing_field": _Words("empty, but the platform requires it", _SPEC),
-    "extra_field": _Words("the platform has no such field", _SPEC),
-    "control_character": _Words("a control, line-break or invisible character", _TEMPLATE),
-    "repeated_punctuation": _Words("repeated punctuation", f"{_GOOGLE}: punctuation and symbols"),
-    "too_many_exclamations": _Words(
-        "more exclamation marks than the platform accepts", f"{_GOOGLE}: punctuation and symbols"
-    ),
-    "repeated_words": _Words("the same words again and again", f"{_GOOGLE}: repetition"),
-    "repeated_field": _Words("says the same as a field before it", f"{_GOOGLE}: repetition"),
-    "emoji": _Words("an emoji", f"{_GOOGLE}: punctuation and symbols"),
-    "gimmicky_symbol": _Words("a symbol used for attention", f"{_GOOGLE}: punctuation and symbols"),
-    "half_width_katakana": _Words("half-width katakana", f"{_GOOGLE}: half-width characters (Japanese)"),
-    "shouting": _Words("capitals or spacing used for attention", f"{_GOOGLE}: capitalization, spacing"),
-    "phone_number": _Words("a phone number in the text", f"{_GOOGLE}: phone number in ad text"),
-    "placeholder": _Words("a placeholder that was not filled in", _TEMPLATE),
-    "dynamic_text": _Words("text that the platform fills in", "Google Ads: keyword insertion, countdown", "review"),
-    "markup": _Words("left-over markup", _TEMPLATE),
-    "label_left_over": _Words("a label of the template inside the text", _TEMPLATE),
-    "wrong_language": _Words("not in the brief's language", "The brief's locale"),
-    "wrong_script": _Words("traditional and simplified characters mixed up", "The brief's locale", "review"),
-    "ungrounded_number": _Words("a number that the brief does not hold", _BRIEF),
-    "ungrounded_percentage": _Words("a percentage that the brief does not hold", _BRIEF),
-    "ungrounded_price": _Words("a price that the brief does not hold", _BRIEF),
-    "ungrounded_contact": _Words("a contact or address that the brief does not hold", _BRIEF),
-    "ungrounded_brand": _Words("a name that the brief does not hold", _BRIEF, "review"),
-    "ungrounded_place": _Words("a place that the brief does not name", _BRIEF),
-    "unfinished": _Words("breaks off in the middle of a sentence", _TEMPLATE),
-    "solicitation": _Words("leads the reader off the platform to a private contact", f"{_GOOGLE}: contact details"),
-    "canary": _Words("the prompt's planted marker came out", "RELATE: nothing of the prompt may leave the service"),
-}
-
-
-def _finding(rule: str, field: str, value: str, span: Span, detail: str = "") -> Finding:
-    words = _CODED[rule]
-    reason = f"{words.reason}: {detail}" if detail else words.reason
-    return Finding(rule, field, span, value[span.start : span.end], words.severity, reason, words.source)

@@ -44,6 +44,8 @@ class Entry:
     kind: Literal["term", "family", "pattern"] = "term"
     only_supports: bool = False  # grounds its concept where a brief says it, and is no claim of its own
     hints: tuple[str, ...] = ()  # a pattern is only tried where one of them stands
+    needs_proof: bool = False  # an advertiser may say it who has evidence for it
+    suggestion: str | None = None  # what to write instead
 
 
 class Hit(NamedTuple):

@@ -1,4 +1,4 @@
-"""Packs: TOML files of entries, one law or policy each, read and validated. An advertiser's own lists have the same form.
+"""Packs: TOML files of entries, one law or policy each, read and validated.
 
 source = "Advertising Law of the PRC (2021), art. 9 (3)"      # a group may name its own
 [class]
@@ -9,7 +9,7 @@ severity = "block"                     # block, review or warn
 reason = "..."                         # what a reviewer reads
 languages = ["zh"]                     # in which the words are written; absent: every language
 industries = ["finance"]               # absent: every industry;  products and allowed_for name product classes
-category = "superlative"
+category = "superlative"               # a line of data/categories.txt
 terms = ["最佳", ["free trial", "免费试用"]]     # an inner list is one concept: any of its wordings in the brief grounds
     the others
 verbs = ["regrow hair", "シミが消える"]          # terms in every form of their verb: the first word in English, the last in
@@ -18,8 +18,10 @@ families = ["en.cure > en.disease"]     # two classes in one clause; "… 40" se
 patterns = ['最.{1,3}的']               # regular expressions over the folded text
 hints = ["最"]                          # patterns are only tried where one of these stands
 excused_by = ["最近"]                   # wordings in which a term is no claim
+needs_proof = true                      # an advertiser may say it who has evidence for it
+suggestions = { "最佳" = "优质" }        # what to write instead of a term; of a family or pattern by its own spelling
 hit = ["全国最佳火锅"]                   # the group finds these examples …
-miss = ["最近的火锅店"]                  # … and not these
+miss = ["最近的火锅店"]                  # … and not these; every group has one of each
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, get_args
 
 import regex
@@ -36,7 +39,7 @@ from adtext import inflect
 from adtext.brief import Industry, ProductClass
 from adtext.fold import views
 from adtext.lexicon import Entry, Lexicon, Severity
-from adtext.words import KANA
+from adtext.words import language_of, lines
 
 
 class PackError(ValueError):
@@ -48,6 +51,8 @@ class Pack:
     """One file: its entries, its word classes, and the examples that prove them."""
 
     name: str
+    version: str  # short hash of the file
+    source: str  # of the file; groups may name their own
     entries: Sequence[Entry]
     classes: Mapping[str, Sequence[str]]
     examples: Sequence[Example]
@@ -68,7 +73,7 @@ _LISTS = {
     "languages", "industries", "products", "allowed_for", "terms", "verbs", "families", "patterns", "hints",
     "excused_by", "hit", "miss",
 }  # fmt: skip
-_GROUP_KEYS = {"rule", "severity", "reason", "source", "category", *_LISTS}
+_GROUP_KEYS = {"rule", "severity", "reason", "source", "category", "needs_proof", "suggestions", *_LISTS}
 _LANGUAGES = ("en", "zh", "ja")
 _CLASS = re.compile(r"(?:en|zh|ja)\.[a-z_]+")
 
@@ -92,11 +97,13 @@ def read_pack(name: str, content: bytes, rules: Iterable[str]) -> Pack:
         entries += _entries(place, group, source)
         language = (group.get("languages") or [""])[0]
         examples += (
-            Example(place.at(text), text, key == "hit", (first, len(entries)), language or _language(text))
+            Example(place.at(text, key), text, key == "hit", (first, len(entries)), language or language_of(text))
             for key in ("hit", "miss")
             for text in group.get(key, ())
         )
-    return Pack(name, entries, _classes(_Place(name, lines, 1), table.get("class", {})), examples)
+    version = sha256(content).hexdigest()[:12]
+    source = table.get("source", "") or (entries[0].source if entries else "")
+    return Pack(name, version, source, entries, _classes(_Place(name, lines, 1), table.get("class", {})), examples)
 
 
 def compiled(packs: Sequence[Pack]) -> Lexicon:
@@ -137,12 +144,14 @@ class _Place:
     lines: Sequence[str]
     head: int  # the line of its [[group]]
 
-    def at(self, value: object = None) -> str:
-        """The file and the line of a value of the group."""
-        for number in range(self.head, len(self.lines) + 1):
+    def at(self, value: object = None, key: str = "") -> str:
+        """The file and the line of a value of the group, of a key's value where one is given."""
+        keys = (number for number in range(self.head, len(self.lines)) if self.lines[number].startswith(f"{key} ="))
+        first = next(keys, self.head - 1) + 1 if key else self.head
+        for number in range(first, len(self.lines) + 1):
             if value is not None and str(value) in self.lines[number - 1]:
                 return f"{self.name}, line {number}"
-            if number > self.head and self.lines[number - 1].startswith("[["):
+            if number > first and self.lines[number - 1].startswith("[["):
                 break
         return f"{self.name}, line {self.head}"
 
@@ -155,24 +164,34 @@ def _entries(place: _Place, group: Mapping[str, Any], source: str) -> Iterator[E
         "source": source,
         "category": group.get("category", ""),
         "excused_by": tuple(group.get("excused_by", ())),
+        "needs_proof": group.get("needs_proof", False),
         **{key: frozenset(group.get(key, ())) for key in ("languages", "industries", "products", "allowed_for")},
     }
+    instead: Mapping[str, str] = group.get("suggestions", {})
     for wordings in group.get("terms", ()):
         for term in [wordings] if isinstance(wordings, str) else wordings:
             shared["only_supports"] = term.startswith("~")
             term = term.removeprefix("~")
-            yield Entry(term=term, concept=wordings if isinstance(wordings, str) else wordings[0], **shared)
+            concept = wordings if isinstance(wordings, str) else wordings[0]
+            yield Entry(term=term, concept=concept, suggestion=instead.get(term), **shared)
     shared["only_supports"] = False
     for phrase in group.get("verbs", ()):
         for form in _forms(phrase):
-            yield Entry(term=form, concept=phrase, **shared)
+            yield Entry(term=form, concept=phrase, suggestion=instead.get(phrase), **shared)
     for family in group.get("families", ()):
         if " > " not in family:
             raise PackError(f"{place.at(family)}: family {family!r} is not two classes: write 'en.cure > en.disease'")
-        yield Entry(term=family, concept=family, kind="family", **shared)
+        yield Entry(term=family, concept=family, kind="family", suggestion=instead.get(family), **shared)
     for pattern in group.get("patterns", ()):
-        _check_pattern(place, pattern)
-        yield Entry(term=pattern, concept=pattern, kind="pattern", hints=tuple(group.get("hints", ())), **shared)
+        _check_pattern(place, pattern, group.get("hit", ()))
+        yield Entry(
+            term=pattern,
+            concept=pattern,
+            kind="pattern",
+            hints=tuple(group.get("hints", ())),
+            suggestion=instead.get(pattern),
+            **shared,
+        )
 
 
 def _forms(phrase: str) -> list[str]:
@@ -190,23 +209,23 @@ def _classes(place: _Place, table: Mapping[str, Any]) -> dict[str, list[str]]:
     return classes
 
 
-def _language(text: str) -> str:
-    return "ja" if KANA.search(text) else "en" if text.isascii() else "zh"
-
-
 def _validate(place: _Place, group: Mapping[str, Any], source: str, rules: Iterable[str]) -> None:
     def refuse(key: str, value: object, allowed: Iterable[str]) -> None:
         raise PackError(f"{place.at(value)}: {key} {value!r} is unknown; use one of {', '.join(sorted(allowed))}")
 
     for key in group.keys() - _GROUP_KEYS:
         refuse("key", key, _GROUP_KEYS)
-    for key in ("rule", "severity", "reason"):
+    for key in ("rule", "severity", "category", "reason"):
         if not group.get(key):
-            raise PackError(f"{place.at()}: {key} is missing; every group names its rule, severity and reason")
+            raise PackError(
+                f"{place.at()}: {key} is missing; every group names its rule, severity, category and reason"
+            )
     if not source:
         raise PackError(f"{place.at()}: source is missing; name the law or policy, for the group or for the file")
     if group["rule"] not in rules:
         refuse("rule", group["rule"], rules)
+    if group["category"] not in lines("categories.txt"):
+        refuse("category", group["category"], lines("categories.txt"))
     if group["severity"] not in get_args(Severity):
         refuse("severity", group["severity"], get_args(Severity))
     for key, allowed in (
@@ -220,25 +239,38 @@ def _validate(place: _Place, group: Mapping[str, Any], source: str, rules: Itera
                 refuse(key, value, allowed)
     if any(not term for term in group.get("terms", ())):
         raise PackError(f"{place.at()}: a term is empty; it would stand everywhere")
+    for key, meaning in (("hit", "an example that the group finds"), ("miss", "an example that it does not find")):
+        if not group.get(key):
+            raise PackError(f"{place.at()}: {key} is missing; give {meaning}")
+    for term in group.get("suggestions", {}):
+        if not any(term in _wordings(group, key) for key in ("terms", "verbs", "families", "patterns")):
+            raise PackError(f"{place.at(term)}: suggestions name {term!r}, which is no entry of the group")
+
+
+def _wordings(group: Mapping[str, Any], key: str) -> set[str]:
+    return {term for wordings in group.get(key, ()) for term in ([wordings] if isinstance(wordings, str) else wordings)}
 
 
 _LONG_ENOUGH = 2_000  # characters
 _TOO_LONG = 0.05  # seconds: a linear pattern takes a hundredth of it
 
 
-def _check_pattern(place: _Place, pattern: str) -> None:
+def _check_pattern(place: _Place, pattern: str, examples: Iterable[str]) -> None:
+    """Refuse a pattern that does not compile, matches everywhere, or takes long on text that repeats what it looks for."""
     try:
         expression = regex.compile(pattern)
     except regex.error as error:
         raise PackError(f"{place.at(pattern)}: pattern {pattern!r} does not compile: {error}") from error
     if expression.match(""):
         raise PackError(f"{place.at(pattern)}: pattern {pattern!r} matches the empty text; it would stand everywhere")
-    letters = dict.fromkeys(char for char in pattern if char.isalnum())
-    for char in [*list(letters)[:4], "a"]:
+    letters = "".join(dict.fromkeys(char for char in pattern if char.isalnum()))
+    for repeated in (*letters[:4], "a", " ", letters, *examples):
+        text = (repeated * _LONG_ENOUGH)[:_LONG_ENOUGH]
         try:
-            expression.search(char * _LONG_ENOUGH + "\n", timeout=_TOO_LONG)
+            for ending in ("\n", "!"):
+                expression.search(text + ending, timeout=_TOO_LONG)
         except TimeoutError as error:
             raise PackError(
-                f"{place.at(pattern)}: pattern {pattern!r} takes more than {_TOO_LONG} s on {_LONG_ENOUGH:,} times "
-                f"{char!r}: remove the repetition inside a repetition"
+                f"{place.at(pattern)}: pattern {pattern!r} takes more than {_TOO_LONG} s on {_LONG_ENOUGH:,} characters "
+                f"of {repeated[:20]!r}: remove the repetition inside a repetition"
             ) from error

@@ -1,13 +1,13 @@
 """The rules in force: every rule's name and kind, and the packs of terms, versioned together.
 
-A pack is a TOML file in `packs/`, one law or policy each (`adtext.packs` describes the form); an advertiser's own lists
-are a further folder of the same form.
+A pack is a TOML file in `packs/`, one law or policy each (`adtext.packs` describes the form). Operations may soften a
+rule by a switch. An advertiser's own rules (`adtext.advertiser`) apply to its texts alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -15,10 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from adtext.advertiser import OwnChecks
 from adtext.lexicon import Lexicon
-from adtext.packs import PackError, compiled, read_pack
+from adtext.packs import Pack, PackError, compiled, read_pack
 
-__all__ = ["RULES", "Kind", "PackError", "Rules", "load_rules"]
+__all__ = ["RULES", "UNSWITCHABLE", "Kind", "PackError", "Rules", "Switch", "load_rules"]
 
 Kind = Literal["length", "format", "grounding", "risk"]
 
@@ -80,21 +81,45 @@ RULES: Mapping[str, Kind] = MappingProxyType(
         "discrimination": "risk",
         "prohibited_product": "risk",
         "profanity": "risk",
+        # an advertiser's own rules: adtext.advertiser
+        "excluded_term": "risk",
+        "restriction": "risk",
+        "required_phrase": "format",
     }
 )
 
+Switch = Literal["review", "off"]  # how operations may soften a rule: nothing of it blocks, or it is silent
+# Switching these would serve what the platform refuses, what an advertiser forbade, or a piece of the prompt.
+UNSWITCHABLE = frozenset(
+    {"canary", "too_long", "missing_field", "extra_field", "excluded_term", "restriction", "required_phrase"}
+)
+
 # everything else in the package takes part in no finding
-_NOT_DECIDING = frozenset({"__init__.py", "examples.py", "ngrams.py", "prompt.py", "templates.py"})
+_NOT_DECIDING = frozenset({"__init__.py", "conflicts.py", "examples.py", "ngrams.py", "prompt.py", "templates.py"})
 
 
 @dataclass(frozen=True, eq=False)
 class Rules:
     """What `check` applies. Two with the same version give the same findings."""
 
-    # short hash of the packs, the data and the code that reads them: a text that passed another version must be checked
-    # again
+    # short hash of the packs, the data and the code that reads them, of the switches, and after a + of the advertiser's
+    # own rules: a text that passed another version must be checked again
     version: str
     lexicon: Lexicon
+    packs: Sequence[Pack] = ()
+    switches: Mapping[str, Switch] = field(default_factory=dict)  # by rule
+    own: OwnChecks | None = None
+
+    def switched(self, switches: Mapping[str, Switch]) -> Rules:
+        """The packs' rules under these switches. Of rules that are not switched yet."""
+        if not switches:
+            return self
+        told = "\n".join(f"{rule} {switch}" for rule, switch in sorted(switches.items()))
+        return replace(self, version=version_of([self.version.encode(), told.encode()]), switches=dict(switches))
+
+    def of_advertiser(self, own: OwnChecks | None) -> Rules:
+        """These rules with an advertiser's own beside them."""
+        return self if own is None else replace(self, version=f"{self.version}+{own.version}", own=own)
 
 
 def load_rules(packs: Path | None = None) -> Rules:
@@ -106,9 +131,9 @@ def load_rules(packs: Path | None = None) -> Rules:
             raise PackError(f"{packs} is not a folder: name the folder that holds the *.toml packs")
         files += _files(packs, ".toml")
     contents = [(file.name, file.read_bytes()) for file in files]
-    lexicon = compiled([read_pack(name, content, RULES) for name, content in contents])
+    read = [read_pack(name, content, RULES) for name, content in contents]
     deciding = [content for _, content in contents] + [file.read_bytes() for file in deciding_files(package)]
-    return Rules(version=version_of(deciding), lexicon=lexicon)
+    return Rules(version=version_of(deciding), lexicon=compiled(read), packs=read)
 
 
 def version_of(contents: Sequence[bytes]) -> str:

@@ -140,6 +140,11 @@ def _listed(surface: str) -> bool:
     return bool(rjieba.has_word(surface))
 
 
+def language_of(text: str) -> str:
+    """`en`, `zh` or `ja`, by the script alone."""
+    return "ja" if KANA.search(text) else "en" if text.isascii() else "zh"
+
+
 @cache
 def english_words() -> frozenset[str]:
     """Common English words in lower case."""

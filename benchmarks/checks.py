@@ -76,7 +76,9 @@ def rules_with(entries: int) -> Rules:
     phrases += ["".join(chance.choices(HAN, k=chance.randint(3, 6))) for _ in range(missing - len(phrases))]
     with tempfile.TemporaryDirectory() as folder:
         terms = json.dumps(phrases, ensure_ascii=False)
-        group = f'source = "made up"\n[[group]]\nrule = "misleading_claim"\nseverity = "block"\nreason = "made up"\nterms = {terms}\n'
+        group = 'source = "made up"\n[[group]]\nrule = "misleading_claim"\nseverity = "block"\ncategory = "gimmick"\n'
+        group += f'reason = "made up"\nterms = {terms}\n'
+        group += f'hit = [{json.dumps(phrases[0])}]\nmiss = ["Boots and socks"]\n'
         Path(folder, "made_up.toml").write_text(group, encoding="utf-8")
         return load_rules(Path(folder))
 

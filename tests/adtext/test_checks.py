@@ -7,9 +7,10 @@ from builders import A_SPEC, a_brief, an_ad
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adtext.advertiser import AdvertiserRules, OwnChecks, RequiredPhrase, Restriction
 from adtext.brief import AdText
 from adtext.checks import RULES, check, is_compliant
-from adtext.rules import load_rules
+from adtext.rules import UNSWITCHABLE, load_rules
 from adtext.spec import load_spec
 
 PACKED = load_rules()
@@ -309,7 +310,17 @@ EVERY_RULE = {
     "discrimination": (an_ad(title="跑鞋店只招男性"), a_brief(), A_SPEC),
     "prohibited_product": (an_ad(title="高仿跑鞋上新"), a_brief(), A_SPEC),
     "profanity": (an_ad(title="这鞋真他妈的轻"), a_brief(), A_SPEC),
+    "excluded_term": (an_ad(title="平价宽脚跑鞋"), a_brief(), A_SPEC),
+    "restriction": (an_ad(title="宽脚跑鞋胜过别家"), a_brief(), A_SPEC),
+    "required_phrase": (an_ad(), a_brief(), A_SPEC),
 }
+OWN = OwnChecks(
+    AdvertiserRules(
+        excluded_terms=("平价",),
+        restrictions=(Restriction(reason="never compare", words=("胜过",)),),
+        required_phrases=(RequiredPhrase(phrase="详见门店"),),
+    )
+)
 
 
 def test_every_rule_has_its_text():
@@ -318,9 +329,25 @@ def test_every_rule_has_its_text():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_finds_its_text_with_a_reason_and_a_source(rule):
-    findings = [finding for finding in check(*EVERY_RULE[rule], PACKED) if finding.rule == rule]
+    findings = [finding for finding in check(*EVERY_RULE[rule], PACKED.of_advertiser(OWN)) if finding.rule == rule]
     assert findings
     assert all(finding.reason and finding.source for finding in findings)
+
+
+@pytest.mark.parametrize("rule", sorted(set(RULES) - UNSWITCHABLE))
+def test_a_rule_switched_to_review_blocks_nothing_and_one_that_is_off_is_silent(rule):
+    packed = PACKED.of_advertiser(OWN)
+    held = [found for found in check(*EVERY_RULE[rule], packed.switched({rule: "review"})) if found.rule == rule]
+    silent = check(*EVERY_RULE[rule], packed.switched({rule: "off"}))
+    assert held and all(found.severity in ("review", "warn") for found in held)
+    assert [found.rule for found in silent if found.rule == rule] == []
+
+
+def test_switches_change_the_version_and_only_theirs():
+    review, off = PACKED.switched({"shouting": "review"}), PACKED.switched({"shouting": "off"})
+    assert len({PACKED.version, review.version, off.version}) == 3
+    assert PACKED.switched({"shouting": "review"}).version == review.version
+    assert PACKED.switched({}) is PACKED
 
 
 def test_every_kind_is_one_term_of_the_reward():

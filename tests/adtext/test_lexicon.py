@@ -13,9 +13,12 @@ source = "a test's law"
 [[group]]
 rule = "absolute_claim"
 severity = "block"
+category = "superlative"
 reason = "a test"
 languages = ["zh"]
 terms = ["世无其二"]
+hit = ["世无其二的茶"]
+miss = ["世间的茶"]
 """
 
 
@@ -138,20 +141,32 @@ def test_the_same_packs_have_the_same_version():
         ('["世无其二"]', '[""]', "a term is empty"),
         ("terms =", "patterns = ['(']\nterms =", "pattern '(' does not compile"),
         ("terms =", "patterns = ['a*']\nterms =", "matches the empty text"),
-        ("terms =", "patterns = ['(?:a+)+b']\nterms =", "own.toml, line 8: pattern '(?:a+)+b' takes more than"),
+        ("terms =", "patterns = ['(?:a+)+b']\nterms =", "own.toml, line 9: pattern '(?:a+)+b' takes more than"),
         (
             "terms =",
             "families = ['zh.nobody > zh.knows']\nterms =",
             "names the class 'zh.nobody', which no pack defines",
         ),
-        ("terms =", "families = ['zh.nobody']\nterms =", "own.toml, line 8: family 'zh.nobody' is not two classes"),
+        ("terms =", "families = ['zh.nobody']\nterms =", "own.toml, line 9: family 'zh.nobody' is not two classes"),
         ("[[group]]", "[class]\nnobody = { words = ['x'] }\n[[group]]", "class 'nobody' has no language"),
-        ("terms =", "hit = ['nothing of it']\nterms =", "line 8: the group does not find its example 'nothing of it'"),
+        ('["世无其二的茶"]', '["无物"]', "own.toml, line 10: the group does not find its example '无物'"),
+        ('["世间的茶"]', '["世无其二"]', "own.toml, line 11: '世无其二' matches the counter-example '世无其二'"),
+        (
+            'terms = ["世无其二"]',
+            "patterns = ['世[无间]']",
+            "own.toml, line 11: '世[无间]' matches the counter-example '世间的茶'",
+        ),
+        ('hit = ["世无其二的茶"]', "", "own.toml, line 3: hit is missing; give an example that the group finds"),
+        ('miss = ["世间的茶"]', "", "miss is missing; give an example that it does not find"),
+        ('category = "superlative"', "", "category is missing"),
+        ('"superlative"', '"superlativ"', "own.toml, line 6: category 'superlativ' is unknown; use one of alcohol"),
+        ("terms =", "suggestions = {'世无' = '好茶'}\nterms =", "line 9: suggestions name '世无', which is no entry"),
         (
             "terms =",
-            "miss = ['世无其二']\nterms =",
-            "own.toml, line 8: '世无其二' matches the counter-example '世无其二'",
+            "patterns = ['(世|无|世无)+$']\nterms =",
+            "own.toml, line 9: pattern '(世|无|世无)+$' takes more than",
         ),
+        ("terms =", "patterns = ['世.*无.*其.*二.*好']\nterms =", "takes more than"),
         ("[[group]]", "[[group", "a pack is a TOML file in UTF-8"),
     ],
 )
