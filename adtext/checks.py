@@ -26,7 +26,9 @@ from adtext.spec import FieldSpec, TextSpec, measure, shown
 
 MOST_PER_RULE = 20  # findings of one rule in one field: nobody reads more, and an answer stays small
 
-__all__ = ["RULES", "Examined", "Finding", "Kind", "Proof", "Severity", "Span", "check", "examine", "is_compliant"]
+__all__ = [
+    "RULES", "Examined", "Finding", "Kind", "Proof", "Severity", "Span", "check", "examine", "is_clean", "is_compliant",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ def _as_switched(findings: list[Finding], rules: Rules) -> list[Finding]:
 def is_compliant(findings: Iterable[Finding]) -> bool:
     """True when nothing blocks: the only meaning of "compliant", in serving, training and evaluation."""
     return all(finding.severity != "block" for finding in findings)
+
+
+def is_clean(findings: Iterable[Finding]) -> bool:
+    """True when nothing blocks and nothing waits for a person."""
+    return all(finding.severity == "warn" for finding in findings)
 
 
 # ---- sections

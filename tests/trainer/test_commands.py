@@ -10,6 +10,7 @@ import pytest
 from tests.trainer.logs import save_market
 from tests.trainer.small import save_prompts, save_small_policy, small_prompts, teach
 from trainer.cli import run
+from trainer.gate_report import GateReport
 from trainer.reward_model.score import RewardModel
 
 
@@ -52,6 +53,25 @@ def test_dpo_samples_pairs_by_the_reward_model_and_trains(folder, tmp_path, caps
     assert said.out.splitlines()[-1] == str(out) and (out / "adapter_model.safetensors").is_file()
     assert "pairs of 16 samples" in said.err
     assert len((out / "samples.jsonl").read_text().splitlines()) == 1 + 4  # a header, then a line per query
+
+
+def test_the_gate_writes_its_decision_and_keeps_the_samples(folder, tmp_path, capsys):
+    out = tmp_path / "gate"
+    models = [f"--reward-model={folder / 'V'}", f"--held-out-reward-model={folder / 'W'}"]
+    sides = [f"--champion=writer={folder / 'writer'}", "--challenger=nlg"]
+    quick = ["split=held_out", "samples=2", "lines.distinct=null"]
+    options = [f"--set={setting}" for setting in quick]
+    given = arguments(folder, "evaluate", "gate", *sides, *models, f"--out={out}", *options)
+    assert run(given) == 3  # no judge: truth cannot be decided
+    said = capsys.readouterr().out
+    assert "Fail: nlg against writer: " in said.replace("\n", " ") and said.splitlines()[-1] == str(out / "gate.json")
+    report = GateReport.read(out)
+    decided = {line.measure: line.status for line in report.lines}
+    assert decided["truth"] == "undecided" and decided["clean"] in ("pass", "fail")
+    assert report.prompts.split == "held_out" and report.texts and report.challenger.digests["policy"] == "nlg"
+    assert (out / "held_out" / "writer.jsonl").is_file() and (out / "gate.html").is_file()
+    with pytest.raises(ValueError, match="the held-out one must be another"):
+        run([*given, f"--held-out-reward-model={folder / 'V'}"])
 
 
 def test_evaluate_compares_policies_on_held_out_prompts_and_writes_pairs_and_a_page(folder, tmp_path, capsys):

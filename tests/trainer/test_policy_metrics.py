@@ -2,11 +2,14 @@
 resampled.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders import A_SPEC, a_brief, an_ad
 
 from adtext.brief import AdText
+from adtext.checks import Finding, Span
 from adtext.prompt import write
 from adtext.rules import load_rules
 from trainer.bootstrap import Interval
@@ -51,6 +54,16 @@ def test_compliance_counts_raw_samples_parsed_or_not(locale):
     values = worth(good, good.model_copy(update={"title": shouting}), "Buy now", locale=locale)
     assert values["compliance"].tolist() == [1, 0, 0]
     assert values["format"][2] == values["structure"][2] == values["semantics"][2] == values["diversity"][2] == 0
+
+
+def test_a_clean_text_has_nothing_to_block_and_nothing_to_review():
+    findings = [
+        Finding("shouting", "title", Span(0, 1), "x", severity, "", "") for severity in ("warn", "review", "block")
+    ]
+    (sample,) = samples(an_ad(locale="en-US"))
+    found = [replace(sample, findings=tuple(findings[:many])) for many in range(4)]
+    values = measure("a policy", found, RELEVANCE, {}).values
+    assert values["clean"].tolist() == [1, 1, 0, 0] and values["compliance"].tolist() == [1, 1, 1, 0]
 
 
 def test_a_text_that_does_not_parse_has_no_predicted_rate_and_no_habits():
@@ -107,10 +120,10 @@ def test_copying_the_brief_shows_in_the_copy_rate():
     assert values["words"][0] == (2 + 13) / 2
 
 
-def test_the_truth_is_a_column_where_users_are_simulated():
+def test_the_true_ctcvr_is_a_column_where_users_are_simulated():
     measured = measure("a policy", samples(an_ad(locale="en-US"), "Buy now"), RELEVANCE, {})
     told = with_truth(measured, lambda briefs, texts: np.array([0.02 for _ in texts]))
-    assert told.values["truth"][0] == 0.02 and np.isnan(told.values["truth"][1])
+    assert told.values["true_ctcvr"][0] == 0.02 and np.isnan(told.values["true_ctcvr"][1])
 
 
 # ---- comparison

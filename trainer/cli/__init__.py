@@ -21,6 +21,6 @@ root.add_typer(evaluate.commands, name="evaluate")
 root.command()(evaluate.ablate)
 
 
-def run(arguments: Sequence[str]) -> None:
-    """One command, as if typed after `relate`. Its errors are raised, not printed."""
-    root(args=list(arguments), prog_name="relate", standalone_mode=False)
+def run(arguments: Sequence[str]) -> int:
+    """One command, as if typed after `relate`: its exit status. Its errors are raised, not printed."""
+    return int(root(args=list(arguments), prog_name="relate", standalone_mode=False) or 0)

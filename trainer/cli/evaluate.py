@@ -30,6 +30,9 @@ commands = typer.Typer(
 )
 
 
+GATE_FAILED = 3  # exit status of a gate that decided against the challenger
+
+
 class Split(StrEnum):
     """Which prompts: `trainer.prompts.DataSplit`."""
 
@@ -145,6 +148,51 @@ def policy(
         cache=embeddings(cache, data_dir),
         threads=threads,
     )
+
+
+@commands.command()
+def gate(
+    champion: Annotated[str, typer.Option(metavar="NAME=FOLDER[@EXAMPLES]", help="The policy that serves now.")],
+    challenger: Annotated[
+        str,
+        typer.Option(metavar="NAME=FOLDER[@EXAMPLES]", help="The policy that wants traffic; name it by its version."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="A folder for samples, gate.json and gate.html. Samples in it are not drawn again.")
+    ],
+    reward_model: RewardModel = None,
+    held_out_reward_model: HeldOut = None,
+    config: Config = None,
+    change: Change = None,
+    base: Base = None,
+    prompts: Prompts = None,
+    data_dir: DataDir = DATA_DIR,
+    cache: Cache = None,
+    threads: Threads = 1,
+) -> None:
+    """Decide whether a challenger may take traffic: no worse than the champion in quality, better in predicted CTCVR.
+
+    Exit status: 0 pass, 3 fail, 1 no decision. `relate policies gate` stores the report with the policy.
+
+    Example: relate evaluate gate --champion relate-1=policies/1 --challenger relate-2=runs/2/policy --reward-model V
+    --held-out-reward-model W --out gate
+    """
+    report = call(
+        "trainer.commands.gate:run",
+        champion=champion,
+        challenger=challenger,
+        out=out,
+        config_file=config,
+        changes=change or [],
+        reward_model=reward_model,
+        held_out_reward_model=held_out_reward_model,
+        base=base,
+        prompts_file=prompts,
+        cache=embeddings(cache, data_dir),
+        threads=threads,
+    )
+    if not report.passed:
+        raise typer.Exit(GATE_FAILED)
 
 
 @commands.command()

@@ -79,7 +79,7 @@ def embeddings(cache: Path | None, data_dir: Path) -> Path:
     return cache or data_dir / "cache" / "embeddings"
 
 
-def call(function: str, **options: Any) -> None:
-    """Import `module:function` and call it."""
+def call(function: str, **options: Any) -> Any:
+    """Import `module:function`, call it, and return its answer."""
     module, _, name = function.partition(":")
-    getattr(import_module(module), name)(**options)
+    return getattr(import_module(module), name)(**options)

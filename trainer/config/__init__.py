@@ -4,6 +4,7 @@ refused before anything heavy is loaded. Light: no torch.
 
 from trainer.config.ablation import AblateConfig
 from trainer.config.base import ConfigError, Settings
+from trainer.config.gate import GateConfig, GateLine, GateLines
 from trainer.config.grpo import Aggregation, DualSettings, GrpoConfig, Limits
 from trainer.config.loading import from_mapping, load_config
 from trainer.config.policies import DpoConfig, LoraSettings, SftConfig
@@ -16,6 +17,9 @@ __all__ = [
     "ConfigError",
     "DpoConfig",
     "DualSettings",
+    "GateConfig",
+    "GateLine",
+    "GateLines",
     "GrpoConfig",
     "Limits",
     "LoraSettings",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adtext.brief import AdBrief, AdText
-from adtext.checks import is_compliant
+from adtext.checks import is_clean, is_compliant
 from adtext.ngrams import FrequentNgrams, copy_rate, distinct, units
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import Sample
@@ -35,10 +35,13 @@ class Measure:
 
 MEASURES: Mapping[str, Measure] = {
     "compliance": Measure("Compliance Rate (eq. 11)", "more"),
+    "clean": Measure("clean rate: nothing to block or review", "more"),
+    "truth": Measure("truth (judge)", "more"),
+    "fluency": Measure("fluency (judge)", "more"),
     "diversity": Measure("Diversity (eq. 12)", "more"),
     "ctcvr": Measure("predicted CTCVR, training model", "more", "rate"),
     "held_out_reward_model": Measure("predicted CTCVR, held-out reward model", "more", "rate"),
-    "truth": Measure("true CTCVR, simulated users", "more", "rate"),
+    "true_ctcvr": Measure("true CTCVR, simulated users", "more", "rate"),
     "relevance": Measure("relevance", "more"),
     "format": Measure("format", "more"),
     "structure": Measure("structural quality (table 3)", "more"),
@@ -80,6 +83,7 @@ def measure(
         "compliance": np.array(
             [float(sample.text is not None and is_compliant(sample.findings)) for sample in samples]
         ),
+        "clean": np.array([float(sample.text is not None and is_clean(sample.findings)) for sample in samples]),
         "diversity": _diversity(samples),
         "relevance": close,
         "format": form,
@@ -102,7 +106,7 @@ def measure(
 def with_truth(measured: Measured, true_ctcvr: Scorer) -> Measured:
     """The same with the true CTCVR added: it is known where users are simulated."""
     return Measured(
-        measured.policy, measured.samples, {**measured.values, "truth": _of_texts(measured.samples, true_ctcvr)}
+        measured.policy, measured.samples, {**measured.values, "true_ctcvr": _of_texts(measured.samples, true_ctcvr)}
     )
 
 
