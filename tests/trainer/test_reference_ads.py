@@ -26,16 +26,16 @@ def words(value):
 
 
 @pytest.mark.parametrize(
-    ("split", "least"), [("train", 100), ("validation", 40), ("held_out", 38), ("new_industry", 21)]
+    ("split", "least"), [("train", 400), ("validation", 40), ("held_out", 38), ("new_industry", 21)]
 )
 def test_there_are_enough_english_advertisers(split, least):
     assert len(advertisers(prompt for prompt in ENGLISH if prompt.split == split)) >= least
 
 
-@pytest.mark.parametrize(("language", "queries", "references"), [("en", 4, {2, 4}), ("zh", 2, {2})])
+@pytest.mark.parametrize(("language", "queries", "references"), [("en", {2, 4}, {1, 2, 4}), ("zh", {2}, {2})])
 def test_every_advertiser_has_its_queries_with_their_references(language, queries, references):
     prompts = load_prompts(language=language)
-    assert set(Counter(prompt.brief.ad.id for prompt in prompts).values()) == {queries}
+    assert set(Counter(prompt.brief.ad.id for prompt in prompts).values()) <= queries
     assert {len(prompt.references) for prompt in prompts} <= references
     assert len({(prompt.brief.ad.id, fold(prompt.brief.query).text) for prompt in prompts}) == len(prompts)
 
