@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from adtext.fold import fold
+from adtext.fold import fold, squeeze
 from adtext.products import classify, product_classes
 from adtext.remember import remember
 
@@ -73,6 +73,11 @@ class AdText(BaseModel):
         yield "description", self.description
         if self.description_2 is not None:
             yield "description_2", self.description_2
+
+
+def wording(text: AdText) -> str:
+    """Equal for texts that differ only in case, spacing or punctuation."""
+    return "\x1f".join(squeeze(value) for _, value in text.fields())
 
 
 class Ad(BaseModel):

@@ -17,7 +17,21 @@ from app.pages import api_docs, assets, frame, planner, session
 from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
 from app.pages import report as report_page
-from app.routes import check, events, experiments, generate, health, keys, pixels, policies, pool, reports, texts, units
+from app.routes import (
+    check,
+    events,
+    experiments,
+    generate,
+    health,
+    keys,
+    pixels,
+    policies,
+    pool,
+    reports,
+    texts,
+    units,
+    withdrawals,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -53,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(reports.router)
     app.include_router(check.router)
     app.include_router(texts.router)
+    app.include_router(withdrawals.router)
     app.include_router(policies.router)
     app.include_router(keys.router)
     app.include_router(units.router)

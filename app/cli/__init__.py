@@ -15,6 +15,7 @@ from app.cli.errors import sentence
 from app.cli.experiments import experiments
 from app.cli.keys import keys
 from app.cli.policies import policies
+from app.cli.texts import texts
 from app.cli.trainer import ChildCommand, ChildGroup
 from trainer.cli import evaluate, train
 
@@ -42,6 +43,7 @@ for command in (
     cli.command()(command)
 cli.add_typer(experiments, name="experiments")
 cli.add_typer(policies, name="policies")
+cli.add_typer(texts, name="texts")
 cli.add_typer(keys, name="keys")
 cli.add_typer(train.commands, name="train", cls=ChildGroup)
 cli.add_typer(evaluate.commands, name="evaluate", cls=ChildGroup)

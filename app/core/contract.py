@@ -32,6 +32,7 @@ class Reason(StrEnum):
     POLICY_DOES_NOT_WRITE_LOCALE = "policy_does_not_write_locale"
     NO_COMPLIANT_TEXT = "no_compliant_text"
     REVIEW_REQUIRED = "review_required"
+    WITHDRAWN = "withdrawn"
     RULES_UNCONFIRMED = "rules_unconfirmed"
     STORE_UNAVAILABLE = "store_unavailable"
 

@@ -17,6 +17,7 @@ from app.http.auth import actor, require
 from app.services.compliance.review import Decision, review
 from app.store.provenance import provenance
 from app.store.registry import Key
+from app.store.texts import text_of
 
 router = APIRouter(prefix="/texts", tags=["texts"])
 
@@ -33,6 +34,7 @@ class Provenance(BaseModel):
     origin: str = Field(description="model, template or advertiser.")
     machine_generated: bool
     state: TextState
+    withdrawn: bool = Field(description="The text, its advertiser or its policy is withdrawn: no replica serves it.")
     policy: str = Field(description="The policy version that wrote it, or 'advertiser'.")
     prompt_hash: str | None = Field(description="Of the prompt as the model got it.")
     seed: int | None
@@ -72,10 +74,12 @@ async def text_provenance(
     if row is None or not key.covers(row.advertiser):
         raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
     by_advertiser = row.origin == "advertiser"  # kept under the version that stood ready, but not written by it
+    policy = "advertiser" if by_advertiser else row.policy
     shown = {
         **row._mapping,
-        "policy": "advertiser" if by_advertiser else row.policy,
+        "policy": policy,
         "machine_generated": not by_advertiser,
+        "withdrawn": container.state.registry.withdrawn.holds(row.advertiser, text_of(row), policy),
     }
     return Provenance.model_validate(shown)
 

@@ -38,6 +38,7 @@ class Head:
     texts: Sequence[PooledText]
     born: float  # wall-clock seconds of its youngest text: staleness
     attempted: float = float("-inf")  # monotonic seconds of the last refill: a thin pool is not refilled on every hit
+    without: frozenset[str] = frozenset()  # of a fallback: the advertiser's withdrawn texts when it was made
 
 
 def brief_digest(brief: AdBrief) -> bytes:

@@ -1,8 +1,8 @@
 """What this replica holds in memory, kept true: LISTEN/NOTIFY wakes it, a poll backs that up.
 
-Two topics: `registry` (keys, experiments, policies, aliases) is swapped whole; `rules` names the version in force. A
-replica that could not confirm for two seconds that it checks by the rules in force says so (`confirmed`), and serves
-the fallback only.
+Two topics: `registry` (keys, experiments, policies, aliases, withdrawals) is swapped whole; `rules` names the version
+in force. A replica that could not confirm for two seconds that it checks by the rules in force says so (`confirmed`),
+and serves the fallback only.
 """
 
 from __future__ import annotations

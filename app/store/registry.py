@@ -1,5 +1,5 @@
-"""What a replica holds in memory to answer without the database: keys, experiments, policies, aliases. Read whole,
-swapped whole.
+"""What a replica holds in memory to answer without the database: keys, experiments, policies, aliases, withdrawals.
+Read whole, swapped whole.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from abtest.assignment import Arm, ExperimentPlan
 from app.store.models.access import ApiKey, EndedSession
 from app.store.models.experiments import Experiment, Phase, Revision
 from app.store.models.policies import Policy, PolicyAlias
+from app.store.withdrawals import NOTHING, Withdrawn, load_withdrawn
 from trainer.registry import Decoding, PolicyVersion
 
 CHANNEL = "relate"  # LISTEN/NOTIFY; the payload is a topic
@@ -63,6 +64,7 @@ class Registry:
     windows: Mapping[int, timedelta]  # attribution window by phase id
     number: int
     ended_sessions: frozenset[bytes] = frozenset()  # signed out, and not yet expired
+    withdrawn: Withdrawn = NOTHING
 
     @property
     def champion(self) -> PolicyVersion:
@@ -111,6 +113,7 @@ async def load_registry(connection: AsyncConnection) -> Registry:
         windows,
         number,
         frozenset(ended),
+        await load_withdrawn(connection),
     )
 
 

@@ -129,6 +129,10 @@ COMMANDS = [
     ("policies", "register"),
     ("policies", "promote"),
     ("policies", "rollback"),
+    ("texts",),
+    ("texts", "withdraw"),
+    ("texts", "restore"),
+    ("texts", "list"),
     ("keys",),
     ("keys", "create"),
     ("keys", "list"),
@@ -286,6 +290,18 @@ class TestPolicies:
         locales = [word for locale in seeded["locales"] for word in ("--locale", locale)]
         again = relate("policies", "register", "--name", "nlg", "--kind", "nlg", *locales, **here)
         assert f"registered already, as {nlg}" in again.stderr
+
+
+class TestTexts:
+    def test_an_advertiser_is_withdrawn_listed_and_restored(self, here: dict[str, str]) -> None:
+        done = relate("texts", "withdraw", "--advertiser", "山路靴店", "--reason", "契約終了", **here)
+        number = done.stdout.partition(":")[0]
+        assert "advertiser 山路靴店 is withdrawn" in done.stdout
+        assert "契約終了" in relate("texts", "list", **here).stdout
+        assert "advertiser 山路靴店 is served again" in relate("texts", "restore", number, **here).stdout
+        assert "契約終了" not in relate("texts", "list", **here).stdout
+        assert "nothing is withdrawn under that id" in relate("texts", "restore", number, **here).stderr
+        assert "name one thing" in relate("texts", "withdraw", "--reason", "why", **here).stderr
 
 
 class TestRefusals:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import regex
 
-from adtext.brief import AdBrief, AdText
+from adtext.brief import AdBrief, AdText, wording
 from adtext.checks import Finding, check, is_compliant
 from adtext.fold import squeeze
 from adtext.grounding import promises_in
@@ -62,7 +62,7 @@ def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules
             continue
         compliant += 1
         if candidate.score >= ABOUT and _presentable(text, brief, promised):
-            kept.setdefault(identity(text), candidate)
+            kept.setdefault(wording(text), candidate)
     return Vetted(sorted(kept.values(), key=lambda one: -one.score), candidates, compliant)
 
 
@@ -79,11 +79,6 @@ def compliant_candidate(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rul
     """The text with its findings and score, or None where a finding blocks it."""
     findings = check(text, brief, spec, rules)
     return Candidate(text, findings, score(text, brief)) if is_compliant(findings) else None
-
-
-def identity(text: AdText) -> str:
-    """Equal for texts that differ only in case, spacing or punctuation."""
-    return "\x1f".join(squeeze(value) for _, value in text.fields())
 
 
 def score(text: AdText, brief: AdBrief) -> float:

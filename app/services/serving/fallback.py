@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 
-from adtext.brief import AdBrief
+from adtext.brief import AdBrief, wording
 from adtext.checks import check, is_compliant
 from adtext.rules import Rules
 from adtext.spec import TextSpec
@@ -22,12 +23,24 @@ from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.compliance.off_loop import weighed
-from app.services.serving.candidates import Candidate, compliant_candidate, identity
+from app.services.serving.candidates import Candidate, compliant_candidate
+from app.services.serving.withdrawn import holds
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, save_batches
+from trainer.registry import PolicyVersion
 
 TEMPLATES = 8  # template texts looked at for one ad
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The ad that fallback texts are kept for."""
+
+    key: bytes
+    brief: AdBrief
+    spec: TextSpec
+    rules: Rules
 
 
 class Fallback:
@@ -47,43 +60,79 @@ class Fallback:
         the database down.
         """
         rules = self._state.rules
+        without = self._state.registry.withdrawn.wordings(brief.ad.advertiser)
         head = self._heads.get(key)
-        if head is not None and all(one.rules_version == rules.version for one in head.texts):
+        if (
+            head is not None
+            and head.without == without
+            and all(pooled.rules_version == rules.version for pooled in head.texts)
+        ):
             ready: asyncio.Future[Sequence[PooledText]] = asyncio.get_running_loop().create_future()
             ready.set_result(head.texts)
             return ready
-        return self._making.join(key, lambda: self._make(key, brief, spec, rules))
+        return self._making.join(key, lambda: self._make(key, brief, spec, rules, without))
 
-    async def _make(self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules) -> Sequence[PooledText]:
-        """The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user
-        typed.
+    async def _make(
+        self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules, without: frozenset[str]
+    ) -> Sequence[PooledText]:
+        """The advertiser's approved texts, else the template's; none of those that are withdrawn.
+
+        The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user typed.
         """
-        nlg = next((policy for policy in self._state.registry.policies.values() if policy.kind == "nlg"), None)
         own = brief.model_copy(update={"query": brief.bidwords[0] if brief.bidwords else brief.ad.advertiser})
+        order = _Order(key, own, spec, rules)
         approved = sum(len(value) for text in own.ad.approved for _, value in text.fields())
         chars = approved + sum(map(len, own.facts()))
-        chosen = await weighed(chars, lambda: _advertiser(own, spec, rules))
-        origin, policy = "advertiser", "advertiser"
+
+        def not_withdrawn(candidates: Iterable[Candidate]) -> list[Candidate]:
+            return [candidate for candidate in candidates if not holds(without, candidate.text)]
+
+        own_texts = await weighed(chars, lambda: not_withdrawn(_advertiser(own, spec, rules)))
+        texts = await self._saved(order, own_texts, "advertiser")
         # a template text is a fresh text: regulated industries review it first
-        if not chosen and nlg is not None and not own.regulated:
-            chosen, origin, policy = await weighed(chars, lambda: _templates(own, spec, rules)), "template", nlg.version
-        policy_id = nlg.id if nlg is not None else 0
+        if not texts and self._nlg is not None and not own.regulated:
+            composed = await weighed(chars, lambda: not_withdrawn(_templates(own, spec, rules)))
+            texts = await self._saved(order, composed, "template")
+        self._heads.put(key, Head(texts, born=time.time(), without=without))
+        return texts
+
+    async def _saved(self, order: _Order, candidates: Sequence[Candidate], origin: str) -> list[PooledText]:
+        """Commit the texts; those of them that may be served."""
+        if not candidates:
+            return []
+        policy_id = self._nlg.id if self._nlg is not None else 0
+        policy = self._nlg.version if self._nlg is not None and origin == "template" else "advertiser"
         texts = [
-            NewText(_identity(key, one), one.text, origin, TextState.APPROVED, one.score, one.findings)
-            for one in chosen
-        ]
-        servable: frozenset[bytes] = frozenset()
-        if texts:
-            servable = await self._commits.submit(
-                Batch(key, own, brief_digest(own), spec.name, spec.version, rules.version, policy_id, texts)
+            NewText(
+                _identity(order.key, candidate),
+                candidate.text,
+                origin,
+                TextState.APPROVED,
+                candidate.score,
+                candidate.findings,
             )
-        pooled = [
-            PooledText(new.id, new.text, policy_id, policy, origin, rules.version)
+            for candidate in candidates
+        ]
+        batch = Batch(
+            order.key,
+            order.brief,
+            brief_digest(order.brief),
+            order.spec.name,
+            order.spec.version,
+            order.rules.version,
+            policy_id,
+            texts,
+        )
+        servable = await self._commits.submit(batch)
+        return [
+            PooledText(new.id, new.text, policy_id, policy, origin, order.rules.version)
             for new in texts
             if new.id in servable
         ]
-        self._heads.put(key, Head(pooled, born=time.time()))
-        return pooled
+
+    @property
+    def _nlg(self) -> PolicyVersion | None:
+        return next((policy for policy in self._state.registry.policies.values() if policy.kind == "nlg"), None)
 
 
 def _advertiser(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
@@ -99,10 +148,10 @@ def _templates(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
     for text in islice(compose(brief, spec, seed=0), TEMPLATES):
         candidate = compliant_candidate(text, brief, spec, rules)
         if candidate is not None and not candidate.needs_review:
-            kept.setdefault(identity(text), candidate)
+            kept.setdefault(wording(text), candidate)
     return list(kept.values())
 
 
 def _identity(key: bytes, candidate: Candidate) -> bytes:
     """The same text of the same ad is the same row, on every replica and after every restart."""
-    return blake2b(key + identity(candidate.text).encode(), digest_size=16).digest()
+    return blake2b(key + wording(candidate.text).encode(), digest_size=16).digest()

@@ -31,6 +31,7 @@ from app.services.serving.generation import Generation, Order, Overloaded
 from app.services.serving.placement import Placement, place
 from app.services.serving.pool_loader import PoolLoader
 from app.services.serving.serving_log import ServingLog
+from app.services.serving.withdrawn import servable
 from app.store.database import Unavailable
 from app.store.servings import ServingRow
 from trainer.registry import PolicyVersion
@@ -102,8 +103,12 @@ class Serving:
     async def _choose(
         self, request: GenerateRequest, policy: PolicyVersion, unit: bytes, deadline: float, gone: Gone
     ) -> Choice:
-        spec = load_spec(request.platform)
-        if not self._state.confirmed:
+        spec, withdrawn = load_spec(request.platform), self._state.registry.withdrawn
+        if withdrawn.holds_advertiser(request.brief.ad.advertiser):
+            return Choice((), Source.NONE, Reason.WITHDRAWN)
+        if policy.version in withdrawn.policies:
+            reason = Reason.WITHDRAWN
+        elif not self._state.confirmed:
             reason = Reason.RULES_UNCONFIRMED
         elif not policy.speaks(request.brief.locale):
             reason = Reason.POLICY_DOES_NOT_WRITE_LOCALE
@@ -132,7 +137,7 @@ class Serving:
             head = await self._load(order.key, deadline)
         allowed = self._allowed(head, request, order.spec) if head is not None else ()
         if head is not None and allowed:
-            self._replenish(head, order)
+            self._replenish(head, order, len(allowed))
             return Choice(self._turn(allowed, unit, order.key, request), Source.POOL)
         if order.brief.regulated:
             if head is None or time.monotonic() - head.attempted > THIN_RETRY_S:
@@ -207,10 +212,15 @@ class Serving:
         if not texts:
             return Choice((), Source.NONE, reason)
         source = Source.ADVERTISER if texts[0].origin == "advertiser" else Source.TEMPLATE
-        return Choice(self._turn(texts, unit, key, request), source, reason)
+        try:
+            return Choice(self._turn(texts, unit, key, request), source, reason)
+        except _NoText as none:
+            return Choice((), Source.NONE, none.reason)
 
     def _allowed(self, head: Head, request: GenerateRequest, spec: TextSpec) -> Sequence[PooledText]:
-        """The head's texts that pass the rules in force. Those that passed others are checked here and now, once."""
+        """The head's texts that pass the rules in force and are not withdrawn. Those that passed other rules are checked
+        here and now, once.
+        """
         rules = self._state.rules
         if any(one.rules_version != rules.version for one in head.texts):
             head.texts = [
@@ -222,14 +232,20 @@ class Serving:
                     and not candidate.needs_review
                 )
             ]
-        return head.texts
+        return servable(head.texts, request.brief.ad.advertiser, self._state.registry.withdrawn)
 
     def _turn(self, texts: Sequence[PooledText], unit: bytes, key: bytes, request: GenerateRequest) -> list[PooledText]:
+        """The unit's next texts. Raises _NoText where all were withdrawn, also in this very moment: nothing is awaited
+        between here and the answer.
+        """
+        texts = servable(texts, request.brief.ad.advertiser, self._state.registry.withdrawn)
+        if not texts:
+            raise _NoText(Reason.WITHDRAWN)
         seen = frozenset(text_id.bytes for text_id in request.seen) if request.seen else frozenset()
         return self._rotation.choose(texts, unit, key, request.n, seen)
 
-    def _replenish(self, head: Head, order: Order) -> None:
-        thin = len(head.texts) < self._settings.pool_target and time.monotonic() - head.attempted > THIN_RETRY_S
+    def _replenish(self, head: Head, order: Order, texts: int) -> None:
+        thin = texts < self._settings.pool_target and time.monotonic() - head.attempted > THIN_RETRY_S
         stale = (
             time.time() - head.born > self._settings.pool_stale_hours * 3600
             and time.monotonic() - head.attempted > THIN_RETRY_S

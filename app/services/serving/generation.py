@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from adtext.brief import AdBrief
+from adtext.brief import AdBrief, wording
 from adtext.spec import TextSpec
 from app.core.contract import TextState
 from app.core.metrics import CANDIDATES, REFILLS
@@ -23,8 +23,9 @@ from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.compliance.off_loop import weighed
-from app.services.serving.candidates import Vetted, identity, vet
+from app.services.serving.candidates import Vetted, vet
 from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, Slots
+from app.services.serving.withdrawn import holds
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, kept_texts, save_batches
@@ -171,10 +172,10 @@ class Generation:
         if not self._pool:
             return set()
         async with self._database.direct() as connection:
-            return {identity(text) for text in await kept_texts(connection, key)}
+            return {wording(text) for text in await kept_texts(connection, key)}
 
-    @staticmethod
-    def _new(vetted: Vetted, order: Order, known: set[str]) -> list[NewText]:
+    def _new(self, vetted: Vetted, order: Order, known: set[str]) -> list[NewText]:
+        withdrawn = self._state.registry.withdrawn.wordings(order.brief.ad.advertiser)
         origin = "template" if order.policy.kind == "nlg" else "model"
         return [
             NewText(
@@ -187,7 +188,7 @@ class Generation:
                 findings=one.findings,
             )
             for one in vetted.kept
-            if identity(one.text) not in known
+            if wording(one.text) not in known and not holds(withdrawn, one.text)
         ]
 
     def _keep(self, key: bytes, fresh: Sequence[PooledText]) -> None:

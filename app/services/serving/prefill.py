@@ -161,6 +161,9 @@ class Prefilling:
         brief = AdBrief.model_validate(item.brief)
         if policy is None:
             return _Outcome("failed", reason="unknown_policy")
+        withdrawn = self._state.registry.withdrawn
+        if policy.version in withdrawn.policies or withdrawn.holds_advertiser(brief.ad.advertiser):
+            return _Outcome("failed", reason=Reason.WITHDRAWN)
         if not policy.speaks(brief.locale):
             return _Outcome("failed", reason=Reason.POLICY_DOES_NOT_WRITE_LOCALE)
         texts = await self._fill(policy, item.platform, brief)
