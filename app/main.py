@@ -23,6 +23,7 @@ from app.routes import (
     experiments,
     generate,
     health,
+    jobs,
     keys,
     pixels,
     policies,
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(texts.router)
     app.include_router(withdrawals.router)
     app.include_router(policies.router)
+    app.include_router(jobs.router)
     app.include_router(keys.router)
     app.include_router(units.router)
     app.include_router(health.router)

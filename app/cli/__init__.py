@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli import backup, check, database, export, generate, serve, up
+from app.cli import backup, check, database, export, generate, serve, up, worker
 from app.cli.errors import sentence
 from app.cli.experiments import experiments
+from app.cli.jobs import jobs
 from app.cli.keys import keys
 from app.cli.policies import policies
 from app.cli.texts import texts
@@ -30,6 +31,7 @@ for command in (
     up.up,
     serve.serve,
     serve.secrets,
+    worker.worker,
     generate.generate,
     generate.prefill,
     check.check,
@@ -44,6 +46,7 @@ for command in (
 cli.add_typer(experiments, name="experiments")
 cli.add_typer(policies, name="policies")
 cli.add_typer(texts, name="texts")
+cli.add_typer(jobs, name="jobs")
 cli.add_typer(keys, name="keys")
 cli.add_typer(train.commands, name="train", cls=ChildGroup)
 cli.add_typer(evaluate.commands, name="evaluate", cls=ChildGroup)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.errors import Refusal
+
+if TYPE_CHECKING:
+    import httpx
 
 UrlOption = Annotated[str, typer.Option("--url", envvar="RELATE_URL", help="Where the service runs.")]
 KeyOption = Annotated[
@@ -33,6 +36,9 @@ class Service:
     def get(self, path: str, **params: Any) -> Any:
         return self._call("GET", path, params={name: value for name, value in params.items() if value is not None})
 
+    def get_text(self, path: str, **params: Any) -> str:
+        return str(self._answer("GET", path, params=params).text)
+
     def post(self, path: str, body: Any = None) -> Any:
         return self._call("POST", path, json=body)
 
@@ -40,6 +46,9 @@ class Service:
         return self._call("DELETE", path)
 
     def _call(self, method: str, path: str, **content: Any) -> Any:
+        return self._answer(method, path, **content).json()
+
+    def _answer(self, method: str, path: str, **content: Any) -> httpx.Response:
         import httpx
 
         try:
@@ -49,7 +58,7 @@ class Service:
                 f"{self.url} does not answer ({error}): start it with `relate up`, or name another with --url"
             ) from error
         if answer.is_success:
-            return answer.json()
+            return answer
         problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
         raise Refusal(f"{self.url} answered {answer.status_code}: {problem.get('detail', answer.reason_phrase)}")
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adtext.brief import Locale
@@ -20,6 +20,25 @@ MIN_RATE = 0.001  # calls per second: one in a quarter of an hour
 def _names(value: object) -> object:
     """A list from the environment, as people write it: zh-CN, en-US."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _spelt(value: object) -> str:
+    """A setting as the environment holds it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _cron(value: str) -> str:
+    """Five fields, as cron(8) reads them."""
+    from croniter import croniter
+
+    if value and (len(value.split()) != 5 or not croniter.is_valid(value)):
+        raise ValueError(f"{value!r} is no cron line of five fields, such as 0 1 * * * for every night at one")
+    return value
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class Settings(BaseSettings):
@@ -147,6 +166,33 @@ class Settings(BaseSettings):
         default=7 * 24, ge=1, le=90 * 24, description="Attribution window where no experiment states its own."
     )
 
+    retention_cron: Cron = Field(
+        default="15 3 * * *", description="When the worker runs retention, in UTC; empty: never."
+    )
+    backup_cron: Cron = Field(
+        default="45 3 * * *", description="When the worker writes a backup, in UTC; empty: never."
+    )
+    backups_kept: int = Field(default=7, ge=1, description="Backups that the schedule keeps; the oldest go first.")
+    retrain_cron: Cron = Field(
+        default="", description="When the worker starts the chain `retrain`, in UTC, such as 0 1 * * *; empty: never."
+    )
+    retrain_conversions: int = Field(
+        default=0,
+        ge=0,
+        description="Start the chain `retrain` when this many conversions matured since it was last started; 0: never.",
+    )
+    retrain_file: Path | None = Field(
+        default=None,
+        description="YAML file with the parameters of a scheduled `retrain`; default: retrain.yaml in the data "
+        "directory, and without one the chain's defaults.",
+    )
+    training_devices: str = Field(
+        default="",
+        description="The GPUs that this host's worker trains on, such as 0,1; empty: all, or the CPU. Workers of one "
+        "host share none: one training job runs on a GPU at a time.",
+    )
+    training_threads: int = Field(default=1, ge=1, description="CPU threads of a training job.")
+
     @field_validator("database_url", "listen_url")
     @classmethod
     def _postgresql(cls, url: str) -> str:
@@ -158,6 +204,10 @@ class Settings(BaseSettings):
     @cached_property
     def secrets_path(self) -> Path:
         return self.secrets_file or self.data_dir / "secrets.json"
+
+    def environment(self) -> dict[str, str]:
+        """What a child process needs to read the same settings."""
+        return {f"RELATE_{name.upper()}": _spelt(value) for name, value in self if value is not None}
 
     def replaced(self, **changes: Any) -> Settings:
         """The same settings but for these, validated again."""

@@ -38,6 +38,12 @@ async def aliases(connection: AsyncConnection) -> dict[str, str]:
     return {row.alias: row.version for row in await connection.execute(select(PolicyAlias))}
 
 
+async def aliased(connection: AsyncConnection, alias: str) -> Any | None:
+    """The version that an alias points at."""
+    statement = select(Policy.__table__).join(PolicyAlias, PolicyAlias.version == Policy.version)
+    return (await connection.execute(statement.where(PolicyAlias.alias == alias))).one_or_none()
+
+
 async def lock_aliases(connection: AsyncConnection) -> dict[str, str]:
     """The aliases, held against other changes until this transaction ends."""
     return {

@@ -20,8 +20,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from pydantic import SecretStr
-
 from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.store.migrate import migrate
@@ -118,9 +116,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What a child process needs to read the same settings."""
-        return os.environ | {
-            f"RELATE_{name.upper()}": _spelt(value) for name, value in self.settings if value is not None
-        }
+        return os.environ | self.settings.environment()
 
     def _start_database(self, report: Report) -> None:
         if not self.settings.database_url:
@@ -180,9 +176,3 @@ def free_port(host: str, port: int) -> int:
         raise UpError(
             f"cannot listen on {host} port {port} ({error.strerror}): choose others with --host and --port"
         ) from None
-
-
-def _spelt(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

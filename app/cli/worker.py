@@ -1,0 +1,23 @@
+"""`relate worker`: the process that runs jobs."""
+
+from __future__ import annotations
+
+
+def worker() -> None:
+    """Run jobs: training, exports, retention, backups, and the schedules. `relate up` starts one by itself.
+
+    Needs DATABASE_URL, and the [train] extra for training. Several workers share one queue; those of one host train on
+    different RELATE_TRAINING_DEVICES.
+    """
+    import asyncio
+
+    from app.cli.errors import Refusal
+    from app.core.logs import configure
+    from app.core.settings import Settings
+    from app.jobs.worker import work
+
+    settings = Settings()
+    if not settings.database_url:
+        raise Refusal("DATABASE_URL is not set: name a PostgreSQL, or let `relate up` start one")
+    configure(settings.log_level)
+    asyncio.run(work(settings))

@@ -1,0 +1,106 @@
+"""Stands in for the commands that jobs run: the same arguments and files, in milliseconds.
+
+Run as `python fake_commands.py FOLDER train grpo --out=…`. What FOLDER/<command>.json says is done first: `sleep`
+seconds, `child` (start another process in a session of its own), `fail` (status and last words), once for each run in
+`runs`. Every run is a line in FOLDER/runs.txt: command, begin, end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+def stand_in(folder: Path) -> Callable[[Sequence[str]], list[str]]:
+    """What a runner starts instead of `relate`."""
+    return lambda arguments: [sys.executable, __file__, str(folder), *arguments]
+
+
+def runs(folder: Path) -> list[list[str]]:
+    """The runs that ended: command, begin, end."""
+    file = folder / "runs.txt"
+    return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def main(folder: Path, arguments: Sequence[str]) -> None:
+    command = "-".join(word for word in arguments[:2] if not word.startswith("-") and "/" not in word)
+    begun = time.time()
+    options = dict(word[2:].split("=", 1) for word in arguments if word.startswith("--") and "=" in word)
+    told = folder / f"{command}.json"
+    wish = json.loads(told.read_text()) if told.exists() else {}
+    print(f"{command} begins", flush=True)
+    if wish.get("child"):
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+        other = subprocess.Popen(sleeper, start_new_session=True)
+        (folder / "child.pid").write_text(str(other.pid))
+    (folder / f"{command}.pid").write_text(str(os.getpid()))
+    (folder / f"{command}.arguments.json").write_text(json.dumps(list(arguments)))
+    out = Path(options["out"]) if "out" in options else folder
+    MAKE[command](out, arguments, float(wish.get("sleep", 0)))
+    if "fail" in wish:
+        print(wish["fail"], file=sys.stderr)
+        sys.exit(wish.get("status", 1))
+    with (folder / "runs.txt").open("a") as file:
+        file.write(f"{command} {begun} {time.time()}\n")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _export(out: Path, arguments: Sequence[str], sleep: float) -> None:
+    time.sleep(sleep)
+    _write(out / "manifest.json", "{}")
+
+
+def _reward(out: Path, arguments: Sequence[str], sleep: float) -> None:
+    time.sleep(sleep)
+    version = f"reward-{out.name}-1"
+    _write(out / version / "manifest.json", json.dumps({"made": version}))
+
+
+def _grpo(out: Path, arguments: Sequence[str], sleep: float) -> None:
+    """Four steps, each with a checkpoint: a second run takes those that are missing."""
+    curves = out / "curves.jsonl"
+    out.mkdir(parents=True, exist_ok=True)
+    taken = curves.read_text().count("\n") if curves.exists() else 0
+    print(f"resumes at step {taken}", flush=True)
+    for step in range(taken, 4):
+        time.sleep(sleep / 4)
+        with curves.open("a") as file:
+            file.write(json.dumps({"step": step, "process": os.getpid()}) + "\n")
+    _write(out / "policy" / "adapter_config.json", json.dumps({"steps": 4}))
+    _write(out / "outcome.json", "{}")
+
+
+def _policy(out: Path, arguments: Sequence[str], sleep: float) -> None:
+    time.sleep(sleep)
+    _write(out / "report.html", "<p>compared</p>")
+
+
+def _gate(out: Path, arguments: Sequence[str], sleep: float) -> None:
+    _write(out / "gate.json", "{}")
+
+
+def _backup(out: Path, arguments: Sequence[str], sleep: float) -> None:
+    time.sleep(sleep)
+    _write(Path(arguments[1]), "a backup")
+
+
+def _retention(out: Path, arguments: Sequence[str], sleep: float) -> None:
+    time.sleep(sleep)
+
+
+MAKE = {
+    "export": _export, "train-reward": _reward, "train-grpo": _grpo, "evaluate-policy": _policy,
+    "evaluate-gate": _gate, "backup": _backup, "retention": _retention,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
