@@ -21,11 +21,12 @@ _ORDERS = frozenset(
     "turn help replace replacing want wanted need".split()
 )
 _UNCOUNTED = frozenset(
-    "help advice repair hire rental insurance training cleaning storage furniture clothing coffee tea care software "
-    "therapy music wool bread cheese honey tuition bookkeeping delivery support treatment paint tile fabric leather "
-    "food law yoga flooring lighting catering coaching counselling counseling testing moving printing removal soap "
-    "jerky milk tofu acupuncture hygiene massage boarding payroll mediation installation maintenance servicing "
-    "restringing rotation replacement refinishing sanding washing fitting tuning alignment photography carpentry paving walling pottery rowing cover cabling".split()
+    "help advice repair hire rental insurance training cleaning storage furniture clothing coffee tea care "
+    "software therapy music wool bread cheese honey tuition bookkeeping delivery support treatment paint tile "
+    "fabric leather food law yoga flooring lighting catering coaching counselling counseling testing moving "
+    "printing removal soap jerky milk tofu acupuncture hygiene massage boarding payroll mediation installation "
+    "maintenance servicing restringing rotation replacement refinishing sanding washing fitting tuning alignment "
+    "photography carpentry paving walling pottery rowing cover cabling".split()
 )
 _COUNTED = frozenset(
     "app appointment bakery barber barbershop bookstore broker builder cafe campsite captain caterer choir cleaner "
