@@ -22,8 +22,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """The release before knows no limited keys and would open everything to them: they are revoked. It reads no cookie of
-    this release, so every visitor signs in again.
+    """The previous release does not know keys of one advertiser and would open everything to them: they are revoked.
+    It cannot read this release's cookies, so every visitor signs in again.
     """
     op.execute("UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE advertiser IS NOT NULL")
     op.drop_table("ended_sessions")
