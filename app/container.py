@@ -1,4 +1,4 @@
-"""The running service's parts, made once at start in the order they need each other, and handed to routes."""
+"""The parts of the running service: created once at start, in the order of their dependencies, and given to routes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Part(Protocol):
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Container]:
-    """The platform, started; stopped in reverse order at the end, so that what is queued is still written."""
+    """The service's parts, started. They stop in reverse order at the end, so that queued rows are still written."""
     secrets = Secrets.load(settings.secrets_path)
     async with AsyncExitStack() as stack:
 
@@ -77,43 +77,34 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         stack.push_async_callback(clients.close)
         state = ReplicaState(settings, database, load_rules(settings.packs_dir), heads)
         await started(state)
-        log = ServingLog(database)
-        await started(log)
+        serving_log = ServingLog(database)
+        await started(serving_log)
         pool_loader = PoolLoader(database, state, heads)
-        generation = Generation(
-            database,
-            state,
-            heads,
-            concurrency=settings.policy_concurrency,
-            most=settings.max_refills,
-            pool=settings.pool,
-        )
+        generation = Generation(settings, database, state, heads)
         stack.push_async_callback(generation.stop)
         sealer = Sealer(secrets.tokens)
         fallback = Fallback(database, state, heads)
-        serving = Serving(settings, secrets, sealer, state, heads, pool_loader, generation, fallback, log, clients)
+        serving = Serving(
+            settings, secrets, sealer, state, heads, pool_loader, generation, fallback, serving_log, clients
+        )
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
-        await started(prefilling)
-        await started(Revalidation(database, state))
-        await started(PolicyWatch(state, clients))
-        ingest, aggregation = Ingest(settings, database, state, sealer), Aggregation(settings, database)
-        await started(aggregation)
-        summaries = Summaries(database)
-        readiness = Readiness(database, state, clients)
+        aggregation = Aggregation(settings, database)
+        for part in (prefilling, Revalidation(database, state), PolicyWatch(state, clients), aggregation):
+            await started(part)
         yield Container(
-            settings,
-            secrets,
-            database,
-            state,
-            sealer,
-            clients,
-            serving,
-            log,
-            readiness,
-            prefilling,
-            ingest,
-            aggregation,
-            summaries,
+            settings=settings,
+            secrets=secrets,
+            database=database,
+            state=state,
+            sealer=sealer,
+            clients=clients,
+            serving=serving,
+            serving_log=serving_log,
+            readiness=Readiness(database, state, clients),
+            prefilling=prefilling,
+            ingest=Ingest(settings, database, state, sealer),
+            aggregation=aggregation,
+            summaries=Summaries(database),
         )
 
 

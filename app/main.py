@@ -11,7 +11,7 @@ from app.container import running
 from app.core import problems as errors
 from app.core.settings import Settings
 from app.http.auth import Authenticator
-from app.http.middleware import edge
+from app.http.middleware import Edge
 from app.http.trusted_hosts import trusted_hosts
 from app.pages import api_docs, assets, frame, planner, session
 from app.pages import experiment_forms as operate
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     if chosen.trusted_hosts:
         app.add_middleware(trusted_hosts, hosts=chosen.trusted_hosts)
-    app.add_middleware(edge, settings=chosen, recognises=lambda headers: app.state.authenticator.recognises(headers))
+    app.add_middleware(Edge, settings=chosen, recognises=lambda headers: app.state.authenticator.recognises(headers))
     errors.install(app)
     frame.install(app)
     app.include_router(generate.router)

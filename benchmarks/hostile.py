@@ -15,8 +15,6 @@ of the quiet service on the same busy machine. Memory is that of the API process
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gzip
 import json
 import os
 import socket
@@ -40,10 +38,12 @@ from rich.table import Table
 from app.up.child import Child
 from app.up.model import answers
 from app.up.stack import Stack, free_port
+from benchmarks.hostile_upstream import HOSTILE
 from benchmarks.lab import READY_S, Lab, closed_port
 from benchmarks.load import build
 from benchmarks.record import destination, record
-from benchmarks.serving import PACKAGES, Goal
+from benchmarks.serving import PACKAGES
+from benchmarks.serving_goals import Goal
 from benchmarks.workload import Workload
 
 Figures = dict[str, Any]
@@ -60,7 +60,6 @@ TEXTS = {
     "digits": "9" * 800,
 }
 PAGES = {name: (text * 50)[:20_000] for name, text in TEXTS.items()}
-OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
 
 @dataclass(frozen=True)
@@ -240,43 +239,10 @@ def _misses(http: httpx.Client, plan: Plan, lab: Lab, numbers: Iterator[int]) ->
     return {"served_share": statuses.count(200) / len(statuses)}
 
 
-# ---- a hostile policy server, in a process of its own
-
-
-async def _endless(writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"\r\n")
-    while True:
-        writer.write(b" " * 65_536)
-        await writer.drain()
-
-
-async def _dripping(writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"content-length: 100000\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.05)
-
-
-async def _whole(writer: asyncio.StreamWriter, payload: bytes, headers: bytes = b"") -> None:
-    writer.write(OK + headers + b"content-length: %d\r\n\r\n" % len(payload) + payload)
-    await writer.drain()
-
-
-_BOMB = gzip.compress(b" " * 1024) * 600_000  # members of one kilobyte each: 600 MB inflated
-_CHOICES = json.dumps({"choices": [{"message": {"content": "Title: x\nDescription: y"}}] * 20_000}).encode()
-HOSTILE: dict[str, Callable[[asyncio.StreamWriter], Any]] = {
-    "a compressed bomb": lambda writer: _whole(writer, _BOMB, b"content-encoding: gzip\r\n"),
-    "an endless body": _endless,
-    "20,000 choices": lambda writer: _whole(writer, _CHOICES),
-    "a body that drips": _dripping,
-}
-
-
 @contextmanager
 def _hostile(lab: Lab, kind: str) -> Iterator[str]:
     port = free_port("127.0.0.1", 0)
-    command = [sys.executable, "-m", "benchmarks.hostile", "--upstream", kind, "--port", str(port)]
+    command = [sys.executable, "-m", "benchmarks.hostile_upstream", kind, str(port)]
     url = f"http://127.0.0.1:{port}"
     child = Child("hostile", command, lab.folder / "hostile.log", os.environ, ready=lambda: answers(f"{url}/health"))
     child.start()
@@ -285,23 +251,6 @@ def _hostile(lab: Lab, kind: str) -> Iterator[str]:
         yield url
     finally:
         child.stop()
-
-
-async def _serve(kind: str, port: int) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                if head.startswith(b"GET"):
-                    await _whole(writer, b"{}")
-                else:
-                    await HOSTILE[kind](writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the service hung up
-        finally:
-            writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", port) as server:
-        await server.serve_forever()
 
 
 # ---- results
@@ -335,11 +284,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, help="JSON file; default benchmarks/results/hostile.json for a complete run, else none"
     )
-    parser.add_argument("--upstream", choices=HOSTILE, help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.upstream:
-        asyncio.run(_serve(options.upstream, options.port))
     plan, names = QUICK if options.quick else Plan(), options.only or list(SECTIONS)
     kept = options.out is not None or (options.only is None and not options.quick)
     out = destination("hostile", options.out) if kept else None

@@ -37,8 +37,9 @@ from app.up.stack import Stack
 from benchmarks.lab import Lab, closed_port
 from benchmarks.load import Load, build
 from benchmarks.record import destination, record
-from benchmarks.serving import PACKAGES, Goal, hit_requests, pool
+from benchmarks.serving import PACKAGES, hit_requests, pool
 from benchmarks.serving import Plan as ServingPlan
+from benchmarks.serving_goals import Goal
 from benchmarks.workload import Workload
 
 Figures = dict[str, Any]

@@ -42,9 +42,11 @@ PAIRS = 7
 # Token i: always an impression, a click on every fifth, a conversion on every twentieth; PER_UNIT tokens a unit, over
 # all days.
 _EVENTS = """
-    INSERT INTO events (event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at)
-    SELECT 'e' || kind || '-' || i, kind, md5('serving ' || i)::uuid, decode(md5('unit ' || i % {units}), 'hex'), {phase},
-           (i % {units}) % 2, md5('text ' || i % 50)::uuid, 1, 1, shown, shown + kind * interval '1 minute'
+    INSERT INTO events (
+        event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at
+    )
+    SELECT 'e' || kind || '-' || i, kind, md5('serving ' || i)::uuid, decode(md5('unit ' || i % {units}), 'hex'),
+           {phase}, (i % {units}) % 2, md5('text ' || i % 50)::uuid, 1, 1, shown, shown + kind * interval '1 minute'
     FROM generate_series(CAST({first} AS bigint), {last}) AS i
     CROSS JOIN LATERAL (SELECT (hashint8(i)::bigint & 2147483647) % {seconds} AS age) AS aged
     CROSS JOIN LATERAL (SELECT now() - interval '1 hour' - age * interval '1 second' AS shown) AS at

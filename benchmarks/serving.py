@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import operator
 import socket
 import sys
 import tempfile
@@ -31,7 +30,6 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -44,10 +42,10 @@ from app.up.stack import Stack
 from benchmarks.lab import Lab, asked, closed_port, drained, scalar
 from benchmarks.load import Load, build, post
 from benchmarks.record import record
+from benchmarks.serving_goals import Figures, goals
 from benchmarks.workload import PLATFORM, Workload, champion
 from trainer.registry import PolicyVersion
 
-Figures = dict[str, Any]
 Say = Callable[[str], None]
 PACKAGES = (
     "fastapi",
@@ -271,40 +269,6 @@ def _every(load: Load, what: str) -> None:
 
 def _medians(pairs: list[dict[str, float]]) -> dict[str, float]:
     return {f"{name}_median": median(pair[name] for pair in pairs) for name in pairs[0]}
-
-
-@dataclass(frozen=True)
-class Goal:
-    what: str
-    figure: float
-    rule: str  # >=, <= or =
-    bound: float
-
-    @property
-    def met(self) -> bool:
-        compare = {">=": operator.ge, "<=": operator.le, "=": operator.eq}[self.rule]
-        return bool(compare(self.figure, self.bound))
-
-
-def goals(figures: Figures) -> Iterator[Goal]:
-    """What the sections that were run must show."""
-    if found := figures.get("hits"):
-        for n in (1, 4):
-            yield Goal(f"pool hit / bare route, n = {n}", found[f"n{n}"]["ratio_median"], ">=", 0.40)
-        yield Goal("serving rows written / texts served", found["rows"] / found["texts"], "=", 1.0)
-    if found := figures.get("misses"):
-        yield Goal("miss path / raw vLLM, completions", found["ratio_median"], ">=", 0.95)
-    for name, found in figures.get("outages", {}).items():
-        yield Goal(f"vLLM {name}: answers in time", found["in_time_share"], ">=", 0.999)
-        yield Goal(f"vLLM {name}: of them with a text", found["text_share"], ">=", 0.99)
-    for name, found in figures.get("flights", {}).items():
-        yield Goal(f"one key, {name.replace('_', ' ')}: upstream calls", found["upstream_calls"], "=", 1)
-        yield Goal(
-            f"one key, {name.replace('_', ' ')}: share answered with a text",
-            found["with_text"] / found["scheduled"],
-            "=",
-            1.0,
-        )
 
 
 SECTIONS: dict[str, Callable[[Lab, Plan, Say], Figures]] = {

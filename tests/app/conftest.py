@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ from counting import AdSystem
 from fakes import FakePolicyServer
 from fastapi import FastAPI
 from service import GOOD, Generate, a_request
+from visits import Visitors, csrf_of
 
 from app.core.settings import Settings
 
@@ -49,3 +50,31 @@ def database(settings: Settings, keys: object) -> psycopg.Connection[tuple[Any, 
 @pytest.fixture
 def ad_system(app: FastAPI, client: httpx.AsyncClient, keys: dict[str, dict[str, str]]) -> AdSystem:
     return AdSystem(app, client, keys)
+
+
+@pytest.fixture
+async def visitor(app: FastAPI, bearer: Callable[..., Awaitable[dict[str, str]]]) -> AsyncIterator[Visitors]:
+    """`await visitor("report")`: someone who signed in with a key of these scopes."""
+    clients = []
+
+    async def come(*scopes: str) -> httpx.AsyncClient:
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test")
+        clients.append(http)
+        key = (await bearer(*scopes))["Authorization"].removeprefix("Bearer ")
+        csrf = csrf_of(await http.get("/signin"))
+        assert (await http.post("/signin", data={"key": key, "csrf": csrf})).status_code == 303
+        return http
+
+    yield come
+    for http in clients:
+        await http.aclose()
+
+
+@pytest.fixture
+async def analyst(visitor: Visitors) -> httpx.AsyncClient:
+    return await visitor("report")
+
+
+@pytest.fixture
+async def operator(visitor: Visitors) -> httpx.AsyncClient:
+    return await visitor("ops")

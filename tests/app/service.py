@@ -10,6 +10,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 Generate = Callable[..., Awaitable[dict[str, Any]]]
+Database = psycopg.Connection[tuple[Any, ...]]
 _SERIAL = count(1)
 GOOD = [
     "Title: Walking Boots From Fell & Moor\nDescription: Leather walking boots, resoled in our workshop. Try them on "
@@ -90,3 +91,11 @@ def start_experiment(
         (row[0], f"{name}-1", Jsonb(arms)),
     )
     database.execute("UPDATE revisions SET number = number + 1 WHERE topic = 'registry'")
+
+
+def policy(database: Database, kind: str) -> str:
+    """The version of the one policy of this kind."""
+    row = database.execute("SELECT version FROM policies WHERE kind = %s", (kind,)).fetchone()
+    assert row is not None
+    version: str = row[0]
+    return version

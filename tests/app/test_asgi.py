@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 from app.core import logs
 from app.core import problems as errors
 from app.core.settings import Settings
-from app.http.middleware import STRANGER_BODY, edge
+from app.http.middleware import STRANGER_BODY, Edge
 
 SMALL, LARGE = 1024, 8192
 STRANGER = {"Authorization": "none"}
@@ -37,7 +37,7 @@ def log() -> Any:
 def service() -> FastAPI:
     app = FastAPI()
     chosen = Settings(max_body_bytes=SMALL, max_events_body_bytes=LARGE, max_inflight=2)
-    app.add_middleware(edge, settings=chosen, recognises=lambda headers: dict(headers).get(b"authorization") != b"none")
+    app.add_middleware(Edge, settings=chosen, recognises=lambda headers: dict(headers).get(b"authorization") != b"none")
     errors.install(app)
     app.state.go_on = asyncio.Event()
 

@@ -5,7 +5,6 @@ trust.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,53 +14,9 @@ import pytest
 from fastapi import FastAPI
 from psycopg.types.json import Jsonb
 from trials import ArmOf, draft, run, start, stop
+from visits import LIST, NEW, PLANNER, csrf_of, read
 
-Visitors = Callable[..., Awaitable[httpx.AsyncClient]]
-LIST, PLANNER, NEW = "/pages/experiments", "/pages/planner", "/pages/new-experiment"
 HOSTILE = '"><script>alert(1)</script>'
-
-
-@pytest.fixture
-async def visitor(app: FastAPI, bearer: Callable[..., Awaitable[dict[str, str]]]) -> AsyncIterator[Visitors]:
-    """`await visitor("report")`: someone who signed in with a key of these scopes."""
-    clients = []
-
-    async def come(*scopes: str) -> httpx.AsyncClient:
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://relate.test")
-        clients.append(http)
-        key = (await bearer(*scopes))["Authorization"].removeprefix("Bearer ")
-        csrf = csrf_of(await http.get("/signin"))
-        assert (await http.post("/signin", data={"key": key, "csrf": csrf})).status_code == 303
-        return http
-
-    yield come
-    for http in clients:
-        await http.aclose()
-
-
-@pytest.fixture
-async def analyst(visitor: Visitors) -> httpx.AsyncClient:
-    return await visitor("report")
-
-
-@pytest.fixture
-async def operator(visitor: Visitors) -> httpx.AsyncClient:
-    return await visitor("ops")
-
-
-def csrf_of(answer: httpx.Response) -> str:
-    found = re.search(r'name="csrf" value="([0-9a-f]+)"', answer.text)
-    assert found
-    return found[1]
-
-
-async def read(http: httpx.AsyncClient, path: str, status: int = 200) -> str:
-    """The page's text without its markup."""
-    answer = await http.get(path)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "Traceback" not in answer.text
-    return " ".join(re.sub(r"<script.*?</script>|<[^>]+>", " ", answer.text, flags=re.S).split())
 
 
 async def refreshed(app: FastAPI) -> None:
@@ -293,43 +248,6 @@ async def test_a_change_that_cannot_be_made_is_refused_in_words(
     answer = await operator.post(f"{LIST}/idle/{action}", data=data | csrf)
     assert answer.status_code == status
     assert said in answer.text
-
-
-# ---- the planner
-
-
-async def test_the_planner_answers_both_ways(analyst: httpx.AsyncClient) -> None:
-    """20 % and +5 points need 1,091 units an arm, with the variance of the test."""
-    query = "baseline_percent=20&lift_percent=25&units_a_day=110&impressions_per_unit=1&days=20"
-    page = await read(analyst, f"{PLANNER}?{query}")
-    assert "2,182 units in both arms together" in page
-    assert "20 days of new units" in page
-    assert "+25 % is the smallest lift that 20 days (2,200 units) would find" in page
-
-
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ("baseline_percent=0", "greater than or equal to"),
-        ("baseline_percent=ten", "valid number"),
-        ("lift_percent=-5", "greater than or equal to 0.01"),
-        ("baseline_percent=60&lift_percent=100", "inside (0, 1)"),
-        ("units_a_day=1.5", "valid integer"),
-        ("units_a_day=10000000000", "less than or equal"),
-        ("baseline_percent=nan", "finite number"),
-    ],
-)
-async def test_a_plan_that_cannot_be_made_says_which_number_is_wrong(
-    analyst: httpx.AsyncClient, query: str, said: str
-) -> None:
-    page = await read(analyst, f"{PLANNER}?{query}", 422)
-    assert said in page
-    assert "Answer" not in page
-
-
-async def test_a_plan_for_the_impossible_still_answers(analyst: httpx.AsyncClient) -> None:
-    page = await read(analyst, f"{PLANNER}?baseline_percent=0.0001&lift_percent=0.1&units_a_day=1&days=1")
-    assert "days of new units" in page
 
 
 # ---- what pages are made of

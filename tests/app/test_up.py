@@ -329,28 +329,3 @@ def test_relate_up_after_a_kill_finds_its_data_shows_no_key_again_and_ends_when_
         assert process.wait(30) == 1
         assert process.stdout is not None
         assert "relate: the API was killed by SIGKILL" in process.stdout.read()
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "dtype"),
-    [
-        ("flags\t\t: fpu sse avx2 avx512f avx512_bf16 amx_tile\n", "bfloat16"),
-        ("Features\t: fp asimd sve bf16 i8mm\n", "bfloat16"),
-        ("flags\t\t: fpu sse avx2 fma\n", "float32"),
-    ],
-    ids=["x86 with bfloat16", "Arm with bfloat16", "x86 without"],
-)
-def test_the_model_is_served_in_what_the_processor_multiplies(tmp_path: Path, cpuinfo: str, dtype: str) -> None:
-    (tmp_path / "cpuinfo").write_text(cpuinfo)
-    assert packaged.cpu_dtype(tmp_path / "cpuinfo") == dtype
-
-
-def test_where_nothing_tells_the_processor_the_model_is_served_in_float32(tmp_path: Path) -> None:
-    assert packaged.cpu_dtype(tmp_path / "none") == "float32"
-
-
-def test_a_child_process_reads_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = Stack(Settings(data_dir=tmp_path, policy_locales=("zh-CN", "ja-JP"), rate_per_second=2.5))
-    for name, value in stack.environment().items():
-        monkeypatch.setenv(name, value)
-    assert Settings() == stack.settings

@@ -18,6 +18,7 @@ from adtext.brief import AdBrief, wording
 from adtext.spec import TextSpec
 from app.core.contract import TextState
 from app.core.metrics import CANDIDATES, REFILLS
+from app.core.settings import Settings
 from app.policies.base import Writer, WriterUnavailable
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
@@ -50,11 +51,9 @@ class Order:
 class Generation:
     """Refills pool keys. `pool=False` (to measure the miss path) keeps nothing and cancels what nobody waits for."""
 
-    def __init__(
-        self, database: Database, state: ReplicaState, heads: Heads, *, concurrency: int, most: int, pool: bool
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, state: ReplicaState, heads: Heads) -> None:
         self._database, self._state, self._heads = database, state, heads
-        self._concurrency, self._most, self._pool = concurrency, most, pool
+        self._concurrency, self._most, self._pool = settings.policy_concurrency, settings.max_refills, settings.pool
         self._refills = SingleFlight[bytes, Sequence[PooledText]](
             "a refill", expected=(WriterUnavailable, *Unavailable)
         )
