@@ -1,7 +1,7 @@
 """Amounts of a text: digits, number words and vague multitudes → value × unit family, and where they stand.
 
-Compared by value in the family's base unit: 1,000 = 1000 = １０００ = 1k; 50 % = fifty percent = half price = 五折; 3万元 =
-¥30,000; 12 months = 一年; 9:00 = 9 am = 上午九点.
+Amounts are compared by value in the family's base unit: 1,000 = 1000 = １０００ = 1k; 50 % = fifty percent = half price
+= 五折; 3万元 = ¥30,000; 12 months = 一年; 9:00 = 9 am = 上午九点.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ _LONGEST_BEFORE = 5  # characters
 _CLOCK = re.compile(
     r"(?P<part>上午|早上|早|凌晨|午前|下午|午后|晚上|晚|中午|傍晚)?"
     rf"(?P<hour>(?<![0-9.,:])[0-9]{{1,2}}|(?<![{numerals.HAN}])[一二三四五六七八九十]{{1,3}})"
-    r"(?::(?P<minute>[0-5][0-9])(?![0-9:])|(?P<sign>[点时](?!间|尚|节|长)(?P<half>半|[0-9]{1,2}分)?))?(?: ?(?P<half_day>[ap])\.?m\.?(?![a-z]))?"
+    r"(?::(?P<minute>[0-5][0-9])(?![0-9:])|(?P<sign>[点时](?!间|尚|节|长)(?P<half>半|[0-9]{1,2}分)?))?"
+    r"(?: ?(?P<half_day>[ap])\.?m\.?(?![a-z]))?"
 )
 _NOON = re.compile(r"\b(?:noon|midday|midnight)\b|正午")
 _HALF_PAST = re.compile(

@@ -29,9 +29,10 @@ _CALLED = re.compile(
     r"[^0-9a-z+]{0,4}(?:us |now |on |at |は)?"
     r"(?P<number>\+?[0-9(][0-9 ().-]{4,18}[0-9])"
 )
+_DIGIT_WORDS = "zero|oh|one|two|three|four|five|six|seven|eight|nine"
 _SPELLED = re.compile(
     r"[一二三四五六七八九零〇幺](?:[ ·.-]?[一二三四五六七八九零〇幺]){6,}"
-    r"|\b(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)[ -]){6,}(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b"
+    rf"|\b(?:(?:{_DIGIT_WORDS})[ -]){{6,}}(?:{_DIGIT_WORDS})\b"
 )
 # what numbers a file, an order or a part
 _REFERENCE = re.compile(
@@ -71,7 +72,10 @@ def _is_inside_another(span: tuple[int, int], others: list[tuple[int, int]]) -> 
 
 # ---- addresses and private contacts
 
-_DOMAINS = "com|net|org|edu|gov|cn|hk|tw|jp|uk|us|eu|de|fr|io|ai|co|me|tv|cc|app|dev|shop|store|online|site|info|biz|top|xyz|vip|club|ltd"
+_DOMAINS = (
+    "com|net|org|edu|gov|cn|hk|tw|jp|uk|us|eu|de|fr|io|ai|co|me|tv|cc|app|dev|shop|store|online|site|info|biz|top|xyz|"
+    "vip|club|ltd"
+)
 _ADDRESS_SIGN = re.compile(r"[@.]|dot|点|ドット")
 _ADDRESS = re.compile(
     r"(?<![a-z0-9._+-])[a-z0-9._+-]+(?:@| ?[(\[]at[)\]] ?)[a-z0-9-]+(?:(?:\.| ?[(\[]?dot[)\]]? ?)[a-z0-9-]+)+"

@@ -69,8 +69,8 @@ _WORD = re.compile(r"[a-z][a-z'’]+")
 _HAN = re.compile(r"[\u4e00-\u9fff\u30a1-\u30fa]")
 _STOP = frozenset(
     each(
-        "a an the of in on at to for from by with and or our your you we us it its is are be this that these those all any "
-        "every each per just only now new more most than up as so then into out about via get has have had will "
+        "a an the of in on at to for from by with and or our your you we us it its is are be this that these those "
+        "all any every each per just only now new more most than up as so then into out about via get has have had will "
         "can may not no some very also if when while they their i my me he she his her them what who how do does did"
     )
 )
@@ -82,16 +82,16 @@ _LIMIT_AFTER = re.compile(r" ?(?:まで|起(?!步))")
 _SELECTED = re.compile(r"\b(?:select(?:ed)?|some|certain|participating)\b|部分|指定|精选|一部")
 _TIMES = "night|day|week|weekend|month|year|hour|term|session"
 _PERIOD = re.compile(
-    rf" ?(?:/|per\b|an?\b|each\b|every\b|毎|每|一) ?(?:(?P<en>{_TIMES})\b|(?P<han>[天日夜晚月年周时]))|/(?P<short>mo|mth|yr|wk|hr|h)\b"
-    r"| ?(?P<adverb>monthly|nightly|weekly|yearly|annually|daily|hourly|pcm|pw)\b"
+    rf" ?(?:/|per\b|an?\b|each\b|every\b|毎|每|一) ?(?:(?P<en>{_TIMES})\b|(?P<han>[天日夜晚月年周时]))"
+    r"|/(?P<short>mo|mth|yr|wk|hr|h)\b| ?(?P<adverb>monthly|nightly|weekly|yearly|annually|daily|hourly|pcm|pw)\b"
 )
 _PERIOD_BEFORE = re.compile(
     r"(?:[每毎](?P<each>[天日夜晚月年周])|(?P<paid>[月年日])(?:额|费|付|供|租))(?:只要|仅需|仅|低至|约|は)?$"
 )
 # a text that speaks of any time says what its price pays for
 _A_PERIOD = re.compile(
-    rf"\b(?:{_TIMES})s?\b|\b(?:monthly|nightly|weekly|yearly|annual|annually|daily|hourly|rent|subscription|membership)\b"
-    r"|[每毎][天日夜晚月年周]|[月年日周](?:额|费|付|供|租|卡)|/[天日夜晚月年周]|[一1]晚|租"
+    rf"\b(?:{_TIMES})s?\b|\b(?:monthly|nightly|weekly|yearly|annual|annually|daily|hourly)\b"
+    r"|\b(?:rent|subscription|membership)\b|[每毎][天日夜晚月年周]|[月年日周](?:额|费|付|供|租|卡)|/[天日夜晚月年周]|[一1]晚|租"
 )
 _SAME = {
     "月": "month", "mo": "month", "mth": "month", "monthly": "month", "pcm": "month", "年": "year", "yr": "year",

@@ -56,8 +56,8 @@ def is_spaced_out(raw: str, span: Span, term: str) -> bool:
 # ---- doubled letters, and digits and signs for letters
 
 _SKELETON = str.maketrans(
-    {"l": "i", "1": "i", "!": "i", "|": "i", "0": "o", "3": "e", "4": "a", "@": "a", "5": "s", "$": "s", "7": "t", "+": "t",
-     "8": "b", "9": "g", "€": "e"}
+    {"l": "i", "1": "i", "!": "i", "|": "i", "0": "o", "3": "e", "4": "a", "@": "a", "5": "s", "$": "s", "7": "t",
+     "+": "t", "8": "b", "9": "g", "€": "e"}
 )  # fmt: skip
 _RUN = re.compile(r"(.)\1+", re.DOTALL)
 
@@ -74,8 +74,8 @@ def skeleton_positions(text: str) -> list[int]:
 
 
 def is_respelled(written: str, raw: str, term: str) -> bool:
-    """True where `written`, whose skeleton is the term's, respells it: a letter doubled, or a digit in its place. `raw` is
-    the folded text that was read as `written`.
+    """True where `written`, whose skeleton is the term's, respells the term: a letter doubled, or a digit in its place.
+    `raw` is the folded text that was read as `written`.
     """
     if raw == term:
         return False

@@ -100,7 +100,8 @@ _RAW_FORMS = [
         "placeholder",
         re.compile(r"[{\[%某○〇×]|[xX]{2}"),
         re.compile(
-            r"\{(?!(?i:keyword:|=?countdown\())[^{}]{0,40}\}|某某|[○〇×]{2,}|%[sd]\b|(?<![a-z])x{2,}(?![a-z]|[ -](?:large|small))"
+            r"\{(?!(?i:keyword:|=?countdown\())[^{}]{0,40}\}|某某|[○〇×]{2,}|%[sd]\b"
+            r"|(?<![a-z])x{2,}(?![a-z]|[ -](?:large|small))"
             r"|\[(?:your|insert|brand|company|product|city|name|keyword|price|number|link|url|advertiser|business|x+"
             r"|品牌|公司|产品|商品|城市|名称|价格|关键词|会社|店名|ブランド)[^\[\]]{0,30}\]",
             re.IGNORECASE,
@@ -111,14 +112,16 @@ _RAW_FORMS = [
         "markup",
         re.compile(r"[*_`\]#•>&<\\]|^\s*-"),
         re.compile(
-            r"(?<![\w*])\*\*(?=\w)|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]"
+            r"(?<![\w*])\*\*(?=\w)|__|`|\]\(|(?:^|\s)#{1,6}\s|^\s*[-*•>]\s|</?[A-Za-z][^<>]*>"
+            r"|&(?:amp|lt|gt|quot|nbsp|#[0-9]+);|\\[nrt]"
         ),
     ),
     _Form(
         "label_left_over",
         re.compile(r"[:：]"),
         re.compile(
-            r"(?:^|[\s|.。!！])(?:title|headline|description(?: ?[0-9])?|ad copy|标题|描述[0-9一二]?|广告语|タイトル|説明文[0-9]?) ?[:：]",
+            r"(?:^|[\s|.。!！])(?:title|headline|description(?: ?[0-9])?|ad copy|标题|描述[0-9一二]?|广告语|タイトル"
+            r"|説明文[0-9]?) ?[:：]",
             re.IGNORECASE,
         ),
     ),
@@ -187,8 +190,8 @@ _TWO_CAPITALS = re.compile(r"[A-Z]{2}")
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}")
 _SHORT_WORDS = frozenset(
     each(
-        "ACT ALL AND ANY BIG BUY CUT DAY FOR GET HOT LOW NEW NOW OFF ON ONE OUR SEE THE TO TOP TRY UP WIN YES YOU IN IT "
-        "IS AT BY GO DO MY NO OF OR"
+        "ACT ALL AND ANY BIG BUY CUT DAY FOR GET HOT LOW NEW NOW OFF ON ONE OUR SEE THE TO TOP TRY UP WIN YES YOU IN "
+        "IT IS AT BY GO DO MY NO OF OR"
     )
 )
 _ACRONYMS = frozenset(

@@ -13,8 +13,8 @@ from adtext.words import Word, Words, each
 # Names of kinds of things: their digits count nothing.
 _NAMES = frozenset(
     each(
-        "2d 3d 4d 4k 8k 2k 1080p 4g 5g 6g b2b b2c c2c o2o mp3 mp4 h5 h264 a3 a4 a5 b5 1v1 1on1 4x4 4wd 2wd k12 r18 co2 q10 h2o y2k "
-        "b12 b6 d3 k2 omega3 web3 e2e p2p i18n usb3 wifi6 100m 360"
+        "2d 3d 4d 4k 8k 2k 1080p 4g 5g 6g b2b b2c c2c o2o mp3 mp4 h5 h264 a3 a4 a5 b5 1v1 1on1 4x4 4wd 2wd "
+        "k12 r18 co2 q10 h2o y2k b12 b6 d3 k2 omega3 web3 e2e p2p i18n usb3 wifi6 100m 360"
     )
 )
 _COUNTER = re.compile(
@@ -23,16 +23,23 @@ _COUNTER = re.compile(
 )
 # what stands behind a small number in the name of a product: 两人餐, 四房, 五分裤, 三脚架, 三件套
 _PRODUCT = re.compile(
-    r"[人口](?:餐|桌|份|座|床|间|房|行|家|位|套|锅|帐|沙发|乘|用)|[房室厅卫门轮脚角季分面边方孔头缸](?!钟)|件套|合一|层(?:架|柜|床)|月(?:[一-九]|的|新|见|花|樱)"
+    r"[人口](?:餐|桌|份|座|床|间|房|行|家|位|套|锅|帐|沙发|乘|用)|[房室厅卫门轮脚角季分面边方孔头缸](?!钟)|件套|合一|层(?:架|柜|床)"
+    r"|月(?:[一-九]|的|新|见|花|樱)"
 )
+_COUNTED_ONCE = frozenset(
+    ("元", "块钱", "円", "分钟", "小时", "个小时", "个月", "时间", "秒", "か月", "ヶ月", "カ月", "分间", "日间")
+)
+_GUARANTEED = re.compile(r"质保|保修|联保|延保|换新|无理由|内|見效|见效")
 _RECENT = re.compile(r"(?:近|这|前|过去|最近|头|那|ここ)$")
 _ENGLISH_IDIOM = re.compile(
-    r" (?:seasons?|corners?|walks?|senses?|continents?|winds|legs|wheels?|letter words|thirty|eyes|hands|feet|ears|sides?|ways?)\b"
+    r" (?:seasons?|corners?|walks?|senses?|continents?|winds|legs|wheels?|letter words|thirty|eyes|hands|feet|ears"
+    r"|sides?|ways?)\b"
     r"|-(?:wheel|season|way|sided?|course|star dining)"
 )
 _KINDS = re.compile(
     r"[ -](?:beds?|bedded|rooms?|bedrooms?|glaz\w+|breasted|sided|check\w*|cream|deckers?|doors?|strollers?|espressos?"
-    r"|vision|agents?|sinks?|ovens?|bass|sharps?|click|jump|distilled|layer(?:ed)?|knit|wall(?:ed)?|buggy|pram|duvets?|mattress\w*|occupancy|bill|dutch|take|act|edged?)"
+    r"|vision|agents?|sinks?|ovens?|bass|sharps?|click|jump|distilled|layer(?:ed)?|knit|wall(?:ed)?"
+    r"|buggy|pram|duvets?|mattress\w*|occupancy|bill|dutch|take|act|edged?)"
 )
 PLURAL = re.compile(r"[ -](?:[a-z]+[ -])?[a-z]{2,}[^s\W]s\b")
 _QUICK = re.compile(r"(?:钟)?(?:速|快|就|开|懂|上手|学会|收纳|折叠|入睡|变)")
@@ -96,9 +103,9 @@ def _east_asian(amount: Amount, folded: str, words: Words) -> bool:
     if amount.word in ("分", "日", "两", "寸", "平", "升", "块", "角", "毛", "圆"):
         return _is_unit(amount, behind, words)
     if amount.written == "一":
-        return amount.word in ("元", "块钱", "円") or amount.word in (
-            "分钟", "小时", "个小时", "个月", "时间", "秒", "か月", "ヶ月", "カ月", "分间", "日间",
-        ) or (amount.word in ("年", "周", "天") and re.match(r"(?:质保|保修|联保|延保|换新|无理由|内|見效|见效)", behind) is not None)  # fmt: skip
+        return amount.word in _COUNTED_ONCE or (
+            amount.word in ("年", "周", "天") and _GUARANTEED.match(behind) is not None
+        )
     if amount.word == "周":
         return amount.written != "四" or _WEEK_AROUND.match(behind) is not None
     return True

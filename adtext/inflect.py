@@ -1,5 +1,5 @@
-"""Inflected forms of the verbs that packs name, so that a pack names a claim once: cure → cures, cured, curing; 消える →
-消えます, 消えた, 消えて.
+"""Inflected forms of the verbs that packs name, so that a pack names a claim once: cure → cures, cured, curing;
+消える → 消えます, 消えた, 消えて.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ _IRREGULAR = {
     "get": "gets got getting", "give": "gives gave given giving", "go": "goes went gone going",
     "grow": "grows grew grown growing", "keep": "keeps kept keeping", "lose": "loses lost losing",
     "make": "makes made making", "pay": "pays paid paying", "quit": "quits quitting", "rebuild": "rebuilds rebuilt",
-    "regrow": "regrows regrew regrown regrowing", "see": "sees saw seen seeing", "shrink": "shrinks shrank shrunk shrinking",
-    "shed": "sheds shedding", "undo": "undoes undid undone undoing", "win": "wins won winning", "burn": "burns burned burnt burning",
+    "regrow": "regrows regrew regrown regrowing", "see": "sees saw seen seeing",
+    "shrink": "shrinks shrank shrunk shrinking",
+    "shed": "sheds shedding", "undo": "undoes undid undone undoing", "win": "wins won winning",
+    "burn": "burns burned burnt burning",
     "cut": "cuts cutting", "rid": "rids ridding", "sell": "sells sold selling", "leave": "leaves left leaving",
 }  # fmt: skip
 _DOUBLING = re.compile(r"[^aeiou][aeiou][bdgklmnprt]$")
@@ -41,7 +43,8 @@ def _english_forms(verb: str) -> list[str]:
 _ICHIDAN = re.compile(r"[いきぎしじちにひびみりえけげせぜてでねへべめれ出見着似得寝]る$")
 # stem endings of the polite form, the past and the te-form, by the last kana of the dictionary form
 _GODAN = {
-    "う": "い っ", "つ": "ち っ", "る": "り っ", "く": "き い", "ぐ": "ぎ い", "す": "し し", "ぬ": "に ん", "ぶ": "び ん", "む": "み ん",
+    "う": "い っ", "つ": "ち っ", "る": "り っ", "く": "き い", "ぐ": "ぎ い", "す": "し し",
+    "ぬ": "に ん", "ぶ": "び ん", "む": "み ん",
 }  # fmt: skip
 _VOICED = frozenset("ぐぬぶむ")
 

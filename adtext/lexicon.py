@@ -2,8 +2,8 @@
 many entries there are.
 
 A Latin term begins and ends at a word's border; a Chinese or Japanese one cuts no word of the dictionary. A family is
-a pair of word classes close together in one clause (cures … acne; シミ … 消える). In the views that undo a disguise a hit
-counts only when what was undone is a disguise.
+a pair of word classes close together in one clause (cures … acne; シミ … 消える). In the views that undo a disguise, a
+hit counts only when what was undone is a disguise.
 """
 
 from __future__ import annotations

@@ -6,15 +6,18 @@ import re
 
 _REACH = 24
 _ENGLISH_BEFORE = re.compile(
-    r"(?:\b(?:no|not|never|without|cannot|nor|neither|free from|instead of|avoid|avoids|avoiding|beware of|against)|n['’]t)"
+    r"(?:\b(?:no|not|never|without|cannot|nor|neither|free from|instead of|avoid|avoids|avoiding|beware of|against)"
+    r"|n['’]t)"
     r"(?! only| just| merely)(?: (?:a|an|any|the|be|make|offer|promise|provide|intended to|claim to|meant to|such))*"
     r"(?: [a-z'-]+)? ?(?:['\"“]?)$"
 )
 _ENGLISH_AFTER = re.compile(
-    r" ?['\"”]?(?: [a-z]+)? ?(?:is|are|was|were|will|can|may|do|does)(?: not|n['’]t|not) (?!only|just)|, ever$| (?:is|are) never "
+    r" ?['\"”]?(?: [a-z]+)? ?(?:is|are|was|were|will|can|may|do|does)(?: not|n['’]t|not) (?!only|just)"
+    r"|, ever$| (?:is|are) never "
 )
 _CHINESE_BEFORE = re.compile(
-    r"(?:不(?:能|可|得|会|应|再|支持|提供|含|接受|承诺|保证|做|是|属于|作|构成|代表|宜|要)?|无|没有|没|未|并非|绝非|暂无|而非|非|拒绝|谢绝|严禁|禁止|杜绝|切勿|勿|警惕|远离|打击|抵制|反)"
+    r"(?:不(?:能|可|得|会|应|再|支持|提供|含|接受|承诺|保证|做|是|属于|作|构成|代表|宜|要)?|无|没有|没|未|并非|绝非|暂无"
+    r"|而非|非|拒绝|谢绝|严禁|禁止|杜绝|切勿|勿|警惕|远离|打击|抵制|反)"
     r"(?:提供|支持|承诺|保证|用于|能够?|会|作|存在|任何|有|将|宣传|宣称|使用|做){0,2}$"
 )
 _JAPANESE_AFTER = re.compile(

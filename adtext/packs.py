@@ -10,10 +10,9 @@ reason = "..."                         # what a reviewer reads
 languages = ["zh"]                     # in which the words are written; absent: every language
 industries = ["finance"]               # absent: every industry;  products and allowed_for name product classes
 category = "superlative"               # a line of data/categories.txt
-terms = ["最佳", ["free trial", "免费试用"]]     # an inner list is one concept: any of its wordings in the brief grounds
-    the others
-verbs = ["regrow hair", "シミが消える"]          # terms in every form of their verb: the first word in English, the last in
-    Japanese
+terms = ["最佳", ["free trial", "免费试用"]]     # an inner list is one concept: a brief with one wording grounds all
+verbs = ["regrow hair", "シミが消える"]          # terms in every form of their verb, the first word (English) or the
+                                       # last (Japanese)
 families = ["en.cure > en.disease"]     # two classes in one clause; "… 40" sets how many characters may stand between
 patterns = ['最.{1,3}的']               # regular expressions over the folded text
 hints = ["最"]                          # patterns are only tried where one of these stands

@@ -1,9 +1,8 @@
-"""Brief → prompt, completion → ad text. One template, in the brief's language, for live writing, training and
-evaluation alike.
+"""Brief → prompt, completion → ad text. Serving, training and evaluation use one template, in the brief's language.
 
 The brief is untrusted. It stands in the prompt as data after every instruction, chat-control tokens in it are literal
-text, and the answer's form is fixed: two labelled lines (three where the platform shows a second description). Anything else
-does not parse.
+text, and the form of the answer is fixed: two labelled lines (three where the platform shows a second description).
+Any other completion does not parse.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from adtext.spec import TextSpec
 
 Message = dict[str, str]  # {"role": …, "content": …}, as chat templates take it
 
-# What every chat template is rendered with, in training and in serving alike. The answer is the ad: Qwen3 must not think.
+# Every chat template is rendered with these arguments, in training and in serving. The answer is the ad, so Qwen3 must
+# not think.
 CHAT_TEMPLATE_ARGUMENTS: Mapping[str, bool] = MappingProxyType({"enable_thinking": False})
 
 LANDING_PAGE_CHARS = 700  # what the prompt shows of a landing page: the model reads a start, the checks read all of it
@@ -248,7 +248,7 @@ def bracketed(token: str) -> bool:
 
 
 def _literal(value: str, control_tokens: tuple[str, ...]) -> str:
-    """Untrusted text in which nothing is a control token: a space stands inside each, so that it is read as its letters.
+    """Untrusted text without control tokens: a space is put inside each, so that it is read as plain letters.
 
     A tokenizer would otherwise read it as the end of the user's turn.
     """

@@ -142,7 +142,7 @@ def version_of(contents: Sequence[bytes]) -> str:
 
 
 def deciding_files(package: Traversable) -> list[Traversable]:
-    """The package's code and data that decide a finding, the platforms' specs apart: they have versions of their own."""
+    """The package's code and data that decide a finding. Specs are not among them: each has a version of its own."""
     code = [file for file in _files(package, ".py") if file.name not in _NOT_DECIDING]
     return [*code, *_files(package, ".toml"), *_files(package.joinpath("data"), "")]
 
