@@ -249,7 +249,8 @@ class BreakdownRow(BaseModel):
     treatment: Rate
     lift: LiftAnswer
     adjusted_p: float | None = Field(
-        description="Benjamini–Hochberg's over all rows: at most 5 % of the marks are false on average; null where nothing is tested."
+        description="Adjusted by Benjamini–Hochberg over all rows: on average at most 5 % of the marks are false. Null "
+        "where nothing is tested."
     )
     marked: bool
 

@@ -70,8 +70,9 @@ _HAN = re.compile(r"[\u4e00-\u9fff\u30a1-\u30fa]")
 _STOP = frozenset(
     each(
         "a an the of in on at to for from by with and or our your you we us it its is are be this that these those "
-        "all any every each per just only now new more most than up as so then into out about via get has have had will "
-        "can may not no some very also if when while they their i my me he she his her them what who how do does did"
+        "all any every each per just only now new more most than up as so then into out about via get has have had "
+        "will can may not no some very also if when while they their i my me he she his her them what who how do does "
+        "did"
     )
 )
 _FUNCTION = frozenset("的了在是有和与就也都很我你您们这那个一只仅可能为让把被从到于及或等共约")

@@ -161,7 +161,10 @@ def table(part: str, row: dict[str, Any]) -> Table:
             most,
         )
     if "credit_s" in row:
-        made.caption = f"credit {1000 * row['credit_s']:.1f} ms, {row['credit_share']:.2%} of the step; goal ≤ {1000 * row['credit_goal_s']:.0f} ms"
+        made.caption = (
+            f"credit {1000 * row['credit_s']:.1f} ms, {row['credit_share']:.2%} of the step; "
+            f"goal ≤ {1000 * row['credit_goal_s']:.0f} ms"
+        )
     return made
 
 

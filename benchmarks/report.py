@@ -55,8 +55,8 @@ _ASSIGNED = """
     INSERT INTO assigned_units SELECT {phase}, decode(md5('unit ' || i), 'hex'), i % 2, now() - interval '{days} days'
     FROM generate_series(0, {units} - 1) AS i"""
 _AGGREGATE = """
-    SELECT arm, count(*) FILTER (WHERE valid_impressions_before = 0 AND valid_impressions > 0), sum(valid_impressions), sum(valid_clicks),
-           sum(valid_conversions),
+    SELECT arm, count(*) FILTER (WHERE valid_impressions_before = 0 AND valid_impressions > 0),
+           sum(valid_impressions), sum(valid_clicks), sum(valid_conversions),
            sum(CAST(valid_impressions AS float8) * (2 * valid_impressions_before + valid_impressions)),
            sum(CAST(valid_clicks AS float8) * (2 * valid_clicks_before + valid_clicks)),
            sum(CAST(valid_conversions AS float8) * (2 * valid_conversions_before + valid_conversions)),
@@ -137,9 +137,8 @@ def _refresh(settings: Settings, connection: psycopg.Connection[Any], phase: int
     """Seconds to fold NEW more events, just in, of units that are there already."""
     last = first + NEW * 4 // 5
     _load(connection, phase, units, first, last, timedelta(hours=1))
-    connection.execute(
-        f"INSERT INTO stale_tokens SELECT md5('serving ' || i)::uuid FROM generate_series({first}, {last - 1}) AS i".encode()
-    )
+    numbers = f"generate_series({first}, {last - 1}) AS i"
+    connection.execute(f"INSERT INTO stale_tokens SELECT md5('serving ' || i)::uuid FROM {numbers}".encode())
     return asyncio.run(_timed(settings, _fold))
 
 

@@ -225,7 +225,9 @@ def _uncertainty(model: RewardModel, tested: Cells) -> Goal:
 
 
 def _held_out_model(cells: Cells, users: Users, config: RewardConfig) -> Goal:
-    """The held-out reward model, trained on its own advertisers, against the truth on those of the policy's reward model."""
+    """The held-out reward model, trained on its own advertisers, against the truth on those of the policy's reward
+    model.
+    """
     model = fit(half(cells, "held_out_model"), config.with_changes(encoder="hashed", half="all"))
     first = _texts_of_briefs(half(cells, "policy"))
     triples = [

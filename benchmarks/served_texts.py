@@ -104,9 +104,8 @@ def read(split: str, file: Path, out: Path, console: Console) -> None:
     read_rows = [row for row in rows if row["source"] in WRITTEN]
     for number, row in enumerate(read_rows, start=1):
         if row.get("verdict") not in VERDICTS:
-            sys.exit(
-                f"{file}, text {number} ({row['title']!r}) has verdict {row.get('verdict')!r}: add {' or '.join(VERDICTS)}"
-            )
+            found = f"{file}, text {number} ({row['title']!r}) has verdict {row.get('verdict')!r}"
+            sys.exit(f"{found}: add {' or '.join(VERDICTS)}")
     counts = Counter(row["verdict"] for row in read_rows)
     first = {row["brief"]: row for row in reversed(read_rows)}
     figures = {

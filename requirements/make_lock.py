@@ -8,8 +8,8 @@ core.lock holds what the API alone needs; cpu.lock and gpu.lock hold the core, o
 `make run` and `make test` install. train.lock holds what [train] and [ray] need beyond cpu.lock.
 
 Every line carries the SHA-256 of the files that pip would install on Linux, x86-64, for each Python of PYTHONS, so that
-`pip install --no-deps --require-hashes -r` takes exactly these. Hashes come from the indexes that pip is configured with,
-and those of a pin that a lock file holds already stay.
+`pip install --no-deps --require-hashes -r` takes exactly these. Hashes come from the indexes that pip is configured
+with, and those of a pin that a lock file holds already stay.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def write(path: Path, pins: dict[str, str], heading: str) -> None:
         pin + "".join(f" \\\n    --hash=sha256:{digest}" for digest in sorted(digests[pin])) + "\n" for pin in lines
     ]
     path.write_text(
-        f"# {heading}\n# Linux, x86-64, Python {' and '.join(PYTHONS)}. Made by requirements/make_lock.py; install with "
-        "pip install --no-deps --require-hashes -r.\n" + "".join(hashed)
+        f"# {heading}\n# Linux, x86-64, Python {' and '.join(PYTHONS)}. Made by requirements/make_lock.py; install "
+        "with pip install --no-deps --require-hashes -r.\n" + "".join(hashed)
     )
     print(f"{path.name}: {len(pins)} distributions")
 

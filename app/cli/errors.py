@@ -24,7 +24,8 @@ def sentence(error: Exception) -> str | None:
     if isinstance(error, Refusal | UpError | SecretsError | Problem):
         return str(error)
     if isinstance(error, Unavailable):
-        return f"the database does not answer ({str(error).partition(chr(10))[0]}): check DATABASE_URL, or start the platform with `relate up`"
+        cause = str(error).partition("\n")[0]
+        return f"the database does not answer ({cause}): check DATABASE_URL, or start the service with `relate up`"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return None

@@ -1,7 +1,7 @@
-"""API keys: what they may do, how one is made, and what is stored of it.
+"""API keys: their scopes, how a key is created, and how it is stored.
 
-A key is `rk_<8 readable characters>_<43 base64url characters>`. Only its SHA-256 is stored: 256 random bits need neither
-salt nor stretching.
+A key is `rk_<8 readable characters>_<43 base64url characters>`. Only its SHA-256 is stored: 256 random bits need
+neither a salt nor a slow hash.
 """
 
 from __future__ import annotations

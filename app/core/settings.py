@@ -118,19 +118,19 @@ class Settings(BaseSettings):
     max_inflight: int = Field(
         default=4096,
         ge=1,
-        description="Requests being answered at once, of callers with a key and of all others each; beyond it: 503 with "
-        "Retry-After.",
+        description="Concurrent requests, counted separately for callers with a key and all others. Above it, requests "
+        "get 503 with Retry-After.",
     )
     patience_ms: int = Field(
         default=1000,
         ge=10,
-        description="How long a request that names no deadline may wait for its turn; beyond it: 503 with Retry-After. "
-        "/generate may wait for half of its deadline_ms.",
+        description="How long a request without a deadline may wait for its turn. Above it, requests get 503 with "
+        "Retry-After. /generate may wait for half of its deadline_ms.",
     )
     max_connections: int = Field(
         default=4096,
         ge=8,
-        description="Open connections; a further one closes the connection that has been waiting longest for its caller.",
+        description="Open connections. One more closes the connection that has waited longest for its caller.",
     )
     listen_backlog: int = Field(
         default=512, ge=1, description="Connections that the kernel holds until the service accepts them."

@@ -63,7 +63,7 @@ class Admission:
         WAITING.set_function(lambda: len(self._waiting))
 
     def enter(self, request: Request) -> None:
-        """Begin the request now where nothing waits, else when its turn comes; refuse it when that would be too late."""
+        """Begin the request now if none waits, else in its turn; refuse it where its turn would come too late."""
         now = perf_counter()
         if self._begun < AT_ONCE and not self._waiting:
             self._begun += 1

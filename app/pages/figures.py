@@ -128,7 +128,9 @@ def _distance(upper: float | None, lower: float | None) -> float | None:
 
 
 def _layout(points: Sequence[LiftPoint]) -> Figure:
-    """Zero in sight, and the intervals of the later half: those of the first days are so wide that they flatten all others."""
+    """The axis shows zero and the intervals of the later half of the days: those of the first days are so wide that
+    they would flatten all others.
+    """
     later = points[len(points) // 2 :]
     edges = [abs(edge) for point in later for edge in (point.value, point.low, point.high) if edge is not None]
     reach = min(max(edges, default=0.1) * _HEADROOM, _WIDEST)

@@ -72,7 +72,7 @@ class DecodingBody(BaseModel):
     control_tokens: list[Annotated[str, Field(min_length=2, max_length=80)]] = Field(
         default=[],
         max_length=100,
-        description="The tokenizer's control tokens that open with no bracket; training names them where there are any.",
+        description="The tokenizer's control tokens that do not open with a bracket. Training lists them.",
     )
 
 

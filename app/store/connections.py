@@ -39,7 +39,7 @@ async def connect(*arguments: Any, **options: Any) -> Direct:
 
 @contextmanager
 def cut_after(connection: Direct, limit_s: float) -> Iterator[None]:
-    """Shut the connection's socket when the block takes longer: the statement under way fails as if the server had died.
+    """Shut the connection's socket when the block takes longer: the running statement fails as if the server had died.
 
     Cancelling the task would not do: psycopg then asks the server to cancel the statement, and waits up to ten seconds
     for a server that answers nothing.
@@ -65,7 +65,7 @@ def cut_after(connection: Direct, limit_s: float) -> Iterator[None]:
 
 
 def lost(connection: Direct) -> bool:
-    """Whether an idle connection is of no use: closed, or something waits to be read, which is the server's good-bye."""
+    """Whether an idle connection is unusable: it is closed, or data waits to be read, which ends the session."""
     if connection.closed:
         return True
     waiting = select.poll()

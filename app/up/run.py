@@ -67,7 +67,8 @@ def _introduce(console: Console, stack: Stack) -> None:
     settings = stack.settings
     keys_file = file_of(settings.data_dir)
     console.print(
-        f"\n[bold]RELATE[/] runs.\n  pages: [link={stack.url}]{stack.url}/[/] (sign in with the report, ops or admin key)\n"
+        f"\n[bold]RELATE[/] is running.\n"
+        f"  pages: [link={stack.url}]{stack.url}/[/] (sign in with the report, ops or admin key)\n"
         f"  API:   {stack.url}/docs",
         soft_wrap=True,
     )

@@ -148,7 +148,10 @@ def write_requests(path: Path, requests: Iterable[bytes]) -> Path:
 
 
 def post(path: str, body: bytes, *, key: str = "") -> bytes:
-    """A raw keep-alive HTTP/1.1 POST of a JSON body; `key` goes out as a bearer."""
+    """A raw keep-alive HTTP/1.1 POST of a JSON body; `key` is sent as a bearer token."""
     bearer = f"Authorization: Bearer {key}\r\n" if key else ""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{bearer}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{bearer}"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode("ascii") + body

@@ -5,8 +5,8 @@
     python -m benchmarks.market --out SNAPSHOT --headlines DIR                               # the headline tests' other
         half
 
-Train on it with `relate train reward --snapshot SNAPSHOT --config trainer/configs/reward_cpu.yaml`; the held-out reward model with
-reward_held_out.yaml.
+Train on it with `relate train reward --snapshot SNAPSHOT --config trainer/configs/reward_cpu.yaml`. Train the held-out
+reward model with reward_held_out.yaml.
 """
 
 from __future__ import annotations

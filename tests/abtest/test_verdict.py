@@ -44,7 +44,9 @@ def test_a_verdict_says_what_the_deciding_test_says(control, treatment, final, s
 
 
 # 2,500 against 2,640 gives p 0.045, against 2,630 p 0.062, against 2,620 p 0.085
-@pytest.mark.parametrize(("treatment", "status"), [(2640, "better"), (2630, "no_clear_difference"), (2620, "no_clear_difference")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("treatment", "status"), [(2640, "better"), (2630, "no_clear_difference"), (2620, "no_clear_difference")]
+)
 def test_the_fixed_interval_decides_at_five_percent(treatment, status):
     comparison, found = judged(2500, treatment, final=True)
     assert (found.status, found.decided_by) == (status, "fixed")
@@ -53,7 +55,9 @@ def test_the_fixed_interval_decides_at_five_percent(treatment, status):
 
 
 # 2,500 against 2,720 gives the always-valid p 0.039, against 2,709 p 0.059, against 2,702 p 0.076
-@pytest.mark.parametrize(("treatment", "status"), [(2720, "better"), (2709, "leaning_better"), (2702, "leaning_better")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("treatment", "status"), [(2720, "better"), (2709, "leaning_better"), (2702, "leaning_better")]
+)
 def test_the_always_valid_interval_decides_at_five_percent(treatment, status):
     comparison, found = judged(2500, treatment, final=False)
     assert (found.status, found.decided_by) == (status, "always_valid")

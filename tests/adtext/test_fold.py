@@ -11,7 +11,10 @@ from adtext.fold import Cover, fold, squeeze, views
 
 # Latin, Chinese in both scripts, kana in both widths, Hangul, accents as marks, emoji with joiners, invisible
 # characters, ligatures.
-LETTERS = "aZß9 .-*ＡéİΣς宽寬國国鞋最佳かガｶﾞﾊﾟー가각ᄀ\u1161\u0301\u0308\u3099\u200b\u200d\ufeff\u00ad\ufe0f👟👩🔥ﬁ㍿㌔①％　，。"
+LETTERS = (
+    "aZß9 .-*ＡéİΣς宽寬國国鞋最佳かガｶﾞﾊﾟー가각ᄀ"
+    "\u1161\u0301\u0308\u3099\u200b\u200d\ufeff\u00ad\ufe0f👟👩🔥ﬁ㍿㌔①％　，。"
+)
 texts = st.text(st.sampled_from(LETTERS), max_size=24) | st.text(max_size=24)
 
 

@@ -99,8 +99,8 @@ class TestPolicies:
     def test_a_version_is_registered_promoted_and_rolled_back(self, here: dict[str, str]) -> None:
         first = relate("policies", "show", "champion", **here)
         registered = relate(
-            "policies", "register", "--name", "relate", "--model", "relate-zh", "--locale", "zh-CN", "--locale", "ja-JP",
-            "--temperature", "0.4", **here,
+            "policies", "register", "--name", "relate", "--model", "relate-zh", "--locale", "zh-CN",
+            "--locale", "ja-JP", "--temperature", "0.4", **here,
         )  # fmt: skip
         version = registered.stdout.strip()
         shown = json.loads(relate("policies", "show", version, **here).stdout)

@@ -1,4 +1,4 @@
-"""The deadline and the logged latency count from the request's arrival, and a refusal to wait has a reason of its own."""
+"""The deadline and the logged latency count from the arrival of a request, and a refusal to wait has its own reason."""
 
 from __future__ import annotations
 

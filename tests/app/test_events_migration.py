@@ -40,7 +40,8 @@ def downgrade(settings: Settings, revision: str) -> None:
 def an_event(connection: psycopg.Connection[Any], event_id: str, kind: int, serving: UUID) -> None:
     """One event, with the columns that both schemas have."""
     connection.execute(
-        """INSERT INTO events (event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at, occurred_at)
+        """INSERT INTO events (event_id, kind, serve_id, unit, phase_id, arm, text_id, policy_id, source, served_at,
+                               occurred_at)
            VALUES (%s, %s, %s, 'u', 1, 0, %s, 1, 1, now(), now())""",
         (event_id, kind, serving, serving),
     )
@@ -48,7 +49,8 @@ def an_event(connection: psycopg.Connection[Any], event_id: str, kind: int, serv
 
 def an_old_exposure(connection: psycopg.Connection[Any], serving: UUID) -> None:
     connection.execute(
-        """INSERT INTO exposures (serve_id, unit, phase_id, arm, text_id, policy_id, source, impression_at, clicked, converted, invalid)
+        """INSERT INTO exposures (serve_id, unit, phase_id, arm, text_id, policy_id, source, impression_at, clicked,
+                                  converted, invalid)
            VALUES (%s, 'u', 1, 0, %s, 1, 1, now(), false, false, false)""",
         (serving, serving),
     )

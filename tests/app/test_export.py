@@ -44,9 +44,11 @@ def a_text(url: str, name: str, *, written: datetime = SHOWN - DAY, with_brief: 
                 "INSERT INTO briefs (digest, body) VALUES (%s, %s) ON CONFLICT DO NOTHING", (digest("brief"), body)
             )
         connection.execute(
-            """INSERT INTO texts (id, pool_key, policy_id, origin, state, title, description, brief_digest, advertiser, ad_id, industry,
+            """INSERT INTO texts (id, pool_key, policy_id, origin, state, title, description, brief_digest, advertiser,
+                                  ad_id, industry,
                                   locale, platform, spec_version, rules_version, score, findings, created_at)
-               VALUES (%s, '', %s, 'model', 'approved', %s, %s, %s, %s, 'ad', 'apparel', 'zh-CN', 'generic', '1', '1', 1, '[]', %s)""",
+               VALUES (%s, '', %s, 'model', 'approved', %s, %s, %s, %s, 'ad', 'apparel', 'zh-CN', 'generic', '1', '1',
+                       1, '[]', %s)""",
             (
                 UUID(bytes=digest(name)),
                 policy[0],
@@ -62,7 +64,8 @@ def a_text(url: str, name: str, *, written: datetime = SHOWN - DAY, with_brief: 
 def a_serving(url: str, token_id: bytes, text: str, query: str = "宽脚跑鞋", position: int = 1) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(
-            """INSERT INTO servings (id, at, request_id, unit, text_id, source, position, query, locale, platform, latency_ms)
+            """INSERT INTO servings (id, at, request_id, unit, text_id, source, position, query, locale, platform,
+                                     latency_ms)
                VALUES (%s, %s, 'r', '', %s, 1, %s, %s, 'zh-CN', 'generic', 1)""",
             (UUID(bytes=token_id), SHOWN, UUID(bytes=digest(text)), position, query),
         )

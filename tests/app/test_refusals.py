@@ -82,7 +82,11 @@ KEY = {"Authorization": f"Bearer {ADMIN}"}
         ("/policies", {"name": "r", "kind": "nlg", "locales": ["ja-JP"], "endpoint": "http://vllm:1"}, "endpoint"),
         ("/experiments", {"name": "x", "arms": [{"name": "a", "policy": "b", "weight": True}] * 2}, "arms.0.weight"),
         ("/experiments", {"name": "x", "arms": [{"name": "a", "policy": "b"}] * 2, "low": 5, "high": 2}, "high"),
-        ("/experiments", {"name": "x", "arms": [{"name": "a", "policy": "b"}] * 2, "planned_units": "9" * 5000}, "planned_units"),
+        (
+            "/experiments",
+            {"name": "x", "arms": [{"name": "a", "policy": "b"}] * 2, "planned_units": "9" * 5000},
+            "planned_units",
+        ),
     ],
 )  # fmt: skip
 async def test_the_exact_field_is_named(service: httpx.AsyncClient, path: str, body: Any, field: str) -> None:

@@ -21,7 +21,9 @@ def rows(settings: Settings, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-CHAMPION = "SELECT version, model, decoding->>'temperature' FROM policies JOIN policy_aliases USING (version) WHERE alias = 'champion'"
+CHAMPION = """
+    SELECT version, model, decoding->>'temperature' FROM policies JOIN policy_aliases USING (version)
+    WHERE alias = 'champion'"""
 
 
 def test_the_champion_of_this_release_stays(settings: Settings) -> None:

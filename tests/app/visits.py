@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+LIST, PLANNER, NEW = "/pages/experiments", "/pages/planner", "/pages/new-experiment"
 Visitors = Callable[..., Awaitable[httpx.AsyncClient]]
 
 

@@ -45,7 +45,8 @@ def test_what_serves_loads_no_heavy_module(module: str) -> None:
 
 def test_a_command_is_helped_without_loading_the_service() -> None:
     """`relate --help` stays quick because it imports none of what commands need."""
-    program = "import sys, app.cli; print(*sorted({'fastapi', 'sqlalchemy', 'scipy', 'httpx', 'psycopg', 'alembic'} & set(sys.modules)))"
+    service = {"fastapi", "sqlalchemy", "scipy", "httpx", "psycopg", "alembic"}
+    program = f"import sys, app.cli; print(*sorted({service!r} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []
 

@@ -174,21 +174,7 @@ def test_events_come_back_and_the_report_counts_them(
     """Two arms, 200 units, one impression each; every second unit clicks, every fourth converts; all sent twice, in
     pieces.
     """
-    policies = {
-        policy["kind"]: policy["version"]
-        for policy in api.get("/policies", headers=bearer(stack, "report")).json()["policies"]
-    }
-    body = {
-        "name": "e2e",
-        "layer": "e2e",
-        "arms": [{"name": "nlg", "policy": policies["nlg"]}, {"name": "base", "policy": policies["vllm"]}],
-        "window_hours": 24,
-        "planned_units": 1000,
-    }
-    ops = bearer(stack, "ops")
-    assert api.post("/experiments", json=body, headers=ops).status_code == 201
-    assert api.post("/experiments/e2e/start", headers=ops).status_code == 200
-    _until_experiment_is_known(stack, api)
+    _start_experiment(stack, api)
     now = datetime.now(UTC).replace(microsecond=0)
     events: list[dict[str, Any]] = []
     arms: Counter[str] = Counter()
@@ -228,6 +214,24 @@ def test_events_come_back_and_the_report_counts_them(
             clicks[name],
             conversions[name],
         )
+
+
+def _start_experiment(stack: Stack, api: httpx.Client) -> None:
+    policies = {
+        policy["kind"]: policy["version"]
+        for policy in api.get("/policies", headers=bearer(stack, "report")).json()["policies"]
+    }
+    body = {
+        "name": "e2e",
+        "layer": "e2e",
+        "arms": [{"name": "nlg", "policy": policies["nlg"]}, {"name": "base", "policy": policies["vllm"]}],
+        "window_hours": 24,
+        "planned_units": 1000,
+    }
+    ops = bearer(stack, "ops")
+    assert api.post("/experiments", json=body, headers=ops).status_code == 201
+    assert api.post("/experiments/e2e/start", headers=ops).status_code == 200
+    _until_experiment_is_known(stack, api)
 
 
 def event(number: int, kind: str, token: str, at: datetime) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """The Chinese path, small: a two-layer Qwen3 learns from Chinese ads, goes through GRPO, and vLLM serves what it
-writes. With Qwen3's own tokenizer and chat template where RELATE_DATA holds them, else with a vocabulary of the ads' own.
+writes. Uses Qwen3's tokenizer and chat template where RELATE_DATA holds them, else a vocabulary made from the ads.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def _stored(event: NewEvent, known: set[Identity]) -> EventAnswer:
 
 def _out_of_time(row: Event, reason: str, when: str) -> EventAnswer:
     detail = (
-        f"{row.occurred_at.isoformat()} is over {SKEW.seconds // 60} minutes {when}: check the clock, and its time zone "
-        "where the difference is whole hours"
+        f"{row.occurred_at.isoformat()} is more than {SKEW.seconds // 60} minutes {when}: check the clock, and its "
+        "time zone if the difference is a whole number of hours"
     )
     return EventAnswer(row.event_id, "rejected", reason=reason, field="occurred_at", detail=detail)

@@ -76,8 +76,8 @@ def _heavy_units(arms: Sequence[ArmAnswer]) -> Iterator[Banner]:
 def _low_counts(arms: Sequence[ArmAnswer], compared: Sequence[Comparison]) -> Iterator[Banner]:
     if any(arm.impressions for arm in arms) and any(comparison.evidence != "full" for comparison in compared):
         sentence = (
-            f"Few conversions: intervals are approximate. Under {COUNTS_BELOW} effective conversions in both arms there "
-            "is no verdict; in one arm, only harm is declared."
+            f"Few conversions: intervals are approximate. Under {COUNTS_BELOW} effective conversions in both arms, "
+            "there is no verdict; under it in one arm, only harm is reported."
         )
         yield Banner(kind="low_counts", level="warning", sentence=sentence)
 

@@ -32,8 +32,8 @@ FORMULAS = [
     "ΔCTCVR = R_T / R_C − 1, R = Σy / Σx over units with a mature counted impression (x impressions, y counted "
     "conversions); units seen in two arms are left out",
     "v = (Σyy − 2R·Σxy + R²·Σxx) / ((n − 1)·n·x̄²)   delta method over units",
-    "fixed: Fieller's interval, unpooled and normal; conditional Clopper–Pearson on counts divided by the design effect "
-    "where an arm has under 10 effective conversions",
+    "fixed: Fieller's interval, unpooled and normal; conditional Clopper–Pearson on counts divided by the design "
+    "effect where an arm has under 10 effective conversions",
     "always valid: Fieller's with c = √(((n+ρ)/n)·ln((n+ρ)/(ρα²))), tuned to the planned units; with one arm under 10 "
     "effective conversions the beta-mixture sequential binomial test of its share of conversions",
     "Holm over the treatments; sample ratio: sequential Dirichlet–multinomial test, alarm at p < 0.001",

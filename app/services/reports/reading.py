@@ -39,8 +39,8 @@ async def ask(
     present = now()
     if as_of is not None and as_of > present:
         detail = (
-            f"as_of {as_of.isoformat()} is in the future: send a time up to {present.isoformat(timespec='seconds')}, or "
-            "leave it out for now"
+            f"as_of {as_of.isoformat()} is in the future: send a time up to {present.isoformat(timespec='seconds')}, "
+            "or omit as_of to read the report as of now"
         )
         raise Problem(422, "future_as_of", detail, field="as_of", value=as_of.isoformat())
     return Question(experiment, experiment.phases[number - 1], as_of or present, view, zone)

@@ -46,8 +46,8 @@ class Vetted:
 
 
 def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules, *, cut: int = 0) -> Vetted:
-    """Check the raw completions of one brief. One that does not parse is a candidate that did not comply, and so is each of
-    the `cut` ones that the token limit broke off.
+    """Check the raw completions of one brief. A completion that does not parse is a candidate that is not compliant,
+    and so is each of the `cut` completions that the token limit broke off.
     """
     promised = _promised(brief, rules.lexicon)
     candidates, compliant = cut, 0

@@ -1,8 +1,9 @@
-"""Events as they came, and what they fold to: one row a token, then one row a unit and day.
+"""Events as received, and what they are folded into: one row per token, then one row per unit and day.
 
-events ─(stale_tokens names what changed)→ exposures ─→ unit_days ─→ arm_days ─→ report; exposures ─→ token_days. Exposures and unit_days are
-recomputed from the step before, never added to, so repetition, order and lateness cannot matter. A full rebuild gives
-the same rows.
+events ─(stale_tokens lists what changed)→ exposures ─→ unit_days ─→ arm_days ─→ report; exposures ─→ token_days.
+
+Exposures and unit_days are recomputed from the previous step, never incremented, so repeated, reordered and late
+events do not change the result. A full rebuild gives the same rows.
 """
 
 from __future__ import annotations
