@@ -237,7 +237,7 @@ def _validate(place: _Place, group: Mapping[str, Any], source: str, rules: Itera
             if value not in allowed:
                 refuse(key, value, allowed)
     if any(not term for term in group.get("terms", ())):
-        raise PackError(f"{place.at()}: a term is empty; it would stand everywhere")
+        raise PackError(f"{place.at()}: a term is empty; it would match everywhere")
     for key, meaning in (("hit", "an example that the group finds"), ("miss", "an example that it does not find")):
         if not group.get(key):
             raise PackError(f"{place.at()}: {key} is missing; give {meaning}")
@@ -255,13 +255,13 @@ _TOO_LONG = 0.05  # seconds: a linear pattern takes a hundredth of it
 
 
 def _check_pattern(place: _Place, pattern: str, examples: Iterable[str]) -> None:
-    """Refuse a pattern that does not compile, matches everywhere, or takes long on text that repeats what it looks for."""
+    """Refuse a pattern that does not compile, matches everywhere, or is slow on text that repeats what it matches."""
     try:
         expression = regex.compile(pattern)
     except regex.error as error:
         raise PackError(f"{place.at(pattern)}: pattern {pattern!r} does not compile: {error}") from error
     if expression.match(""):
-        raise PackError(f"{place.at(pattern)}: pattern {pattern!r} matches the empty text; it would stand everywhere")
+        raise PackError(f"{place.at(pattern)}: pattern {pattern!r} matches the empty text; it would match everywhere")
     letters = "".join(dict.fromkeys(char for char in pattern if char.isalnum()))
     for repeated in (*letters[:4], "a", " ", letters, *examples):
         text = (repeated * _LONG_ENOUGH)[:_LONG_ENOUGH]
@@ -270,6 +270,6 @@ def _check_pattern(place: _Place, pattern: str, examples: Iterable[str]) -> None
                 expression.search(text + ending, timeout=_TOO_LONG)
         except TimeoutError as error:
             raise PackError(
-                f"{place.at(pattern)}: pattern {pattern!r} takes more than {_TOO_LONG} s on {_LONG_ENOUGH:,} characters "
-                f"of {repeated[:20]!r}: remove the repetition inside a repetition"
+                f"{place.at(pattern)}: pattern {pattern!r} takes more than {_TOO_LONG} s on {_LONG_ENOUGH:,} "
+                f"characters of {repeated[:20]!r}: remove the repetition inside a repetition"
             ) from error

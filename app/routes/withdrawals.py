@@ -56,7 +56,7 @@ class WithdrawalPage(BaseModel):
 
 @router.post("", status_code=201, responses=documented(404))
 async def withdraw(body: WithdrawalBody, container: ContainerDep, key: Withdrawer) -> WithdrawalAnswer:
-    """Withdraw a text, an advertiser or a policy: within a second no replica serves it. Doing it twice changes nothing."""
+    """Withdraw a text, an advertiser or a policy: within a second no replica serves it. Safe to repeat."""
     async with container.database.begin() as connection:
         row = await service.withdraw(connection, body.kind, body.subject, body.reason, key=key, actor=actor(key))
     await container.state.refresh()

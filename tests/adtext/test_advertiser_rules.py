@@ -161,7 +161,10 @@ def test_rules_that_contradict_themselves_are_refused_with_field_value_and_reaso
     [
         {"excluded_terms": ["cheap", "便宜", "格安"], "trademarks": ["Gore-Tex"]},
         {"excluded_terms": ["run"]},  # a word, not a part of Running
-        {"excluded_terms": ["term"], "required_phrases": [{"phrase": "Terms apply"}, {"phrase": "广告", "field": "title"}]},
+        {
+            "excluded_terms": ["term"],
+            "required_phrases": [{"phrase": "Terms apply"}, {"phrase": "广告", "field": "title"}],
+        },
         {"required_phrases": [{"phrase": "本品不能代替药物", "locales": ["zh-CN"]}]},
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The gate: may a challenger take traffic? One pure decision over a comparison with the champion (table 3's measures)."""
+"""The gate decides whether a challenger may take traffic. It compares the measures of table 3 with the champion's."""
 
 from __future__ import annotations
 

@@ -218,8 +218,8 @@ class Serving:
             return Choice((), Source.NONE, none.reason)
 
     def _allowed(self, head: Head, request: GenerateRequest, spec: TextSpec) -> Sequence[PooledText]:
-        """The head's texts that pass the rules in force and are not withdrawn. Those that passed other rules are checked
-        here and now, once.
+        """The head's texts that pass the current rules and are not withdrawn. Texts that passed other rules are
+        checked here, once.
         """
         rules = self._state.rules
         if any(one.rules_version != rules.version for one in head.texts):
