@@ -60,7 +60,8 @@ _TROUBLES = frozenset(
     "withheld faulty noisy damp rusty missing stolen unpaid".split()
 )
 _PRICED = re.compile(
-    r"(?P<what>[^£$,;:]*?[a-z)])(?P<least>,? from)?,?(?: at| for)? (?P<price>[£$]\d[\d,.]*(?<=\d))(?P<rest>(?: [^£$]*)?)"
+    r"(?P<what>[^£$,;:]*?[a-z)])(?P<least>,? from)?,?(?: at| for)? (?P<price>[£$]\d[\d,.]*(?<=\d))"
+    r"(?P<rest>(?: [^£$]*)?)"
 )
 
 
