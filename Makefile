@@ -15,7 +15,7 @@ check test: LOCKS += requirements/train.lock
 .DEFAULT_GOAL := help
 AUDIT   = .audit
 
-.PHONY: help run test quick screenshots soak check env audit lock lock-gpu clean
+.PHONY: help run test quick mutants screenshots soak check env audit lock lock-gpu clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -32,6 +32,9 @@ quick: check ## Style, types, import rules, and the tests that need neither mode
 
 soak: env ## The tests that take minutes: real outages, one after the other, with what they measured
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak tests
+
+mutants: env ## How many small faults in the pure modules the tests notice (hours; MUTANTS="abtest/lift.py" for some modules)
+	nice -n 10 $(BIN)/python -m benchmarks.mutants $(MUTANTS)
 
 screenshots: env ## Take the pictures of the README anew (needs Chromium)
 	$(BIN)/python -m pytest -q tests/browser -k analyst

@@ -27,6 +27,15 @@ from app.store.migrate import migrate
 _numbers = count()
 # how long an example takes says nothing on a shared machine
 hypothesis.settings.register_profile("relate", deadline=None)
+# `make mutants`: the same examples for every mutant, and no search for the smallest one that fails
+hypothesis.settings.register_profile(
+    "mutants",
+    deadline=None,
+    database=None,
+    derandomize=True,
+    max_examples=50,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile("relate")
 
 

@@ -133,7 +133,8 @@ def test_an_amount_grounds_itself(value, form):
     assert strange(said, saying(f"we say {said} here")) == []
 
 
-@given(st.integers(2, 9999), st.integers(2, 9999))
+# 360 stands for all around, as in "360 view", and needs no ground
+@given(st.integers(2, 9999), st.integers(2, 9999).filter(lambda number: number != 360))
 def test_numbers_ground_each_other_only_when_equal(known, stated):
     assert (strange(f"{stated:,} styles", saying(f"{known} styles")) == []) == (known == stated)
 
