@@ -23,6 +23,7 @@ from app.services.admin.readiness import Readiness
 from app.services.compliance.revalidation import Revalidation
 from app.services.events.aggregation import Aggregation
 from app.services.events.ingest import Ingest
+from app.services.jobs.watch import JobWatch
 from app.services.reports.summaries import Summaries
 from app.services.serving.fallback import Fallback
 from app.services.serving.generate import Serving
@@ -89,7 +90,9 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         )
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
         aggregation = Aggregation(settings, database)
-        for part in (prefilling, Revalidation(database, state), PolicyWatch(state, clients), aggregation):
+        for part in (
+            prefilling, Revalidation(database, state), PolicyWatch(state, clients), JobWatch(database), aggregation
+        ):  # fmt: skip
             await started(part)
         yield Container(
             settings=settings,

@@ -16,6 +16,7 @@ from app.http.trusted_hosts import trusted_hosts
 from app.pages import api_docs, assets, frame, planner, session
 from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
+from app.pages import jobs as job_pages
 from app.pages import report as report_page
 from app.routes import (
     check,
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(experiment_pages.router)
     app.include_router(report_page.router)
     app.include_router(operate.router)
+    app.include_router(job_pages.router)
     app.include_router(planner.router)
     app.include_router(assets.router)
     app.include_router(api_docs.router)

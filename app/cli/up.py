@@ -21,7 +21,8 @@ def up(
     ] = True,
     once: Annotated[bool, typer.Option("--once", help="Serve one ad, print it, stop.")] = False,
 ) -> None:
-    """Start PostgreSQL, vLLM and the API, serve one ad to show that it works, and look after them until Ctrl-C.
+    """Start PostgreSQL, vLLM, the API and a worker, serve one ad to show that it works, and look after them until
+    Ctrl-C.
 
     What the environment names is not started: DATABASE_URL takes the place of the embedded PostgreSQL,
     RELATE_POLICY_URL that of vLLM. The first start converts the packaged model and makes one key per role; later ones

@@ -29,3 +29,9 @@ CONNECTIONS = Gauge("relate_connections", "Open connections of callers.")
 INFLIGHT = Gauge("relate_requests_inflight", "Requests being answered now.")
 WAITING = Gauge("relate_requests_waiting", "Requests that have arrived and not begun.")
 EVENTS = Counter("relate_events_total", "Reported events, by what became of them.", ["status"])
+JOBS = Gauge("relate_jobs", "Jobs by kind and state.", ["kind", "state"])
+JOBS_QUEUED = Gauge("relate_jobs_queued", "Jobs that wait for a worker.")
+JOBS_OLDEST_QUEUED = Gauge("relate_jobs_oldest_queued_seconds", "How long the job that waits longest has waited.")
+JOBS_LAST_SUCCESS = Gauge(
+    "relate_jobs_last_success_timestamp_seconds", "When a job of this kind last succeeded, as Unix time.", ["kind"]
+)

@@ -115,6 +115,22 @@ def power_curve(days: Sequence[int], powers: Sequence[float], *, wanted: float, 
     return {"data": data, "layout": layout}
 
 
+def over_steps(steps: Sequence[int], values: Sequence[float | None]) -> Figure:
+    """One value of a training run, by step."""
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": list(steps),
+            "y": list(values),
+            "line": {"color": ACCENT, "width": 2},
+            "hovertemplate": "step %{x}: %{y:.3f}<extra></extra>",
+        }
+    ]
+    layout = _frame() | {"height": 180, "xaxis": _axis() | {"title": {"text": "step"}}, "yaxis": _axis()}
+    return {"data": data, "layout": layout}
+
+
 def _label(point: LiftPoint) -> str:
     return (
         change(point.value)

@@ -32,7 +32,11 @@ _HERE = Path(__file__).parent
 HOME = "/pages/experiments"
 ANALYSTS: tuple[Scope, ...] = ("report", "ops")
 # label, address, scopes: any of them
-NAVIGATION = (("Experiments", HOME, ANALYSTS), ("Planner", "/pages/planner", ANALYSTS))
+NAVIGATION: tuple[tuple[str, str, tuple[Scope, ...]], ...] = (
+    ("Experiments", HOME, ANALYSTS),
+    ("Jobs", "/pages/jobs", ("ops",)),
+    ("Planner", "/pages/planner", ANALYSTS),
+)
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / "templates"),

@@ -15,6 +15,7 @@ STEADY_S = 300.0  # after running for this long, the next break is the first aga
 class Restarts:
     """The restarts of one child."""
 
+    meanwhile: str  # what becomes of its work until it runs again
     _break_s: float = FIRST_S
     _due: float | None = None  # monotonic seconds of the next start; None: it runs
     _started: float = float("-inf")
@@ -29,7 +30,7 @@ class Restarts:
                 self._break_s = FIRST_S
             self._due, wait = now + self._break_s, self._break_s
             self._break_s = min(2 * self._break_s, LONGEST_S)
-            return f"{child.ending()}; it starts again in {wait:.0f} s, the fallback chain serves until then"
+            return f"{child.ending()}; it starts again in {wait:.0f} s, {self.meanwhile}"
         if now < self._due:
             return None
         child.kill()  # what it may have left behind in its group holds its port and its memory

@@ -30,7 +30,7 @@ class _Stopped(BaseException):
 def run(settings: Settings, *, model: bool, once: bool) -> None:
     """Start, show, watch, stop. UpError when something does not start, or ends later."""
     console = Console()
-    stack = Stack(settings, model=model)
+    stack = Stack(settings, model=model, worker=not once)
     with _stoppable():
         try:
             with _progress(console) as progress:

@@ -1,5 +1,5 @@
-"""The whole platform on one machine: PostgreSQL, vLLM and the API over one data directory. `relate up`, tests and
-benchmarks start it.
+"""The whole platform on one machine: PostgreSQL, vLLM, the API and a worker over one data directory. `relate up`, tests
+and benchmarks start it.
 
 with Stack(Settings(data_dir=tmp_path, port=0)) as stack:
     httpx.post(f"{stack.url}/generate", headers={"Authorization": f"Bearer {stack.keys['generate']}"}, json=…)
@@ -43,15 +43,17 @@ class Stack:
     `model=False`: no vLLM, the fallback chain serves.
     """
 
-    def __init__(self, settings: Settings, *, model: bool = True) -> None:
+    def __init__(self, settings: Settings, *, model: bool = True, worker: bool = False) -> None:
         self.settings = settings.replaced(data_dir=settings.data_dir.expanduser().resolve())
         self.postgres: Child | None = None  # None: database_url names one
         self.vllm: Child | None = None  # None: policy_url names one, or no model was wanted
         self.api = Child("the API", [], self.settings.data_dir, {}, ready=lambda: False)
+        self.worker: Child | None = None  # None: no jobs were wanted
         self.keys: dict[str, str] = {}  # by scope
         self.new_keys = False  # made by this start
-        self._model = model
-        self._restarts = Restarts()
+        self._model, self._worker = model, worker
+        self._restarts = Restarts("the fallback chain serves until then")
+        self._worker_restarts = Restarts("jobs wait until then")
         self._held = ExitStack()
 
     @property
@@ -63,7 +65,7 @@ class Stack:
     @property
     def children(self) -> list[Child]:
         """In the order they started."""
-        return [child for child in (self.postgres, self.vllm, self.api) if child is not None]
+        return [child for child in (self.postgres, self.vllm, self.api, self.worker) if child is not None]
 
     def start(self, report: Report = lambda step: None) -> None:
         """Everything, ready to serve. UpError says why not; what had started by then is stopped."""
@@ -96,6 +98,9 @@ class Stack:
         self.api = self._make_api()
         self.api.start()
         self.api.wait_ready(START_S)
+        if self._worker:
+            self.worker = self._make_worker()
+            self.worker.start()
         if self.vllm is not None:
             report("loading the model into vLLM (a minute or two on CPU)")
             self.vllm.wait_ready(packaged.LOAD_S)
@@ -107,12 +112,15 @@ class Stack:
         self._held.close()
 
     def look_after(self, report: Report = lambda line: None) -> None:
-        """Start vLLM again where it has ended. UpError if PostgreSQL or the API has: nothing can be served then."""
-        for child in self.children:
-            if child is not self.vllm:
+        """Start vLLM or the worker again where it has ended. UpError if PostgreSQL or the API has: nothing can be
+        served then.
+        """
+        for child in (self.postgres, self.api):
+            if child is not None:
                 child.check()
-        if self.vllm is not None and (line := self._restarts.look(self.vllm)) is not None:
-            report(line)
+        for child, restarts in ((self.vllm, self._restarts), (self.worker, self._worker_restarts)):
+            if child is not None and (line := restarts.look(child)) is not None:
+                report(line)
 
     def environment(self) -> dict[str, str]:
         """What a child process needs to read the same settings."""
@@ -149,6 +157,15 @@ class Stack:
             log=self.settings.data_dir / "logs" / "api.log",
             environment=self.environment(),
             ready=lambda: packaged.answers(f"{self.url}/healthz"),
+        )
+
+    def _make_worker(self) -> Child:
+        return Child(
+            name="the worker",
+            command=[sys.executable, "-m", "app.cli", "worker"],
+            log=self.settings.data_dir / "logs" / "worker.log",
+            environment=self.environment(),
+            ready=lambda: True,  # jobs wait in the queue until it is
         )
 
     def __enter__(self) -> Self:

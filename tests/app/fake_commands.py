@@ -74,7 +74,7 @@ def _grpo(out: Path, arguments: Sequence[str], sleep: float) -> None:
     for step in range(taken, 4):
         time.sleep(sleep / 4)
         with curves.open("a") as file:
-            file.write(json.dumps({"step": step, "process": os.getpid()}) + "\n")
+            file.write(json.dumps({"step": step, "process": os.getpid(), "rewards": {"ctcvr": 0.5}, "kl": 0.0}) + "\n")
     _write(out / "policy" / "adapter_config.json", json.dumps({"steps": 4}))
     _write(out / "outcome.json", "{}")
 

@@ -44,7 +44,7 @@ def move(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_a_server_that_keeps_ending_is_started_after_longer_and_longer_breaks(
     child: Child, move: Callable[[float], None]
 ) -> None:
-    again, breaks = Restarts(), []
+    again, breaks = Restarts("requests wait"), []
     for _ in range(8):
         child.kill()
         line = again.look(child)
@@ -63,7 +63,7 @@ def test_a_server_that_keeps_ending_is_started_after_longer_and_longer_breaks(
 
 def test_a_server_that_runs_is_left_alone(child: Child) -> None:
     pid = child.pid
-    assert Restarts().look(child) is None
+    assert Restarts("requests wait").look(child) is None
     assert child.pid == pid
 
 
