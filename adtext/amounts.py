@@ -171,11 +171,8 @@ def _amount(match: re.Match[str], value: Decimal, word: str, before: re.Match[st
         value += Decimal(numerals.HAN_DIGITS.get(rest, rest)) / 10
     if ahead.get("percent") or found.get("percent"):
         return Amount("percentage", _plain(value), "%", start, end, written)
-    if word == PAID_SHARE:
-        paid = value * 10 if value < 10 else value
-        return Amount("percentage", _plain(100 - paid), "%", start, end, written, word, off=True)
-    if word in TAKEN_SHARES:
-        return Amount("percentage", _plain(value * 10), "%", start, end, written, word, off=True)
+    if word == PAID_SHARE or word in TAKEN_SHARES:
+        return Amount("percentage", _plain(_in_base(value, word)), "%", start, end, written, word, off=True)
     if sign := ahead.get("sign"):
         return Amount("price", _plain(value), UNITS[sign].base, start, end, written, sign)
     if not word:
@@ -184,7 +181,16 @@ def _amount(match: re.Match[str], value: Decimal, word: str, before: re.Match[st
     if unit.base == "month" and word.startswith("年") and value >= 1900:  # a calendar year
         return Amount("number", _plain(value), "", start, end, written, word)
     kind: Kind = "percentage" if unit.base == "%" else "price" if unit.base in CURRENCIES else "quantity"
-    return Amount(kind, _plain(value * unit.size), unit.base, start, end, written, word)
+    return Amount(kind, _plain(_in_base(value, word)), unit.base, start, end, written, word)
+
+
+def _in_base(value: Decimal, word: str) -> Decimal:
+    """The value in the base unit of `word`; 8折 and 85折 are what is paid, 2割引 is a fifth off."""
+    if word == PAID_SHARE:
+        return 100 - (value * 10 if value < 10 else value)
+    if word in TAKEN_SHARES:
+        return value * 10
+    return value * UNITS[word].size if word in UNITS else value
 
 
 def _halves_and_multiples(folded: str) -> Iterator[Amount]:
@@ -280,10 +286,9 @@ def _share_units(found: list[Amount], folded: str) -> Iterator[Amount]:
             and follower.kind in ("quantity", "percentage", "price")
             and _RANGE_GAP.fullmatch(folded, amount.end, max(follower.start, amount.end))
         ):
-            size = UNITS[follower.word].size if follower.word in UNITS else Decimal(1)
             yield amount._replace(
                 kind=follower.kind,
-                value=_plain(Decimal(amount.value) * size),
+                value=_plain(_in_base(Decimal(amount.value), follower.word)),
                 unit=follower.unit,
                 word=follower.word,
                 off=follower.off,
