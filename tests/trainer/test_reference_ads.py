@@ -26,10 +26,14 @@ def words(value):
 
 
 @pytest.mark.parametrize(
-    ("split", "least"), [("train", 400), ("validation", 40), ("held_out", 38), ("new_industry", 21)]
+    ("split", "least"), [("train", 400), ("validation", 40), ("held_out", 60), ("new_industry", 21)]
 )
 def test_there_are_enough_english_advertisers(split, least):
     assert len(advertisers(prompt for prompt in ENGLISH if prompt.split == split)) >= least
+
+
+def test_there_are_enough_chinese_advertisers():
+    assert len(advertisers(prompt for prompt in PROMPTS if prompt.brief.language == "zh")) >= 60
 
 
 @pytest.mark.parametrize(("language", "queries", "references"), [("en", {2, 4}, {1, 2, 4}), ("zh", {2}, {2})])
