@@ -1,4 +1,4 @@
-"""The ASGI application: builds its parts at start, mounts the routes, and takes everything down in order."""
+"""The ASGI application: creates its parts at start, mounts the routes, and stops the parts in order."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="RELATE",
         version="0.1.0",
-        summary="Ad copy by a learned policy, served under A/B test.",
+        summary="Ad copy written by a trained policy and served in A/B experiments.",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's own page loads its scripts from a CDN: app.pages.api_docs serves one that does not
+        docs_url=None,  # FastAPI's own page loads scripts from a CDN: app.pages.api_docs serves a page that does not
         redoc_url=None,
         redirect_slashes=False,  # such a redirect repeats the Host header, which the caller chooses
     )

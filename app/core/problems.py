@@ -1,6 +1,4 @@
-"""Errors as RFC 9457 problem documents: every answer that refuses names the field, the value, the rule and the way
-out.
-"""
+"""Errors as RFC 9457 problem documents: each names the field, the value, the rule and how to fix the request."""
 
 from __future__ import annotations
 
@@ -26,19 +24,19 @@ _HTTP_RULES = {
     415: "unsupported_media_type",
 }
 _JSON = "application/json"
-_MOST_PROBLEMS = 20  # fields named in one refusal
-_SHOWN = 80  # code points of a refused value that are sent back
+_MOST_PROBLEMS = 20  # fields listed in one problem
+_SHOWN = 80  # code points of an invalid value that are sent back
 
 
 class FieldProblem(BaseModel):
     field: str = Field(description="Dotted path of the field, such as brief.ad.landing_page.")
-    value: str = Field(description="What was sent, shortened.")
-    rule: str = Field(description="The rule it broke, by name.")
-    detail: str = Field(description="One sentence: what is wrong and what would be right.")
+    value: str = Field(description="The value that was sent, shortened.")
+    rule: str = Field(description="The name of the broken rule.")
+    detail: str = Field(description="One sentence: what is wrong and how to fix it.")
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457. `errors` names each field that was refused."""
+    """An RFC 9457 problem document. `errors` lists each invalid field."""
 
     type: str = "about:blank"
     title: str
@@ -50,7 +48,7 @@ class ProblemDocument(BaseModel):
 
 
 class Problem(Exception):
-    """Raise anywhere below a route; the handler writes the document."""
+    """An error with a status, a rule and a sentence. Raised below a route; a handler writes the document."""
 
     def __init__(
         self,
@@ -131,7 +129,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 def request_problems(error: RequestValidationError) -> list[FieldProblem]:
-    """What is wrong with a request, by field. FastAPI puts where the field was sent (body, query, path) before it."""
+    """The problems of a request, by field. FastAPI prefixes a field with its location (body, query, path)."""
     problems = []
     for item in error.errors()[:_MOST_PROBLEMS]:
         location = () if item["type"] == "json_invalid" else item["loc"][1:]
@@ -140,7 +138,7 @@ def request_problems(error: RequestValidationError) -> list[FieldProblem]:
 
 
 def field_problem(item: Mapping[str, Any]) -> FieldProblem:
-    """One error of a pydantic model."""
+    """One validation error of a pydantic model."""
     message = str(item["msg"]).removeprefix("Value error, ")
     field = ".".join(_shown(str(part)) for part in item["loc"]) or "body"
     return FieldProblem(field=field, value=_shown(item.get("input")), rule=str(item["type"]), detail=message)
@@ -155,16 +153,16 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 
 _DOCUMENTED = {
-    400: "The body or a header cannot be read.",
-    401: "No API key, or one that is unknown, expired or revoked.",
-    403: "The key lacks the scope, or a session's change its CSRF token.",
-    404: "Nothing here has that name.",
-    409: "It does not go with what is there already; `detail` says what.",
-    413: "The body is larger than this address takes.",
-    415: "The body is not declared as JSON, or its encoding is not understood.",
-    422: "A field breaks a rule; `errors` names field, value and rule.",
-    429: "The key is over its rate; Retry-After says for how long.",
-    503: "Overload, or the database is not reachable: nothing was changed. Retry-After says when to try again.",
+    400: "The body or a header is malformed.",
+    401: "The API key is missing, unknown, expired or revoked.",
+    403: "The key lacks the scope, or a change in a session lacks its CSRF token.",
+    404: "The named object does not exist.",
+    409: "The request conflicts with the current state; `detail` explains it.",
+    413: "The body is larger than the limit of this endpoint.",
+    415: "The Content-Type is not JSON, or the Content-Encoding is not supported.",
+    422: "A field is invalid; `errors` lists field, value and rule.",
+    429: "The key exceeds its rate limit. Retry-After gives the seconds to wait.",
+    503: "Overloaded, or the database is unreachable. Nothing was changed. Retry-After gives the seconds to wait.",
 }
 _ANYWHERE = (
     400,
@@ -175,7 +173,7 @@ _ANYWHERE = (
     422,
     429,
     503,
-)  # what the edge, the key check or validation may answer on any route
+)  # any route may answer these: from the middleware, the key check or validation
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -13,5 +13,5 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def api_docs(request: Request) -> Response:
-    """Needs no key: the document describes the API and holds no data. Trying a call needs one."""
+    """The page needs no key, because the document holds no data. Calling an endpoint needs one."""
     return templates.TemplateResponse(request, "api_docs.html", {"script": SWAGGER_JS, "style": SWAGGER_CSS})

@@ -1,5 +1,5 @@
-"""Scripts and styles out of installed Python packages (Plotly, Swagger UI): no CDN, and one address for each version,
-so that browsers cache them for good.
+"""Scripts and styles from installed Python packages (Plotly, Swagger UI). No CDN is used, and each version has its own
+address, so that browsers may cache them without a limit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _plain(asset: _Asset) -> bytes:
 
 @cache
 def _compressed(asset: _Asset) -> bytes:
-    return gzip.compress(_plain(asset), 6)  # Plotly's 4.8 MB become 1.4 MB
+    return gzip.compress(_plain(asset), 6)  # reduces Plotly's 4.8 MB to 1.4 MB
 
 
 @router.get("/assets/{name}")

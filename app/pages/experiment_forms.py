@@ -1,5 +1,5 @@
-"""The forms that change experiments, for ops: draft, start, ramp, reweigh, stop. The same services as the API, answered
-with pages.
+"""The forms that change experiments, for scope ops: draft, start, ramp, reweigh, stop. They call the same services as
+the API.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Operator = Annotated[Viewer, Depends(viewer("ops"))]
 NEW = "/pages/new-experiment"
 _ARM_ROWS = 4
-_LARGEST_WHOLE = 2**53  # beyond it a float no longer holds every whole number
+_LARGEST_WHOLE = 2**53  # above it a float cannot represent every whole number
 _FIRST = {"layer": "default", "coverage_percent": "100", "window_days": "7", "planned_units": "100000"}
 _NO_ARM = {"name": "", "policy": "", "weight": ""}
 
@@ -92,7 +92,7 @@ async def stop(name: str, container: ContainerDep, who: Operator, sure: Annotate
         raise Problem(
             422,
             "not_sure",
-            f"stopping {name} is for good: go back and tick the box beside the button",
+            f"stopping {name} cannot be undone: go back and tick the box next to the button",
             field="sure",
             value=sure,
         )
@@ -107,7 +107,7 @@ async def _change(container: Container, change: Callable[[AsyncConnection], Awai
 
 
 def _checked(body: type[Any], **sent: object) -> Any:
-    """The API's own body, made from what a form sent; its first problem as a sentence."""
+    """The API's request body, built from the fields of a form. Raises Problem with its first error."""
     try:
         return body.model_validate(sent)
     except ValidationError as error:
@@ -139,7 +139,7 @@ def _form(
 
 
 def _arms(sent: FormData) -> list[dict[str, str]]:
-    """The rows of arms with anything in them."""
+    """The rows of arms that are not empty."""
     columns = {
         name: [str(value).strip() for value in sent.getlist(f"arm_{name}")] for name in ("name", "policy", "weight")
     }
@@ -148,7 +148,9 @@ def _arms(sent: FormData) -> list[dict[str, str]]:
 
 
 def _body(values: dict[str, str], arms: list[dict[str, str]]) -> dict[str, Any]:
-    """What the API would be sent. A window that is no number of days goes on as it is, to be refused by name."""
+    """The fields of the API request. A window that is not a number of days is passed on unchanged, and validation
+    reports it.
+    """
     days = _number(values["window_days"])
     hours = days * 24 if isinstance(days, int | float) else days
     numbers = {name: _number(values[name]) for name in ("coverage_percent", "planned_units")}
@@ -159,7 +161,7 @@ def _body(values: dict[str, str], arms: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _number(written: str) -> object:
-    """A form's field as JSON would hold it. What is no number stays as it is, to be refused by name."""
+    """The value of a form field as a number. Text that is not a number stays as it is, and validation reports it."""
     try:
         value = float(written)
     except ValueError:

@@ -20,9 +20,9 @@ from app.store.database import AsyncConnection
 router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
 
 _BATCH = 200
-_FINISHED = 20  # the latest ones are shown with their result, the others by name
+_FINISHED = 20  # the latest ones are listed with their result, the others by name
 
-TONES = {"better": "good", "worse": "bad"}  # decided: everything else stays grey
+TONES = {"better": "good", "worse": "bad"}  # a decided result; everything else stays grey
 
 
 @dataclass(frozen=True, slots=True)

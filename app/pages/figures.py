@@ -1,5 +1,5 @@
-"""Plots as Plotly documents: plain dictionaries whose colours name the page's own, `var(--accent)`, so that light and
-dark both fit.
+"""Plots as Plotly documents: plain dictionaries. Their colours are CSS variables of the page, such as `var(--accent)`,
+so that they follow the light and the dark theme.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Figure = dict[str, Any]
 ACCENT, WASH, SOFT, LINE = "var(--accent)", "var(--accent-wash)", "var(--soft)", "var(--line)"
 _HEADROOM = 1.15
 _DAY_MS = 86_400_000
-_WIDEST = 2.0  # ±200 %: wider intervals say little and flatten the rest
+_WIDEST = 2.0  # ±200 %: a wider axis would flatten the other intervals
 
 
 class LiftPoint(Protocol):
@@ -30,7 +30,7 @@ class LiftPoint(Protocol):
 
 
 def lift_over_time(days: Sequence[date], points: Sequence[LiftPoint]) -> Figure:
-    """ΔCTCVR, cumulative, inside its always-valid band."""
+    """Cumulative ΔCTCVR with its always-valid band."""
     banded = [
         (day, point)
         for day, point in zip(days, points, strict=True)
@@ -86,7 +86,7 @@ def lift_by_first_day(days: Sequence[date], points: Sequence[LiftPoint]) -> Figu
 
 
 def power_curve(days: Sequence[int], powers: Sequence[float], *, wanted: float, reached_on: int) -> Figure:
-    """The chance to see the lift, by days of running; the wanted power and the day it is reached are marked."""
+    """The power by days of running. The wanted power and the day on which it is reached are marked."""
     data = [
         {
             "type": "scatter",

@@ -1,5 +1,5 @@
-"""How numbers and times read on a page: three significant digits, a true minus, thousands set apart, a dash for what is
-unknown.
+"""How pages format numbers and times: three significant digits, a real minus sign, separated thousands, a dash for an
+unknown value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from abtest.verdict import percent
 
 UNKNOWN = "–"
-_ALMOST_ZERO = 1e-4  # p-values below it are not told apart
+_ALMOST_ZERO = 1e-4  # smaller p-values are shown as "< 0.0001"
 
 
 def rate(value: float | None) -> str:
@@ -30,7 +30,7 @@ def change(value: float | None) -> str:
 
 
 def span(lift: Any) -> str:
-    """An interval in brackets: (+1.9 % to +10.6 %); an open side is said so; a dash where there is none."""
+    """An interval in brackets: (+1.9 % to +10.6 %); an open side is spelled out; a dash where there is no interval."""
     if lift.low is None and lift.high is None:
         return UNKNOWN
     low = "no lower limit" if lift.low is None else percent(lift.low)
@@ -50,7 +50,7 @@ def count(value: float | None) -> str:
 
 
 def plain(value: float) -> str:
-    """As people write it into a form: 50, 12.5."""
+    """A number as it is typed into a form: 50, 12.5."""
     return f"{value:.10g}"
 
 
@@ -59,7 +59,7 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def moment(value: datetime | None, zone: tzinfo | None = None) -> str:
-    """2026-11-22 08:00 UTC, in the zone given or the value's own."""
+    """2026-11-22 08:00 UTC, in the given time zone or that of the value."""
     return UNKNOWN if value is None else f"{value.astimezone(zone or value.tzinfo):%Y-%m-%d %H:%M %Z}"
 
 

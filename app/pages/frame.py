@@ -1,6 +1,4 @@
-"""The frame every page shares: who looks at it, the navigation they may use, how a template becomes an answer, and a
-refusal a page.
-"""
+"""The frame shared by all pages: the signed-in viewer, the navigation, the rendering of templates, and error pages."""
 
 from __future__ import annotations
 
@@ -54,7 +52,7 @@ static = StaticFiles(directory=_HERE / "static")
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at a page, and the token that every form of theirs carries."""
+    """The viewer of a page, and the CSRF token of the forms on it."""
 
     key: Key
     csrf: str
@@ -76,8 +74,8 @@ def signed_in(request: Request) -> Viewer | None:
 
 
 class Viewing:
-    """A FastAPI dependency of page routes: the signed-in Viewer; anyone else is sent to sign in first and brought
-    back.
+    """A FastAPI dependency of page routes: the signed-in Viewer; anyone else is sent to the sign-in page and returns
+    afterwards.
     """
 
     def __init__(self, required: Require) -> None:
@@ -87,7 +85,7 @@ class Viewing:
         who = signed_in(request)
         if who is None:
             asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            if request.method != "GET":  # a form's address answers to POST alone
+            if request.method != "GET":  # the address of a form accepts only POST
                 asked = HOME
             raise HTTPException(303, "sign in first", headers={"Location": f"/signin?next={quote(asked, safe='')}"})
         await self._required.by_cookie(request)
@@ -100,8 +98,8 @@ def viewer(*scopes: Scope) -> Viewing:
 
 
 def base_url(request: Request, settings: Settings) -> str:
-    """Where this service is reached. Not from the Host header: what a caller sends must not become an address that
-    a key is sent to.
+    """The public address of this service. It never comes from the Host header: a caller must not choose the address
+    that a key is sent to.
     """
     if settings.public_url:
         return settings.public_url.rstrip("/")
@@ -117,14 +115,14 @@ def page(request: Request, template: str, who: Viewer | None, *, status: int = 2
 
 
 class PageRoute(APIRoute):
-    """`APIRouter(route_class=PageRoute)`: what the API would refuse with a problem document, a person reads as a
+    """`APIRouter(route_class=PageRoute)`: an error that the API answers with a problem document is answered with a
     page.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
 
-        async def answer_or_say_why(request: Request) -> Response:
+        async def answer_with_a_page(request: Request) -> Response:
             try:
                 if any("\0" in str(value) for value in request.path_params.values()):
                     raise Problem(404, "not_found", "there is nothing at this address")
@@ -133,32 +131,32 @@ class PageRoute(APIRoute):
                 return _refusal(request, problem.status, problem.detail, problem.headers)
             except RequestValidationError as error:
                 fields = request_problems(error)
-                return _refusal(request, 422, "The page was asked for with something it cannot read.", fields=fields)
+                return _refusal(request, 422, "The address of the page holds an invalid value.", fields=fields)
             except Unavailable:
                 return _refusal(
                     request,
                     503,
-                    "The database is not reachable. Nothing was changed: try again in a moment.",
+                    "The database is unreachable. Nothing was changed: try again in a moment.",
                     {"Retry-After": "1"},
                 )
 
-        return answer_or_say_why
+        return answer_with_a_page
 
 
 _TITLES = {
-    403: "Not with this key",
+    403: "Forbidden",
     404: "Not found",
-    409: "That does not go now",
-    422: "That cannot be",
-    429: "Too fast",
-    503: "Not now",
+    409: "Conflict",
+    422: "Invalid value",
+    429: "Too many requests",
+    503: "Unavailable",
 }
 
 
 def _refusal(
     request: Request, status: int, detail: str, headers: Any = None, fields: list[FieldProblem] | None = None
 ) -> Response:
-    title = _TITLES.get(status, "Refused")
+    title = _TITLES.get(status, "Error")
     response = page(
         request, "refusal.html", signed_in(request), status=status, title=title, detail=detail, fields=fields or []
     )
@@ -167,7 +165,7 @@ def _refusal(
 
 
 def install(app: FastAPI) -> None:
-    """Answer a browser that asks for an address where nothing is with a page, and everyone else as before."""
+    """Answer a browser that asks for an unknown address with a page, and every other caller with a problem document."""
 
     async def answer(request: Request, error: Exception) -> Response:
         if getattr(error, "status_code", 0) == 404 and "text/html" in request.headers.get("accept", ""):

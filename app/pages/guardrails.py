@@ -1,4 +1,4 @@
-"""The guardrails block: one row per guardrail, one cell per arm, a word where a limit is broken."""
+"""The table of guardrails: one row per guardrail, one cell per arm, and a word where a limit is violated."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from abtest.document import ArmGuardrails
 from app.pages.formats import change, count, number, rate, span
 
-TAU_COMPLIANCE, TAU_DIVERSITY = 0.94, 0.82  # τ_q and τ_d of eq. 1: what a policy is trained to keep
+TAU_COMPLIANCE, TAU_DIVERSITY = 0.94, 0.82  # τ_q and τ_d of eq. 1: the limits that a policy is trained to hold
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     text: str
     note: str = ""
-    tone: str = ""  # bad or warn, always with a word beside it
+    tone: str = ""  # bad or warn, always with a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +26,21 @@ class GuardrailRow:
 
 
 def guardrail_rows(arms: Sequence[ArmGuardrails]) -> list[GuardrailRow]:
-    """Control first in every row."""
+    """The rows of the table. The cells of a row begin with the control."""
 
     def row(name: str, hint: str, cell: Callable[[ArmGuardrails], Cell]) -> GuardrailRow:
         return GuardrailRow(name, hint, [cell(arm) for arm in arms])
 
     return [
         row("Compliance Rate", "raw candidates that pass, eq. 11", _compliance),
-        row("Served violations", "impressions; the only good value is 0", _violations),
+        row("Served violations", "impressions; must be 0", _violations),
         row("Diversity", "of the policy's latest texts, eq. 12", _diversity),
         row("Impressions per unit", "at most 2 % fewer than control", _per_unit),
         row("Requests", "", lambda arm: Cell(count(arm.requests))),
         row("Answers without a text", "of requests", lambda arm: Cell(rate(arm.no_ad_share))),
         row("Fallback", "of requests", lambda arm: Cell(rate(arm.fallback_share))),
         row(
-            "Latency of the whole answer, 95th percentile",
+            "Response latency, 95th percentile",
             "ms, to within 5 %",
             lambda arm: Cell(number(arm.p95_latency_ms, 1)),
         ),
@@ -71,5 +71,5 @@ def _per_unit(arm: ArmGuardrails) -> Cell:
     lift = arm.impressions_per_unit_lift
     if lift is None or lift.value is None:
         return Cell(number(arm.impressions_per_unit))
-    held = "held" if arm.impressions_per_unit_held else "not shown to hold yet"
+    held = "held" if arm.impressions_per_unit_held else "not yet shown to hold"
     return Cell(number(arm.impressions_per_unit), f"{change(lift.value)} {span(lift)}, {held}")

@@ -1,4 +1,6 @@
-"""The planner: how long a test must run for the lift worth finding, and what a test of a given length would find."""
+"""The planner: how long an experiment must run to detect a lift, and which lift an experiment of a given length can
+detect.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,11 @@ from app.pages.frame import ANALYSTS, PageRoute, Viewer, page, viewer
 router = APIRouter(prefix="/pages/planner", include_in_schema=False, route_class=PageRoute)
 
 _POINTS = 40  # of the power curve
-_LONGEST = 10_000  # days: beyond it a plan is no plan
+_LONGEST = 10_000  # days: a longer plan is not useful
 
 
 class Wish(BaseModel):
-    """What a plan is made from, as people write it."""
+    """The inputs of a plan, as they are typed into the form."""
 
     baseline_percent: Annotated[float, Field(ge=1e-6, lt=100, allow_inf_nan=False)] = 0.7
     lift_percent: Annotated[float, Field(ge=0.01, le=1000, allow_inf_nan=False)] = 5.0
@@ -45,17 +47,17 @@ class Wish(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The answer both ways, for two equal arms."""
+    """The plan for two equal arms, in both directions."""
 
     units: int  # both arms together
     days: int
-    smallest_lift: float | None  # of a test of wish.days; None: not even a rate of 1 would be seen
-    units_in_days: int  # that such a test has, both arms together
+    smallest_lift: float | None  # of an experiment of wish.days; None: not even a rate of 1 could be detected
+    units_in_days: int  # units of that experiment, both arms together
     curve: Sequence[tuple[int, float]]  # day, power
 
 
 def plan(wish: Wish) -> Plan:
-    """Two-sided at 5 %, two equal arms. Raises ValueError when the lift takes the rate to 1 or beyond."""
+    """A two-sided test at 5 % with two equal arms. Raises ValueError when the lift raises the rate to 1 or more."""
     lift, spread = (
         wish.lift_percent / 100,
         {"impressions_per_unit": wish.impressions_per_unit, "design_effect": wish.design_effect},
@@ -94,7 +96,7 @@ async def planner(request: Request, who: Annotated[Viewer, Depends(viewer(*ANALY
 
 
 def _made(values: dict[str, object]) -> tuple[Plan | None, dict[str, FieldProblem]]:
-    """The plan, or what is wrong with the wish, by field."""
+    """The plan, or the invalid fields of the form."""
     try:
         wish = Wish.model_validate(values)
     except ValidationError as error:

@@ -38,11 +38,11 @@ ZONES = (
     "America/Los_Angeles",
 )
 
-_TREND = 3  # days: fewer show no trend and are not plotted
+_TREND = 3  # days: fewer points show no trend and are not plotted
 
 
 class Asked:
-    """The choices of the page's form. A form sends empty fields and local times, which the API refuses."""
+    """The fields of the page's form. A form sends empty fields and local times, which the API rejects."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Asked:
         return found if found.tzinfo else found.replace(tzinfo=self.zone)
 
     def query(self, **over: object) -> str:
-        """These choices as a query string: every state of the page has its own link."""
+        """These fields as a query string, so that every state of the page has a link."""
         chosen = {
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "tz": self.zone.key if self.zone.key != "UTC" else None,
@@ -87,9 +87,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One treatment against control, as the page shows it."""
+    """One treatment compared with the control, as the page shows it."""
 
-    number: int  # of the arm: sets ids apart
+    number: int  # the number of the arm: makes element ids unique
     arm: str
     verdict: VerdictAnswer
     tone: str

@@ -1,6 +1,4 @@
-"""Signing in and out: a page's visitor exchanges an API key for a cookie that scripts cannot read and other sites
-cannot send.
-"""
+"""Sign in and out: a visitor exchanges an API key for a cookie that no script can read and no other site can send."""
 
 from __future__ import annotations
 
@@ -42,11 +40,11 @@ async def sign_in(
 ) -> Response:
     authenticator: Authenticator = request.app.state.authenticator
     if not authenticator.same_origin(authenticator.cookie(request), csrf):
-        return _form(request, next, "This form had expired. Please send it again.", 403)
+        return _form(request, next, "The form has expired. Send it again.", 403)
     digest = digest_of(key.strip())
     found = authenticator.key(digest)
     if found is None:
-        return _form(request, next, "That key is unknown, expired or revoked. Ask an admin for a new one.", 401)
+        return _form(request, next, "The key is unknown, expired or revoked. Ask an admin for a new one.", 401)
     home = home_of(found)
     if home is None:
         scopes = " and ".join(sorted(found.scopes))
@@ -58,11 +56,11 @@ async def sign_in(
 
 @router.post("/signout")
 async def sign_out(request: Request, container: ContainerDep, csrf: Annotated[str, Form()] = "") -> Response:
-    """End the session on every replica: a copy of its cookie opens nothing any more."""
+    """End the session on every replica: a copy of its cookie is no longer valid."""
     authenticator: Authenticator = request.app.state.authenticator
     cookie = authenticator.cookie(request)
     if not authenticator.same_origin(cookie, csrf):
-        raise Problem(403, "csrf", "the form had expired: go back, reload the page and sign out again")
+        raise Problem(403, "csrf", "the form has expired: go back, reload the page and sign out again")
     if session := authenticator.opened(cookie):
         async with container.database.begin() as connection:
             await end_session(connection, session.id, session.expires_at)
@@ -75,7 +73,7 @@ async def sign_out(request: Request, container: ContainerDep, csrf: Annotated[st
 
 
 def _form(request: Request, next: str, refusal: str = "", status: int = 200) -> Response:
-    """The sign-in form, tied to a cookie of its own; someone already signed in is told so and may go on."""
+    """The sign-in form, bound to its own cookie. A visitor who is signed in already may continue."""
     authenticator: Authenticator = request.app.state.authenticator
     held = authenticator.cookie(request)
     key = authenticator.holder(held)
@@ -101,6 +99,6 @@ def _set_cookie(request: Request, response: Response, cookie: str) -> None:
 
 
 def _local(address: str) -> str:
-    """Where to go on to, if it is a place of ours: `//elsewhere` and `/\\elsewhere` are not."""
+    """The address to continue to, if it is on this site: `//elsewhere` and `/\\elsewhere` are not."""
     ours = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return address if ours else HOME

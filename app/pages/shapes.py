@@ -1,4 +1,4 @@
-"""The geometry of the small figures that are drawn on the server: interval bars on one shared axis, and sparklines."""
+"""The geometry of the small figures drawn on the server: interval bars on one shared axis, and sparklines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 HALF = 100.0  # an axis runs from -HALF to +HALF in the units of its drawing, zero in the middle
 _REACHES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
-_EMPTY = 0.1  # of an axis with nothing on it
+_EMPTY = 0.1  # reach of an empty axis
 SPARK_WIDTH, SPARK_HEIGHT = 96.0, 22.0
 
 
@@ -25,7 +25,7 @@ class Interval(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """An interval as drawn: from x1 to x2; a side that goes on beyond the axis ends in an arrow."""
+    """An interval as drawn: from x1 to x2. A side that continues beyond the axis ends in an arrow."""
 
     x1: float
     x2: float
@@ -35,25 +35,27 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Relative changes from -reach to +reach, zero in the middle, shared by all rows so that their lengths compare."""
+    """An axis of relative changes from -reach to +reach with zero in the middle. All rows share it, so that their
+    lengths can be compared.
+    """
 
     reach: float
 
     @classmethod
     def around(cls, intervals: Iterable[Interval]) -> Axis:
-        """The first round reach that holds every edge; ±100 % at most, beyond which arrows say that an interval goes
-        on.
+        """The smallest round reach that holds every limit, at most ±100 %. An arrow shows that an interval continues
+        beyond it.
         """
         edges = [abs(edge) for one in intervals for edge in (one.value, one.low, one.high) if edge is not None]
         widest = max(edges, default=_EMPTY)
         return cls(next((reach for reach in _REACHES if reach >= widest), _REACHES[-1]))
 
     def x(self, change: float) -> float:
-        """Where a change stands, held inside the axis."""
+        """The position of a change, clamped to the axis."""
         return round(max(-HALF, min(HALF, change / self.reach * HALF)), 2)
 
     def segment(self, interval: Interval) -> Segment | None:
-        """None for an interval without any limit."""
+        """The interval as a segment; None for an interval without limits."""
         low, high = interval.low, interval.high
         if low is None and high is None:
             return None
@@ -67,14 +69,14 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    points: str  # of an SVG polyline
-    zero: float | None  # height of the zero line, where zero is in sight
+    points: str  # for an SVG polyline
+    zero: float | None  # height of the zero line, where zero is visible
     x: float  # the last point
     y: float
 
 
 def spark(values: Sequence[float | None]) -> Spark | None:
-    """A sparkline of a series, what is unknown left out; None with fewer than two points."""
+    """A sparkline of a series without its unknown values; None with fewer than two points."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return None

@@ -1,4 +1,4 @@
-"""`POST /check`: would these texts be allowed?"""
+"""`POST /check`: checks texts for compliance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.store.registry import Key
 FINDINGS_OF_A_TEXT = 50
 FINDINGS_OF_ALL = 500
 QUOTE_CHARS = 200
-MOST_S = 5.0  # seconds that one request is checked for
+MOST_S = 5.0  # seconds that the checks of one request may take
 
 router = APIRouter(tags=["compliance"])
 
@@ -37,15 +37,17 @@ class CheckRequest(BaseModel):
 
 
 class FindingAnswer(BaseModel):
-    """One rule broken at one place."""
+    """One rule that a text breaks, with its position."""
 
     rule: str
     field: str
     span: tuple[int, int] = Field(description="Half-open, in code points of the field's value.")
-    quote: str = Field(description=f"The text there; of a longer one the first {QUOTE_CHARS} characters.")
-    severity: Severity = Field(description="block: never shown; review: a person decides first; warn: noted.")
+    quote: str = Field(description=f"The text at the span; at most the first {QUOTE_CHARS} characters.")
+    severity: Severity = Field(
+        description="block: the text is never shown; review: a person decides first; warn: only recorded."
+    )
     reason: str
-    source: str = Field(description="The law or policy it rests on.")
+    source: str = Field(description="The law or policy behind the rule.")
 
     @classmethod
     def of(cls, finding: Finding) -> FindingAnswer:
@@ -53,24 +55,24 @@ class FindingAnswer(BaseModel):
 
 
 class Judgement(BaseModel):
-    compliant: bool = Field(description="No finding blocks.")
+    compliant: bool = Field(description="True where no finding blocks.")
     findings: list[FindingAnswer] = Field(
-        description=f"In reading order: at most {FINDINGS_OF_A_TEXT} of a text and {FINDINGS_OF_ALL} of all texts."
+        description=f"In reading order, at most {FINDINGS_OF_A_TEXT} of a text and {FINDINGS_OF_ALL} of all texts."
     )
-    more: int = Field(default=0, description="Findings that are not listed.")
+    more: int = Field(default=0, description="The number of findings that are not listed.")
 
 
 class CheckAnswer(BaseModel):
     rules_version: str
     spec_version: str
-    texts: list[Judgement] = Field(description="One for each text, in the order sent.")
+    texts: list[Judgement] = Field(description="One answer per text, in the order of the request.")
 
 
 @router.post("/check", responses=documented())
 async def check_texts(
     body: CheckRequest, container: ContainerDep, key: Annotated[Key, Depends(require("generate", "review"))]
 ) -> CheckAnswer:
-    """Check texts against a brief, by the same rules that decide what is served."""
+    """Check texts against a brief with the rules that decide what is served."""
     require_advertiser(key, body.brief.ad.advertiser, "brief.ad.advertiser")
     rules, spec = container.state.rules, load_spec(body.platform)
     chars = sum(map(len, body.brief.facts())) + sum(len(value) for text in body.texts for _, value in text.fields())
@@ -80,7 +82,10 @@ async def check_texts(
         return await weighed(chars, lambda: check_all(body, spec, rules, until=perf_counter() + MOST_S))
     except TimeoutError:
         raise Problem(
-            503, "overload", "these texts cannot be checked in time: send fewer at once", headers={"Retry-After": "1"}
+            503,
+            "overload",
+            "these texts cannot be checked in time: send fewer texts at once",
+            headers={"Retry-After": "1"},
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""`POST /events`: what ad systems report."""
+"""`POST /events`: the events that ad systems report."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from app.services.events.ingest import EventAnswer, InvalidEvent
 from app.store.registry import Key
 
 router = APIRouter(tags=["events"], route_class=CompressedRoute)
-_SHOWN = 64  # characters of an event_id or a field's name that are sent back
+_SHOWN = 64  # characters of an event_id or a field name that are sent back
 
 
 def _keep_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """One bad row never sinks the batch: it goes on as an InvalidEvent, and is answered for."""
+    """An invalid row does not fail the batch: it becomes an InvalidEvent with an answer of its own."""
     try:
         return validate(value)
     except ValidationError as error:
@@ -33,7 +33,7 @@ def _keep_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> obje
 
 
 def _shown(text: str) -> str:
-    """What was sent, shortened; half an emoji, which UTF-8 cannot hold, becomes a question mark."""
+    """The value that was sent, shortened. A lone surrogate, which UTF-8 cannot encode, becomes a question mark."""
     return text[:_SHOWN].encode("utf-8", "replace").decode()
 
 
@@ -44,7 +44,7 @@ class EventBatch(BaseModel):
 
 
 class EventAnswers(BaseModel):
-    """One answer a row, in the rows' order."""
+    """One answer per row, in the order of the rows."""
 
     answers: list[EventAnswer]
 
@@ -53,11 +53,13 @@ class EventAnswers(BaseModel):
 async def report_events(
     batch: EventBatch, container: ContainerDep, key: Annotated[Key, Depends(require("events"))]
 ) -> EventAnswers:
-    """Report impressions, clicks, conversions and retractions, in any order, 1 to 1,000 at once. The body may be gzip.
+    """Report impressions, clicks, conversions and retractions, in any order, 1 to 1,000 per request. The body may be
+    compressed with gzip.
 
-    Answers after the commit: each row is `accepted`, a `duplicate` (its token, kind and event_id are known: harmless),
-    or `rejected` with its index and the reason: `invalid_event`, `future_event`, `before_serving`, `forged_token`,
-    `expired_token`, `unknown_token_key`, `other_advertiser`. 503: nothing was committed, send it again.
+    The answer is sent after the commit. Each row is `accepted`, a `duplicate` (its token, kind and event_id are known;
+    this is harmless), or `rejected` with its index and the reason: `invalid_event`, `future_event`, `before_serving`,
+    `forged_token`, `expired_token`, `unknown_token_key`, `other_advertiser`. On 503 nothing was committed: send the
+    request again.
     """
     rows: Sequence[Event | InvalidEvent] = batch.events
     return EventAnswers(answers=await container.ingest.record(rows, advertiser=key.advertiser))

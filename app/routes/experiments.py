@@ -30,12 +30,14 @@ Weight = Annotated[
         ge=0,
         le=1e9,
         allow_inf_nan=False,
-        description="Relative to the other arms': 1 and 1 are half each.",
+        description="Relative to the other arms: weights 1 and 1 give half each.",
     ),
 ]
 Percent = Annotated[
     float,
-    Field(strict=True, ge=0.01, le=100, allow_inf_nan=False, description="Share of the layer's units that take part."),
+    Field(
+        strict=True, ge=0.01, le=100, allow_inf_nan=False, description="Share of the layer's units that are enrolled."
+    ),
 ]
 
 
@@ -44,7 +46,7 @@ class ArmBody(BaseModel):
 
     name: Slug
     policy: Annotated[
-        str, Field(min_length=1, max_length=128, description="A policy version, or an alias as it stands now.")
+        str, Field(min_length=1, max_length=128, description="A policy version, or an alias, which is resolved now.")
     ]
     weight: Weight = 1.0
 
@@ -54,34 +56,34 @@ class ExperimentBody(BaseModel):
 
     name: Slug
     layer: Slug = Field(default="default", description="Experiments of one layer exclude each other.")
-    arms: Annotated[list[ArmBody], Field(min_length=2, max_length=8, description="Control first.")]
+    arms: Annotated[list[ArmBody], Field(min_length=2, max_length=8, description="The control comes first.")]
     coverage_percent: Percent = 100.0
     low: int | None = Field(
         default=None,
         strict=True,
         ge=0,
         lt=10_000,
-        description="First bucket of the layer; absent: where there is room.",
+        description="First bucket of the layer. Default: the first free range.",
     )
     high: int | None = Field(
         default=None,
         strict=True,
         gt=0,
         le=10_000,
-        description="With low: one past the last bucket, in place of coverage_percent.",
+        description="With low: one past the last bucket. Replaces coverage_percent.",
     )
     window_hours: int = Field(
-        default=168, strict=True, ge=1, le=90 * 24, description="Attribution window: a later conversion does not count."
+        default=168, strict=True, ge=1, le=90 * 24, description="Attribution window: later conversions do not count."
     )
     planned_units: int = Field(
         default=100_000,
         strict=True,
         ge=2,
         le=10**12,
-        description="Units all arms together should reach: tunes the always-valid interval.",
+        description="Units that all arms together should reach. The always-valid interval is tightest there.",
     )
     salt: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
-        default=None, description="Absent: a random one."
+        default=None, description="Default: a random salt."
     )
 
     @field_validator("high")
@@ -94,7 +96,7 @@ class ExperimentBody(BaseModel):
 
     @property
     def coverage(self) -> int:
-        """In buckets of 10,000."""
+        """The number of buckets, of 10,000."""
         return (
             self.high - self.low if self.high is not None and self.low is not None else _buckets(self.coverage_percent)
         )
@@ -109,7 +111,9 @@ class RampBody(BaseModel):
 class WeightsBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    weights: Annotated[list[Weight], Field(min_length=2, max_length=8, description="One each arm, in the arms' order.")]
+    weights: Annotated[
+        list[Weight], Field(min_length=2, max_length=8, description="One weight per arm, in the order of the arms.")
+    ]
 
 
 class ArmAnswer(BaseModel):
@@ -137,7 +141,7 @@ class ExperimentAnswer(BaseModel):
     name: str
     layer: str
     state: Literal["draft", "running", "stopped"]
-    low: int = Field(description="It holds buckets [low, high) of its layer's 10,000.")
+    low: int = Field(description="The experiment holds buckets [low, high) of the 10,000 of its layer.")
     high: int
     window_hours: int
     planned_units: int
@@ -149,7 +153,7 @@ class ExperimentAnswer(BaseModel):
 
 class ExperimentPage(BaseModel):
     experiments: list[ExperimentAnswer]
-    next: int | None = Field(description="Send it as `after` for the next page; null: this is the last.")
+    next: int | None = Field(description="Send it as `after` for the next page; null on the last page.")
 
 
 class AuditAnswer(BaseModel):
@@ -160,7 +164,7 @@ class AuditAnswer(BaseModel):
 
 
 class ExperimentDetail(ExperimentAnswer):
-    audit: list[AuditAnswer] = Field(description="Every change, latest first.")
+    audit: list[AuditAnswer] = Field(description="All changes, latest first.")
 
     @classmethod
     def of(cls, record: ExperimentRecord, audit: list[AuditRecord]) -> ExperimentDetail:
@@ -170,7 +174,7 @@ class ExperimentDetail(ExperimentAnswer):
 
 @router.post("", status_code=201, responses=documented(404, 409))
 async def create(body: ExperimentBody, container: ContainerDep, key: Operator) -> ExperimentAnswer:
-    """Write a draft experiment. Nobody sees it before its start."""
+    """Create a draft experiment. No unit is assigned before it is started."""
     arms = [ArmWish(arm.name, arm.policy, arm.weight) for arm in body.arms]
     return await _change(
         container,
@@ -196,7 +200,7 @@ async def list_all(
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ExperimentPage:
-    """Every experiment, oldest first."""
+    """All experiments, oldest first."""
     async with container.database.begin() as connection:
         found = await lifecycle.listed(connection, after=after, limit=limit + 1)
     shown = found[:limit]
@@ -208,20 +212,20 @@ async def list_all(
 
 @router.get("/{name}", responses=documented(404))
 async def read(name: Name, container: ContainerDep, _: Reader) -> ExperimentDetail:
-    """One experiment with its phases and everyone who changed it."""
+    """One experiment with its phases and its history of changes."""
     async with container.database.begin() as connection:
         return ExperimentDetail.of(await lifecycle.find(connection, name), await lifecycle.history(connection, name))
 
 
 @router.post("/{name}/start", responses=documented(404, 409))
 async def start(name: Name, container: ContainerDep, key: Operator) -> ExperimentAnswer:
-    """Let a draft run. 409 when a running experiment of its layer holds some of its buckets."""
+    """Start a draft. 409 when a running experiment of its layer holds some of its buckets."""
     return await _change(container, lambda connection: lifecycle.start(connection, name, actor=actor(key)))
 
 
 @router.post("/{name}/ramp", responses=documented(404, 409))
 async def ramp(name: Name, body: RampBody, container: ContainerDep, key: Operator) -> ExperimentAnswer:
-    """Widen its range. Nobody who takes part is moved."""
+    """Increase the coverage. Units already enrolled keep their arm."""
     coverage = _buckets(body.coverage_percent)
     return await _change(
         container, lambda connection: lifecycle.ramp(connection, name, coverage=coverage, actor=actor(key))
@@ -230,7 +234,7 @@ async def ramp(name: Name, body: RampBody, container: ContainerDep, key: Operato
 
 @router.post("/{name}/weights", responses=documented(404, 409))
 async def reweigh(name: Name, body: WeightsBody, container: ContainerDep, key: Operator) -> ExperimentAnswer:
-    """Open a new phase with other weights. Units are dealt anew, and the new phase has a report of its own."""
+    """Change the weights: opens a new phase and re-randomises its units. Each phase has its own report."""
     return await _change(
         container, lambda connection: lifecycle.reweigh(connection, name, weights=body.weights, actor=actor(key))
     )
@@ -238,7 +242,7 @@ async def reweigh(name: Name, body: WeightsBody, container: ContainerDep, key: O
 
 @router.post("/{name}/stop", responses=documented(404, 409))
 async def stop(name: Name, container: ContainerDep, key: Operator) -> ExperimentAnswer:
-    """End it for good. Its report stays, and events of what it served still count."""
+    """Stop the experiment permanently. Its report stays available, and events of served texts still count."""
     return await _change(container, lambda connection: lifecycle.stop(connection, name, actor=actor(key)))
 
 
@@ -247,7 +251,7 @@ async def _change(
 ) -> ExperimentAnswer:
     async with container.database.begin() as connection:
         changed = await change(connection)
-    await container.state.refresh()  # so that the next call to this replica already sees it
+    await container.state.refresh()  # the next request to this replica sees the change
     return ExperimentAnswer.model_validate(changed)
 
 

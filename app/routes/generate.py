@@ -22,8 +22,8 @@ async def generate(
 ) -> GenerateResponse:
     """Write ad texts for one brief and one unit.
 
-    Every text returned has passed the compliance checks. `texts` may be empty; `reason` then says why. Show a text, and
-    send its token back with `POST /events` for its impression, click and conversion.
+    Every returned text has passed the compliance checks. `texts` may be empty; `reason` then gives the cause. Show a
+    text, and report its impression, click and conversion with its token to `POST /events`.
     """
 
     require_advertiser(key, body.brief.ad.advertiser, "brief.ad.advertiser")

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`: for whatever keeps the service running."""
+"""`/healthz`, `/readyz` and `/metrics`, for orchestrators and monitoring."""
 
 from __future__ import annotations
 
@@ -30,19 +30,23 @@ class PartAnswer(BaseModel):
 
 
 class ReadyAnswer(BaseModel):
-    ready: bool = Field(description="False (with status 503): send this replica no traffic.")
-    parts: list[PartAnswer] = Field(description="What it stands on; `degraded` still serves.")
+    ready: bool = Field(description="False, with status 503, where this replica must not get traffic.")
+    parts: list[PartAnswer] = Field(
+        description="The parts that this replica depends on. With a `degraded` part it still serves."
+    )
 
 
 @router.get("/healthz")
 async def healthz() -> Alive:
-    """The process lives and its event loop turns. Says nothing of what it depends on: a restart would not mend that."""
+    """Liveness: the process runs and its event loop responds. Dependencies are not checked, because a restart would not
+    repair them.
+    """
     return Alive()
 
 
-@router.get("/readyz", responses={503: {"model": ReadyAnswer, "description": "Not ready; the parts say why."}})
+@router.get("/readyz", responses={503: {"model": ReadyAnswer, "description": "Not ready; `parts` gives the cause."}})
 async def readyz(container: ContainerDep, response: Response) -> ReadyAnswer:
-    """Whether this replica should get traffic, part by part."""
+    """Readiness: whether this replica should get traffic, with the state of each part."""
     parts = [PartAnswer.model_validate(part) for part in await container.readiness.parts()]
     ready = all(part.state != "not_ready" for part in parts)
     response.status_code = 200 if ready else 503
@@ -54,5 +58,5 @@ _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"sche
 
 @router.get("/metrics", response_class=Response, responses=documented() | _TEXT)
 async def metrics(_: Annotated[Key, Depends(require("ops"))]) -> Response:
-    """Metrics of this process in Prometheus' text format. Give the scraper a key with scope `ops`."""
+    """Metrics of this process in the Prometheus text format. The scraper needs a key with scope `ops`."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -70,7 +70,7 @@ class JobAnswer(StepAnswer):
 
 class JobPage(BaseModel):
     jobs: list[StepAnswer]
-    next: int | None = Field(description="Send it as `before` for the next page; null: this is the last.")
+    next: int | None = Field(description="Send it as `before` for the next page; null on the last page.")
 
 
 _SAME: dict[int | str, dict[str, Any]] = {

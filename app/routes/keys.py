@@ -28,14 +28,14 @@ _MONTH_MINUTES = 30 * 24 * 60
 class KeyBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[Line, Field(min_length=1, max_length=80, description="Who or what holds it.")]
+    name: Annotated[Line, Field(min_length=1, max_length=80, description="The person or system that holds the key.")]
     scopes: Annotated[
-        list[Scope], Field(min_length=1, max_length=6, description="What it may do; `admin` may do everything.")
+        list[Scope], Field(min_length=1, max_length=6, description="What the key may do; `admin` may do everything.")
     ]
     advertiser: Annotated[Line, Field(min_length=1, max_length=80)] | None = Field(
         default=None,
-        description="The one advertiser whose ads, texts and events it may touch, spelt as in `brief.ad.advertiser`; "
-        "absent: all.",
+        description="The only advertiser whose ads, texts and events the key may access, spelt as in "
+        "`brief.ad.advertiser`. Default: all.",
     )
     rate_per_second: float | None = Field(
         default=None,
@@ -43,19 +43,21 @@ class KeyBody(BaseModel):
         ge=MIN_RATE,
         le=1e6,
         allow_inf_nan=False,
-        description="Calls per second; absent: the default.",
+        description="Requests per second. Default: the rate in the settings.",
     )
-    expires_at: Instant | None = Field(default=None, description="RFC 3339 with offset; absent: never.")
+    expires_at: Instant | None = Field(
+        default=None, description="RFC 3339 with offset. Default: the key does not expire."
+    )
 
 
 class KeyAnswer(BaseModel):
-    """A key as lists show it: never the key itself."""
+    """A key as lists show it, without the key itself."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: int
     name: str
-    prefix: str = Field(description="The readable start of the key.")
+    prefix: str = Field(description="The readable prefix of the key.")
     scopes: list[str]
     advertiser: str | None
     rate_per_second: float | None
@@ -65,7 +67,7 @@ class KeyAnswer(BaseModel):
 
 
 class NewKeyAnswer(KeyAnswer):
-    key: str = Field(description="The key. It is shown this once: only its digest is kept.")
+    key: str = Field(description="The key. It is shown only once: only its digest is stored.")
 
     @classmethod
     def of(cls, made: keys.NewKey) -> NewKeyAnswer:
@@ -74,14 +76,14 @@ class NewKeyAnswer(KeyAnswer):
 
 class KeyPage(BaseModel):
     keys: list[KeyAnswer]
-    next: int | None = Field(description="Send it as `after` for the next page; null: this is the last.")
+    next: int | None = Field(description="Send it as `after` for the next page; null on the last page.")
 
 
 class RotateBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     overlap_minutes: int = Field(
-        default=60, strict=True, ge=0, le=_MONTH_MINUTES, description="How long the old key still works."
+        default=60, strict=True, ge=0, le=_MONTH_MINUTES, description="How long the old key stays valid."
     )
 
 
@@ -93,10 +95,10 @@ class ExpireBody(BaseModel):
 
 @router.post("", status_code=201, responses=documented())
 async def create(body: KeyBody, container: ContainerDep, admin: Admin) -> NewKeyAnswer:
-    """Make a key. The answer is the only place where it is ever shown."""
+    """Create a key. The key is shown only in this answer."""
     async with container.database.begin() as connection:
         made = await keys.create(connection, **body.model_dump(), limit=admin.expires_at, actor=actor(admin))
-    await container.state.refresh()  # so that the next call to this replica may already use it
+    await container.state.refresh()  # the next request to this replica may use the key
     return NewKeyAnswer.of(made)
 
 
@@ -107,7 +109,7 @@ async def list_all(
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> KeyPage:
-    """Every key, oldest first, revoked ones included."""
+    """All keys, oldest first, with the revoked ones."""
     async with container.database.begin() as connection:
         found = await keys.listed(connection, after=after, limit=limit + 1)
     shown = found[:limit]
@@ -118,8 +120,8 @@ async def list_all(
 
 @router.post("/{key_id}/rotate", status_code=201, responses=documented(404, 409))
 async def rotate(key_id: KeyId, body: RotateBody, container: ContainerDep, admin: Admin) -> NewKeyAnswer:
-    """Replace a key by a new one with the same name, scopes, advertiser, rate and expiry. The old one works for
-    `overlap_minutes` more.
+    """Replace a key with a new one of the same name, scopes, advertiser, rate and expiry. The old key stays valid for
+    `overlap_minutes`.
     """
     async with container.database.begin() as connection:
         made = await keys.rotate(
@@ -135,7 +137,7 @@ async def rotate(key_id: KeyId, body: RotateBody, container: ContainerDep, admin
 
 @router.post("/{key_id}/expire", responses=documented(404, 409))
 async def expire(key_id: KeyId, body: ExpireBody, container: ContainerDep, admin: Admin) -> KeyAnswer:
-    """Set when a key expires. A key that has expired stays expired."""
+    """Set the expiry of a key. A key that has expired stays expired."""
     async with container.database.begin() as connection:
         changed = await keys.expire(connection, key_id, at=body.expires_at, limit=admin.expires_at, actor=actor(admin))
     await container.state.refresh()
@@ -144,7 +146,7 @@ async def expire(key_id: KeyId, body: ExpireBody, container: ContainerDep, admin
 
 @router.post("/{key_id}/revoke", responses=documented(404, 409))
 async def revoke(key_id: KeyId, container: ContainerDep, admin: Admin) -> KeyAnswer:
-    """End a key and its sessions now, on every replica, for good."""
+    """Revoke a key and its sessions at once, on every replica. This cannot be undone."""
     async with container.database.begin() as connection:
         changed = await keys.revoke(connection, key_id, actor=actor(admin))
     await container.state.refresh()

@@ -1,4 +1,4 @@
-"""Pixels: an impression or a click reported by the browser itself. The token is the credential; nothing redirects."""
+"""Tracking pixels: a browser reports an impression or a click. The token is the credential; there is no redirect."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ GIF = (  # one transparent pixel, 43 bytes
     response_class=Response,
     responses={
         **documented(),
-        200: {"description": "One transparent pixel, never cached.", "content": {"image/gif": {}}},
+        200: {"description": "A transparent pixel that is never cached.", "content": {"image/gif": {}}},
     },
 )
 async def pixel(
     request: Request,
     kind: Literal["impression", "click"],
-    token: Annotated[str, Query(max_length=400, description="The token that came with the served text.")],
+    token: Annotated[str, Query(max_length=400, description="The token of the served text.")],
     container: ContainerDep,
 ) -> Response:
-    """Record an impression or a click of a served text, now. Repeats are harmless; prefetches and bots are stored but
-    flagged.
+    """Record an impression or a click of a served text at the current time. Repeated requests are harmless. Prefetches
+    and bots are stored and flagged as invalid.
     """
     try:
         await container.ingest.pixel(EventKind(kind), token, invalid_reason(request.method, request.headers))

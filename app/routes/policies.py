@@ -1,4 +1,4 @@
-"""`/policies`: versions that write, and the aliases that say which of them serves."""
+"""`/policies`: policy versions, and the aliases that decide which of them serves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LAST = 2**63 - 1
 
 
 def _endpoint(value: str) -> str:
-    """A base URL: http(s), a host where a policy server may live, no credentials, no query."""
+    """A base URL: http(s), a host where a policy server may run, no credentials, no query."""
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
@@ -53,13 +53,13 @@ def _endpoint(value: str) -> str:
     address = address_of(host)
     if address is not None and is_reserved(address):
         raise ValueError(
-            f"{host} is a link-local, multicast, unspecified or metadata address: no policy server can live there"
+            f"{host} is a link-local, multicast, unspecified or metadata address: no policy server can run there"
         )
     return value.rstrip("/")
 
 
 class DecodingBody(BaseModel):
-    """How the model is asked; part of the policy's identity."""
+    """The sampling parameters; part of the policy's identity."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,19 +79,21 @@ class DecodingBody(BaseModel):
 class PolicyBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(
-        pattern=r"^[a-z][a-z0-9]{0,30}$", description="What the version's name begins with, such as relate."
-    )
+    name: str = Field(pattern=r"^[a-z][a-z0-9]{0,30}$", description="The prefix of the version's name, such as relate.")
     kind: Literal["vllm", "nlg"]
     locales: Annotated[
         list[Locale],
-        Field(min_length=1, max_length=16, description="What it can write; other briefs use the fallback."),
+        Field(
+            min_length=1,
+            max_length=16,
+            description="The locales that the policy can write; briefs in other locales use the fallback.",
+        ),
     ]
     endpoint: Annotated[str, Field(max_length=400), AfterValidator(_endpoint)] | None = Field(
-        default=None, description="Base URL of an OpenAI-compatible server; absent: the deployment's own."
+        default=None, description="Base URL of an OpenAI-compatible server. Default: the server of the deployment."
     )
     model: Annotated[str, Field(pattern=r"^[\w./:@-]{1,200}$")] | None = Field(
-        default=None, validate_default=True, description="What that server calls it."
+        default=None, validate_default=True, description="The model's name on that server."
     )
     decoding: DecodingBody = DecodingBody()
 
@@ -117,19 +119,21 @@ class PolicyAnswer(BaseModel):
     model: str | None
     decoding: dict[str, object]
     created_at: datetime
-    aliases: list[str] = Field(default=[], description="Which of champion, challenger, previous it is now.")
+    aliases: list[str] = Field(
+        default=[], description="The aliases that point to this version: champion, challenger, previous."
+    )
 
 
 class PolicyPage(BaseModel):
     policies: list[PolicyAnswer]
-    next: int | None = Field(description="Send it as `before` for the next page; null: this is the last.")
+    next: int | None = Field(description="Send it as `before` for the next page; null on the last page.")
 
 
 class PromoteBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: Literal["promote"]
-    version: str = Field(pattern=r"^[\w.-]{1,80}$", description="As GET /policies lists it.")
+    version: str = Field(pattern=r"^[\w.-]{1,80}$", description="The version as GET /policies lists it.")
 
 
 class RollBackBody(BaseModel):
@@ -149,7 +153,7 @@ async def list_all(
     before: Annotated[int, Query(ge=1, le=_LAST)] = _LAST,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> PolicyPage:
-    """Every policy version, newest first."""
+    """All policy versions, newest first."""
     async with container.database.begin() as connection:
         rows = await store.list_policies(connection, before, limit + 1)
         held = await store.aliases(connection)
@@ -161,7 +165,7 @@ async def list_all(
 
 @router.post("", status_code=201, responses=documented(409))
 async def register(body: PolicyBody, container: ContainerDep, key: Operator) -> PolicyAnswer:
-    """Register a policy version. It is immutable, and serves nobody until it is promoted or an experiment names it."""
+    """Register a policy version. It is immutable. It serves once it is promoted or an experiment uses it."""
     given = body.model_dump()
     given["decoding"] = Decoding(**given["decoding"])
     async with container.database.begin() as connection:
@@ -177,8 +181,8 @@ async def move(
     container: ContainerDep,
     key: Operator,
 ) -> AliasesAnswer:
-    """Promote a version to champion or challenger, or roll the champion back to the previous one. Takes effect at once,
-    everywhere.
+    """Promote a version to champion or challenger, or roll the champion back to the previous one. The change takes
+    effect at once on every replica.
     """
     async with container.database.begin() as connection:
         if isinstance(body, PromoteBody):

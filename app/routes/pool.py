@@ -1,4 +1,4 @@
-"""`POST /pool/prefill`: write texts ahead, at low priority, with progress."""
+"""`POST /pool/prefill`: writes texts in advance, at low priority, and reports progress."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PrefillRequest(BaseModel):
     policy: str | None = Field(
         default=None,
         max_length=128,
-        description="A policy version; absent: the champion and every arm of a running experiment.",
+        description="A policy version. Default: the champion and the policy of every arm of a running experiment.",
     )
 
 
@@ -47,7 +47,7 @@ class PrefillItemOut(BaseModel):
     platform: str
     policy: str
     state: str = Field(description="waiting, done or failed.")
-    texts: int = Field(description="Approved texts in the pool afterwards.")
+    texts: int = Field(description="The number of approved texts in the pool afterwards.")
     reason: str | None
 
 
@@ -58,7 +58,7 @@ class PrefillProgress(BaseModel):
     failed: int
     texts: int
     items: list[PrefillItemOut]
-    next: int | None = Field(description="Pass as `after` for the next page; null: this was the last.")
+    next: int | None = Field(description="Send it as `after` for the next page; null on the last page.")
 
 
 PAGE = 200
@@ -68,7 +68,7 @@ PAGE = 200
 async def prefill(
     body: PrefillRequest, container: ContainerDep, key: Annotated[Key, Depends(require("generate", "ops"))]
 ) -> PrefillCreated:
-    """Queue briefs to be written for. A brief is written once for each policy that may serve it."""
+    """Queue briefs. Texts are written for a brief once per policy that may serve it."""
     for number, item in enumerate(body.briefs):
         require_advertiser(key, item.brief.ad.advertiser, f"briefs.{number}.brief.ad.advertiser")
     registry = container.state.registry
@@ -99,7 +99,7 @@ async def prefill_progress(
     key: Annotated[Key, Depends(require("generate", "ops"))],
     after: Annotated[int, Query(ge=-1, le=2**31)] = -1,
 ) -> PrefillProgress:
-    """How far a prefill is, and what came of each brief."""
+    """The progress of a prefill, and the outcome of each brief."""
     async with container.database.begin() as connection:
         totals = await store.progress(connection, prefill_id)
         if totals is None or not all(map(key.covers, await store.advertisers(connection, prefill_id))):

@@ -21,21 +21,21 @@ router = APIRouter(prefix="/experiments", tags=["reports"])
 
 
 class Asked:
-    """The query parameters every form of the report takes."""
+    """The query parameters of every format of the report."""
 
     def __init__(
         self,
         as_of: Annotated[
-            Instant | None, Query(description="RFC 3339 with offset, not in the future; absent: now.")
+            Instant | None, Query(description="RFC 3339 with offset, not in the future. Default: now.")
         ] = None,
         tz: Annotated[
-            str, Query(max_length=64, description="IANA name of the zone that times and days are shown in.")
+            str, Query(max_length=64, description="IANA name of the time zone of the times and days shown.")
         ] = "UTC",
         phase: Annotated[
-            int | None, Query(ge=1, le=10_000, description="Absent: the latest. Phases are never summed.")
+            int | None, Query(ge=1, le=10_000, description="Default: the latest phase. Phases are never summed.")
         ] = None,
         view: Annotated[
-            View, Query(description="valid leaves out bots, prefetches and what was reported invalid.")
+            View, Query(description="valid excludes bots, prefetches and events reported as invalid.")
         ] = "valid",
     ) -> None:
         self.as_of, self.phase, self.view = as_of, phase, view
@@ -52,8 +52,8 @@ AskedDep = Annotated[Asked, Depends(Asked)]
 
 @router.get("/{name}/report", responses=documented(404))
 async def report(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Report:
-    """The report of one phase, with all that has been reported so far. Only mature impressions count; the rest is shown
-    beside.
+    """The report of one phase with all events so far. Only mature impressions count; immature ones are shown
+    separately.
     """
     return await _report(container, name, asked)
 
@@ -86,7 +86,7 @@ async def report_parquet(name: Name, container: ContainerDep, _: Reader, asked: 
 
 @router.get("/{name}/breakdowns/{dimension}", responses=documented(404))
 async def breakdown(name: Name, dimension: Dimension, container: ContainerDep, _: Reader, asked: AskedDep) -> Breakdown:
-    """CTCVR by locale, industry, platform or source. Costs a pass over the phase's exposures."""
+    """CTCVR by locale, industry, platform or source. The query scans the exposures of the phase."""
     await container.aggregation.catch_up()
     async with container.database.begin() as connection:
         question = await reading.ask(
@@ -114,7 +114,7 @@ def _csv(found: Report) -> Response:
 
 
 def _parquet(found: Report) -> Response:
-    import pyarrow as pa  # not with the module: half of the service's start would be this import
+    import pyarrow as pa  # imported here: it would double the start time of the service
     import pyarrow.parquet as pq
 
     out = io.BytesIO()

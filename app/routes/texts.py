@@ -1,4 +1,4 @@
-"""`/texts/{id}`: where a text came from, and a reviewer's word on it."""
+"""`/texts/{id}`: the provenance of a text, and the decision of a reviewer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/texts", tags=["texts"])
 
 
 class Provenance(BaseModel):
-    """All that is known of how a text came to be."""
+    """The provenance of a text."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -36,7 +36,7 @@ class Provenance(BaseModel):
     state: TextState
     withdrawn: bool = Field(description="The text, its advertiser or its policy is withdrawn: no replica serves it.")
     policy: str = Field(description="The policy version that wrote it, or 'advertiser'.")
-    prompt_hash: str | None = Field(description="Of the prompt as the model got it.")
+    prompt_hash: str | None = Field(description="Hash of the prompt that the model received.")
     seed: int | None
     score: float
     findings: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class Provenance(BaseModel):
     locale: str
     platform: str
     spec_version: str
-    rules_version: str = Field(description="The rules it was last checked by.")
+    rules_version: str = Field(description="The version of the rules that last checked the text.")
     created_at: datetime
     reviewed_by: str | None
     reviewed_at: datetime | None
@@ -72,8 +72,8 @@ async def text_provenance(
     async with container.database.begin() as connection:
         row = await provenance(connection, text_id)
     if row is None or not key.covers(row.advertiser):
-        raise Problem(404, "unknown_text", "there is no text with that id", field="text_id", value=text_id)
-    by_advertiser = row.origin == "advertiser"  # kept under the version that stood ready, but not written by it
+        raise Problem(404, "unknown_text", "no text has this id", field="text_id", value=text_id)
+    by_advertiser = row.origin == "advertiser"  # stored under the version that was in use, which did not write it
     policy = "advertiser" if by_advertiser else row.policy
     shown = {
         **row._mapping,
@@ -88,7 +88,7 @@ async def text_provenance(
 async def review_text(
     text_id: UUID, body: ReviewBody, container: ContainerDep, key: Annotated[Key, Depends(require("review"))]
 ) -> ReviewAnswer:
-    """Approve or reject a text. What a rule blocks cannot be approved; a rejected text leaves the pool at once."""
+    """Approve or reject a text. A text that a rule blocks cannot be approved. A rejected text leaves the pool."""
     async with container.database.begin() as connection:
         state = await review(
             connection,

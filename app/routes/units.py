@@ -1,4 +1,4 @@
-"""`DELETE /units/{id}`: forget a unit."""
+"""`DELETE /units/{id}`: erases a unit."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ router = APIRouter(tags=["privacy"])
 
 
 class Erased(BaseModel):
-    deleted: dict[str, int] = Field(description="Rows deleted, by table. All zero: nothing was known of the unit.")
+    deleted: dict[str, int] = Field(
+        description="Deleted rows, by table. All are zero where nothing was stored of the unit."
+    )
 
 
 @router.delete("/units/{unit_id:path}", responses=documented())
 async def erase_unit(
     unit_id: UnitId, container: ContainerDep, admin: Annotated[Key, Depends(require("admin"))]
 ) -> Erased:
-    """Erase a unit: its servings, events, exposures, daily totals and assignments. Repeating it is harmless.
+    """Erase a unit: its servings, events, exposures, daily totals and assignments. Repeated requests are harmless.
 
-    `unit_id` is the id as `/generate` got it, percent-encoded. Reports count without the unit from then on.
+    `unit_id` is the id that `/generate` received, percent-encoded. Later reports are computed without the unit.
     """
     return Erased(
         deleted=await erase(container.database, container.secrets, container.serving_log, unit_id, actor=actor(admin))

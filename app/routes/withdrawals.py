@@ -1,4 +1,4 @@
-"""`/withdrawals`: what no replica serves until it is restored."""
+"""`/withdrawals`: texts, advertisers and policies that are not served until they are restored."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class WithdrawalAnswer(BaseModel):
 
 class WithdrawalPage(BaseModel):
     withdrawals: list[WithdrawalAnswer]
-    next: int | None = Field(description="Send it as `before` for the next page; null: this is the last.")
+    next: int | None = Field(description="Send it as `before` for the next page; null on the last page.")
 
 
 @router.post("", status_code=201, responses=documented(404))
@@ -70,7 +70,7 @@ async def list_all(
     before: Annotated[int, Query(ge=1, le=_LAST)] = _LAST,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> WithdrawalPage:
-    """Everything that is withdrawn now, newest first."""
+    """All current withdrawals, newest first."""
     async with container.database.begin() as connection:
         rows = await latest(connection, before, limit + 1, advertiser=key.advertiser)
     shown = [WithdrawalAnswer.model_validate(row) for row in rows[:limit]]
@@ -79,11 +79,11 @@ async def list_all(
 
 @router.delete("/{withdrawal_id}", responses=documented(404))
 async def restore(
-    withdrawal_id: Annotated[int, Path(ge=1, le=_LAST, description="As GET /withdrawals lists it.")],
+    withdrawal_id: Annotated[int, Path(ge=1, le=_LAST, description="The withdrawal as GET /withdrawals lists it.")],
     container: ContainerDep,
     key: Withdrawer,
 ) -> WithdrawalAnswer:
-    """Restore what was withdrawn: it may be served again within a second."""
+    """Restore a withdrawn text, advertiser or policy: it may be served again within a second."""
     async with container.database.begin() as connection:
         row = await service.restore(connection, withdrawal_id, key=key, actor=actor(key))
     await container.state.refresh()

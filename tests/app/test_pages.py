@@ -225,7 +225,7 @@ async def test_a_form_comes_back_with_what_is_wrong_and_what_was_written(
     csrf = {"csrf": csrf_of(await operator.get(NEW))}
     answer = await operator.post(NEW, data=A_FORM | change | csrf)
     assert answer.status_code == 422
-    assert "Not drafted." in answer.text and said in answer.text
+    assert re.search(r'role="alert"', answer.text) and said in answer.text
     assert 'value="search"' in answer.text
     assert database.execute("SELECT count(*) FROM experiments").fetchone() == (0,)
 
@@ -237,7 +237,7 @@ async def test_a_form_comes_back_with_what_is_wrong_and_what_was_written(
         ("ramp", {"coverage_percent": "all"}, 422, "Coverage_percent"),
         ("ramp", {}, 422, "coverage_percent"),
         ("weights", {"weights": ["-1", "2"]}, 422, "greater than or equal to 0"),
-        ("stop", {}, 422, "is for good"),
+        ("stop", {}, 422, "cannot be undone"),
     ],
 )
 async def test_a_change_that_cannot_be_made_is_refused_in_words(

@@ -83,7 +83,7 @@ def test_an_operator_drafts_starts_and_stops(visitor: Visitor) -> None:
     visit.shoot("new-experiment")
     page.get_by_label("Name", exact=True).fill("from-the-planner")
     page.get_by_label("Layer", exact=True).fill("a-layer-of-its-own")
-    page.get_by_role("button", name="Write the draft").click()
+    page.get_by_role("button", name="Create draft").click()
     visit.shoot("draft")
     page.get_by_role("button", name="Start from-the-planner").click()
     expect(page.get_by_text("No impression is mature yet")).to_be_visible()

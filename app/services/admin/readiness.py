@@ -60,7 +60,7 @@ class Readiness:
             return Part("database", "not_ready", f"no answer within {PROBE_S:g} s")
         except Unavailable as error:
             return Part(
-                "database", "not_ready", f"not reachable ({type(error).__name__}): nothing can be written or read"
+                "database", "not_ready", f"unreachable ({type(error).__name__}): nothing can be read or written"
             )
         return Part("database", "ready", "reachable")
 
