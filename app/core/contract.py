@@ -1,4 +1,4 @@
-"""`POST /generate`: what an ad system sends and what it gets back. Fields are only ever added."""
+"""The request and the response of `POST /generate`. Fields may be added and are never removed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from adtext.spec import SPECS
 if TYPE_CHECKING:
     Platform = str
 else:
-    Platform = Literal[SPECS]  # one per file in adtext/specs, so that OpenAPI and a refusal name them
+    Platform = Literal[SPECS]  # one per file in adtext/specs, so that OpenAPI and error messages list them
 UnitId = Annotated[
     Line,
-    Field(min_length=1, max_length=128, description="Who sees the ad: the randomised unit. Stored only as an HMAC."),
+    Field(
+        min_length=1,
+        max_length=128,
+        description="The user or device that sees the ad: the unit that is randomised. Only its HMAC is stored.",
+    ),
 ]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 class Reason(StrEnum):
-    """Why an answer holds no text of the policy."""
+    """The reason why an answer holds no text of the policy."""
 
     DEADLINE = "deadline"
     MODEL_TOO_SLOW = "model_too_slow"
@@ -38,12 +42,12 @@ class Reason(StrEnum):
 
 
 class TextState(StrEnum):
-    """Where a kept text stands."""
+    """The state of a stored text."""
 
     APPROVED = "approved"
-    REVIEW = "review"  # waits for a person
+    REVIEW = "review"  # waits for a reviewer
     REJECTED = "rejected"
-    RETIRED = "retired"  # its brief is past retention; it is approved again when the same text is written again
+    RETIRED = "retired"  # its brief was deleted by retention; it is approved again when the same text is written again
 
 
 class GenerateRequest(BaseModel):
@@ -53,20 +57,29 @@ class GenerateRequest(BaseModel):
     platform: Platform
     unit_id: UnitId
     n: Annotated[
-        int, Field(strict=True, ge=1, le=8, description="Texts wanted; fewer come where fewer are allowed.")
+        int,
+        Field(
+            strict=True,
+            ge=1,
+            le=8,
+            description="The number of texts wanted. Fewer are returned where fewer are allowed.",
+        ),
     ] = 1
     deadline_ms: Annotated[
         int,
         Field(
-            strict=True, ge=10, le=60_000, description="When the answer must leave, counted from the request's arrival."
+            strict=True,
+            ge=10,
+            le=60_000,
+            description="The time by which the answer must be sent, counted from the arrival of the request.",
         ),
     ] = 200
     experiment: Slug | None = Field(
-        default=None, description="Absent: the running experiment of the layer that covers the unit."
+        default=None, description="Default: the running experiment of the layer that enrols the unit."
     )
     layer: Slug = "default"
     seen: tuple[UUID, ...] = Field(
-        default=(), max_length=64, description="Texts this unit has seen lately: others come first."
+        default=(), max_length=64, description="Texts that the unit has seen recently. Other texts are returned first."
     )
 
 
@@ -85,11 +98,13 @@ class ServedText(BaseModel):
 
 class GenerateResponse(BaseModel):
     request_id: str
-    experiment: str | None = Field(description="The experiment this answer counts in; null: none.")
-    arm: str | None = Field(description="The arm the unit is assigned to, whatever was served.")
-    texts: list[ServedText]
-    reason: Reason | None = Field(description="Why the policy's own text is not served; null when it is.")
-    fallback_missing: bool = Field(
-        default=False, description="True where no approved or template text could be served instead: `texts` is empty."
+    experiment: str | None = Field(
+        description="The experiment that this answer counts in; null where it counts in none."
     )
-    note: str | None = Field(default=None, description="What the caller should know about the experiment it named.")
+    arm: str | None = Field(description="The arm that the unit is assigned to, whatever was served.")
+    texts: list[ServedText]
+    reason: Reason | None = Field(description="The reason why the policy's own text is not served; null when it is.")
+    fallback_missing: bool = Field(
+        default=False, description="True where no fallback text could be served either: `texts` is empty."
+    )
+    note: str | None = Field(default=None, description="A note on the experiment that the caller named.")

@@ -1,8 +1,8 @@
-"""Logs as JSON lines on stderr: what happened and where, never what was in a request.
+"""Logs as JSON lines on stderr. They never hold the content of a request.
 
-Nothing of a request's content may reach a log: no query, landing page, key, token or unit id. Two rules see to that
-here: an access line names the route's template, not the path, and never the address of an ad's viewer; a traceback is
-written as types and places, since an exception's message may quote what was sent.
+No query, landing page, key, token or unit id may reach a log. Two rules ensure this: an access line holds the template
+of the route, not the path, and never the address of an ad's viewer; a traceback holds types and positions, because the
+message of an exception may quote the request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FLUSH_S = 0.2
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time, level, logger, message, whatever `extra` gave, and the traceback without
+    """One JSON object per record: time, level, logger, message, the fields of `extra`, and the traceback without
     messages.
     """
 
@@ -51,8 +51,8 @@ def _places(error: BaseException) -> Iterator[str]:
 
 
 class AccessLog:
-    """One line a request, written in batches: a logging record would cost more than everything else the edge of the
-    service does.
+    """The access log: one line per request, written in batches, because a logging record costs more than the rest of
+    the middleware.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class AccessLog:
         self._lines: list[str] = []
 
     def open(self, stream: TextIO | None) -> None:
-        """Where lines go; None: nowhere."""
+        """The stream of the lines; None disables the log."""
         self.flush()
         self._stream = stream
 
@@ -87,9 +87,7 @@ access = AccessLog()
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send every logger of this process to one stream (stderr) as JSON lines. Called once, by whatever starts the
-    process.
-    """
+    """Send every logger of this process to stderr as JSON lines. It is called once, at the start of the process."""
     chosen = stream or sys.stderr
     handler = logging.StreamHandler(chosen)
     handler.setFormatter(JsonFormatter())

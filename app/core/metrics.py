@@ -1,10 +1,10 @@
-"""Every metric of the service, in one place."""
+"""All metrics of the service."""
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-SERVED = Counter("relate_texts_served_total", "Texts handed out, by where they came from.", ["source"])
+SERVED = Counter("relate_texts_served_total", "Texts served, by source.", ["source"])
 EMPTY = Counter("relate_empty_answers_total", "Answers to /generate without a text, by reason.", ["reason"])
 REFILLS = Counter("relate_refills_total", "Refills of a pool key, by outcome.", ["outcome"])
 CANDIDATES = Counter(
@@ -13,22 +13,23 @@ CANDIDATES = Counter(
     ["policy", "verdict"],
 )
 SERVINGS_LOST = Counter(
-    "relate_servings_lost_total", "Serving rows dropped because the log was full or its database away for too long."
+    "relate_servings_lost_total",
+    "Serving rows dropped because the log was full or its database unavailable for too long.",
 )
-POLICY_UP = Gauge("relate_policy_up", "1 while the policy's server answers, 0 while it does not.", ["policy"])
+POLICY_UP = Gauge("relate_policy_up", "1 while the policy's server answers, else 0.", ["policy"])
 POOL_HEADS = Gauge("relate_pool_heads", "Pool keys held in memory.")
 
 REQUESTS = Histogram(
     "relate_request_seconds",
-    "Time from a request's first byte in the application to its answer's last, by route template and status.",
+    "Seconds from the first byte of a request to the last byte of its answer, by route template and status.",
     ["route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10),
 )
-REFUSED = Counter("relate_requests_refused_total", "Requests refused before a route saw them, by rule.", ["rule"])
+REFUSED = Counter("relate_requests_refused_total", "Requests refused before they reached a route, by rule.", ["rule"])
 CONNECTIONS = Gauge("relate_connections", "Open connections of callers.")
-INFLIGHT = Gauge("relate_requests_inflight", "Requests being answered now.")
-WAITING = Gauge("relate_requests_waiting", "Requests that have arrived and not begun.")
-EVENTS = Counter("relate_events_total", "Reported events, by what became of them.", ["status"])
+INFLIGHT = Gauge("relate_requests_inflight", "Requests that are being answered.")
+WAITING = Gauge("relate_requests_waiting", "Requests that have arrived and wait to begin.")
+EVENTS = Counter("relate_events_total", "Reported events, by outcome.", ["status"])
 JOBS = Gauge("relate_jobs", "Jobs by kind and state.", ["kind", "state"])
 JOBS_QUEUED = Gauge("relate_jobs_queued", "Jobs that wait for a worker.")
 JOBS_OLDEST_QUEUED = Gauge("relate_jobs_oldest_queued_seconds", "How long the job that waits longest has waited.")

@@ -1,7 +1,7 @@
-"""The deployment's secrets: one that unit ids are HMAC'd with, and the keys that tokens are sealed with (two may live,
-for rotation).
+"""The secrets of a deployment: the key of the HMAC of unit ids, and the keys that seal tokens (two at a time, for
+rotation).
 
-Losing the file loses the link between a unit and its history, and every token still out: it is part of the backup.
+Without the file, no unit can be matched to its history and no token can be opened: it is part of the backup.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 
 class SecretsError(RuntimeError):
-    """The secrets file is missing, unreadable, or not what it should be."""
+    """The secrets file is missing, unreadable or invalid."""
 
 
 @dataclass(frozen=True)
 class Secrets:
-    unit: bytes  # 32 bytes; never rotated: rotation would make every unit a stranger
+    unit: bytes  # 32 bytes; never rotated: rotation would make every unit a new one
     tokens: tuple[tuple[int, bytes], ...]  # (key id 0–255, 32 bytes), newest first; the first seals, all open
     cookies: bytes  # 32 bytes
 
@@ -62,10 +62,10 @@ class Secrets:
         partial.replace(path)
 
     def rotated(self) -> Secrets:
-        """A new sealing key in front; the one before it still opens."""
+        """A new sealing key comes first. The previous key still opens tokens."""
         number = (self.tokens[0][0] + 1) % 256
         return Secrets(unit=self.unit, tokens=((number, secrets.token_bytes(32)), self.tokens[0]), cookies=self.cookies)
 
     def unit_digest(self, unit_id: str) -> bytes:
-        """HMAC-SHA256(unit secret, unit id), first 16 bytes: the only form in which a unit is stored or sent back."""
+        """HMAC-SHA256(unit secret, unit id), first 16 bytes. A unit is stored and returned only in this form."""
         return hmac.digest(self.unit, unit_id.encode(), hashlib.sha256)[:16]

@@ -14,16 +14,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from adtext.brief import Locale
 from trainer.registry import PACKAGED_POLICY
 
-MIN_RATE = 0.001  # calls per second: one in a quarter of an hour
+MIN_RATE = 0.001  # requests per second: one per quarter of an hour
 
 
 def _names(value: object) -> object:
-    """A list from the environment, as people write it: zh-CN, en-US."""
+    """A comma-separated list from the environment: zh-CN, en-US."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 def _spelt(value: object) -> str:
-    """A setting as the environment holds it."""
+    """The value of a setting for the environment."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
@@ -42,8 +42,8 @@ Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class Settings(BaseSettings):
-    """The service's settings. `relate up` fills in what one machine can provide for itself; at scale the environment
-    says it all.
+    """The settings of the service. `relate up` fills in what one machine provides. In a larger deployment the
+    environment sets everything.
     """
 
     model_config = SettingsConfigDict(env_prefix="RELATE_", frozen=True, extra="ignore", populate_by_name=True)
@@ -84,35 +84,33 @@ class Settings(BaseSettings):
     policy_url: str = Field(
         default="", description="Base URL of a vLLM server for the packaged model; empty: `relate up` starts one."
     )
-    policy_model: str = Field(default=PACKAGED_POLICY, description="The model name that server answers to.")
+    policy_model: str = Field(default=PACKAGED_POLICY, description="The name of the model on that server.")
     policy_locales: Annotated[tuple[Locale, ...], NoDecode, BeforeValidator(_names)] = Field(
         default=("en-US", "en-GB"),
         min_length=1,
         description="The locales that this model writes, separated by commas; a new installation's first policy row "
         "states them, and briefs in other locales use the fallback.",
     )
-    policy_concurrency: int = Field(
-        default=16, ge=1, le=1024, description="Upstream calls at once for each policy endpoint."
-    )
+    policy_concurrency: int = Field(default=16, ge=1, le=1024, description="Concurrent calls per policy endpoint.")
     # a live request waits for its own deadline: this bounds writing ahead, where a call took half a minute on a core
     # without bfloat16
     policy_timeout_s: float = Field(
-        default=120.0, gt=0, le=600, description="An upstream call that takes longer is given up."
+        default=120.0, gt=0, le=600, description="A call to a policy server that takes longer is cancelled."
     )
 
     pool: bool = Field(
-        default=True, description="Keep what was written and serve it again; off only to measure the miss path."
+        default=True, description="Store written texts and serve them again. Turn it off only to measure the miss path."
     )
     pool_memory_mib: int = Field(
         default=384, ge=8, description="Memory for pool heads, of about 5 KiB each; the least recently used go first."
     )
-    pool_target: int = Field(default=8, ge=1, le=64, description="Texts a pool key is refilled up to.")
+    pool_target: int = Field(default=8, ge=1, le=64, description="The number of texts that a pool key is refilled to.")
     pool_stale_hours: float = Field(
-        default=24 * 7, gt=0, description="A pool older than this is refreshed in the background."
+        default=24 * 7, gt=0, description="A pool head whose texts are older is refreshed in the background."
     )
     pool_write_n: int = Field(default=4, ge=1, le=16, description="Samples drawn in one upstream call.")
     deadline_margin_ms: int = Field(
-        default=25, ge=0, description="Kept back from the request's deadline for checking and answering."
+        default=25, ge=0, description="Time reserved from the deadline for checking and answering."
     )
 
     max_inflight: int = Field(
@@ -148,10 +146,12 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="Time from the end of a request's headers to the end of its body."
     )
     answer_timeout_s: float = Field(
-        default=30.0, gt=0, description="A caller that takes nothing of its answer for this long is disconnected."
+        default=30.0, gt=0, description="A caller that reads nothing of its answer for this long is disconnected."
     )
     max_refills: int = Field(
-        default=1024, ge=1, description="Pool keys being written or waiting for it; beyond it: the fallback chain."
+        default=1024,
+        ge=1,
+        description="Pool keys that are being written or wait for it. Above it, the fallback chain answers.",
     )
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     max_events_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
@@ -159,12 +159,10 @@ class Settings(BaseSettings):
         default=1000.0, ge=MIN_RATE, description="Default rate of a key; each key may have its own."
     )
 
-    packs_dir: Path | None = Field(default=None, description="Lexicon packs in place of the packaged ones.")
+    packs_dir: Path | None = Field(default=None, description="A folder of rule packs that replaces the packaged ones.")
     retention_servings_days: int = Field(default=90, ge=1)
     retention_events_days: int = Field(default=400, ge=1)
-    window_hours: int = Field(
-        default=7 * 24, ge=1, le=90 * 24, description="Attribution window where no experiment states its own."
-    )
+    window_hours: int = Field(default=7 * 24, ge=1, le=90 * 24, description="Attribution window outside experiments.")
 
     retention_cron: Cron = Field(
         default="15 3 * * *", description="When the worker runs retention, in UTC; empty: never."

@@ -1,8 +1,8 @@
-"""Serving tokens: what one served text was, sealed so that nothing can be read from it or changed in it.
+"""Serving tokens: the facts of one served text, encrypted and authenticated.
 
 Layout: base64url( key id (1) ‖ nonce (12) ‖ AES-256-GCM( payload (66) ) ‖ tag (16) ), 127 characters without padding.
-The key id is authenticated as associated data. A token carries all that attribution needs, so a lost serving row never
-loses an event.
+The key id is authenticated as associated data. A token carries everything that attribution needs, so that a lost
+serving row never loses an event.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PAYLOAD = struct.Struct(">16s16s16sIBIBQ")  # serve id, unit, text, phase, arm,
 _LENGTH = 1 + 12 + _PAYLOAD.size + 16
 TOKEN_CHARS = -(-_LENGTH * 4 // 3)
 _PADDING = "=" * (-TOKEN_CHARS % 4)
-# the last character's spare bits are zero: another spelling of the same bytes is an altered token
+# the spare bits of the last character must be zero: another spelling of the same bytes counts as altered
 _LAST = "AEIMQUYcgkosw048"
 
 
 class TokenError(ValueError):
-    """Why a token is refused, by name."""
+    """The name of the rule that a token breaks."""
 
     reason = "invalid_token"
 
@@ -93,7 +93,9 @@ class Sealer:
         )
 
     def open(self, token: str) -> Served:
-        """The serving a token stands for; TokenError subclasses say why not. Age is judged by `expire`."""
+        """The serving that a token stands for. Raises a subclass of TokenError for an invalid token. `expire` checks
+        the age.
+        """
         if len(token) != TOKEN_CHARS or token[-1] not in _LAST or "+" in token or "/" in token:
             raise ForgedToken(
                 f"it is not the {TOKEN_CHARS} characters of a token of ours: send it back exactly as it was given"
@@ -108,7 +110,7 @@ class Sealer:
         try:
             payload = cipher.decrypt(raw[1:13], raw[13:], raw[:1])
         except InvalidTag as error:
-            raise ForgedToken("the token was altered or not made here: its signature does not hold") from error
+            raise ForgedToken("the token was altered or was not issued here: its signature is invalid") from error
         return Served(*_PAYLOAD.unpack(payload))
 
 

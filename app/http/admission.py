@@ -1,10 +1,10 @@
-"""Which requests begin, and when: under overload the newest are refused at once, and those that begin are answered in
-time.
+"""Admission control: under overload the newest requests are refused at once, and the requests that begin are answered
+in time.
 
-Requests wait here until the event loop has turns to spare. A caller whose turn would come after half of its deadline
-is refused before anything of its request is parsed: a refusal costs a fraction of an answer, and an answer that comes
-too late costs a whole one. Refusals are limited too, to a few for each request that begins. Whoever waits for one
-sends nothing more on that connection, so that a load balancer in front runs out of connections and refuses by itself.
+Requests wait here until the event loop has capacity. A request whose turn would come after half of its deadline is
+refused before it is parsed: a refusal costs a fraction of an answer, and a late answer costs a whole one. Refusals are
+limited too, to a few per request that begins. A caller that waits for a refusal sends nothing more on its connection,
+so that a load balancer in front runs out of connections and refuses requests itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.http.middleware import REQUEST_ID
 
 AT_ONCE = 4  # requests that begin in one turn of the event loop: about two milliseconds of pool hits
 REFUSALS = 4 * AT_ONCE  # answered in one turn: enough for five times the capacity
-WORTH = 0.5  # share of its deadline that a request may spend here: the rest is for its answer
+WORTH = 0.5  # share of its deadline that a request may wait: the rest is for its answer
 _SMOOTHING = 0.2  # weight of the last turn in the estimate of how often a request begins
 _DEADLINE = re.compile(rb'"deadline_ms"\s*:\s*(\d{1,5})\b')
 _NAME = b'"deadline_ms"'
@@ -31,7 +31,7 @@ _OVERLOAD = REFUSED.labels("overload")
 
 
 class Request(Protocol):
-    """A request that has arrived whole, or as much of it as is read before its caller is known."""
+    """A request that has arrived, completely or as much of it as is read before its caller is known."""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]: ...
@@ -50,14 +50,14 @@ class Request(Protocol):
 
 
 class Admission:
-    """The queue of one process. `patience_s`: how long a request waits that names no deadline."""
+    """The queue of one process. `patience_s`: how long a request without a deadline waits."""
 
     def __init__(self, loop: AbstractEventLoop, patience_s: float) -> None:
         self._loop, self._patience = loop, patience_s
         self._waiting: deque[tuple[float, Request]] = deque()
         self._refused: deque[Request] = deque()
         self._begun = 0  # in this turn
-        self._interval = 0.0  # seconds between two beginnings while some wait
+        self._interval = 0.0  # seconds between the starts of two requests while others wait
         self._turned_at = 0.0
         self._turning = False
         WAITING.set_function(lambda: len(self._waiting))
@@ -99,7 +99,7 @@ class Admission:
             self._loop.call_soon(self._turn)
 
     def _wait_for(self, request: Request) -> float:
-        """Seconds that this request may spend waiting."""
+        """Seconds that this request may wait."""
         at = request.body.rfind(_NAME)
         named = _DEADLINE.match(request.body, at) if at >= 0 else None
         return int(named[1]) / 1000 * WORTH if named else self._patience
@@ -114,7 +114,7 @@ _BODY = (
     ProblemDocument(
         title="overload",
         status=503,
-        detail="more is asked of the service than it can answer in time: try again in a second",
+        detail="the service is overloaded and cannot answer in time: try again in a second",
         rule="overload",
     )
     .model_dump_json(exclude={"request_id"})
@@ -132,7 +132,7 @@ _HEAD = _head(
 
 
 def refusal(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The whole answer to a request that is refused, made beforehand but for the request id."""
+    """The response to a refused request. All but the request id is prepared in advance."""
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
     request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(12).hex().encode()
     return b"%bx-request-id: %b\r\n\r\n%b" % (_HEAD, request_id, _BODY)

@@ -1,8 +1,8 @@
-"""Who is calling and what they may do: API keys as HTTP bearer, and the cookie that a page's visitor got in exchange
-for one.
+"""Authentication and scopes: API keys as HTTP bearer tokens, and the session cookies that visitors of pages get in
+exchange for a key.
 
-A cookie holds the key's digest and a random session id, signed. A session ends when it is signed out, and with its key.
-A request has one identity: an API route reads the bearer key where one is sent, a page reads the cookie only.
+A cookie holds the key's digest and a random session id, signed. A session ends at sign-out or when its key ends. A
+request has one identity: an API route reads the bearer key where one is sent, a page reads the cookie only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from app.runtime.state import ReplicaState
 from app.store.registry import Key
 
 COOKIE = "relate_session"
-SECURE_COOKIE = f"__Host-{COOKIE}"  # browsers accept this name over HTTPS only, and from this host only
+SECURE_COOKIE = f"__Host-{COOKIE}"  # browsers accept a cookie of this name only over HTTPS and only from this host
 SESSION_S = 12 * 3600
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,17 +37,17 @@ _BOOTSTRAP_CHARS = 20
 
 
 def actor(key: Key) -> str:
-    """Who did it, as the audit log names them."""
+    """The name of a key in the audit log."""
     return f"{key.name} ({key.prefix})"
 
 
 def require_advertiser(key: Key, advertiser: str, field: str) -> None:
-    """Refuse what belongs to another advertiser than the key's own."""
+    """Refuse a request for an advertiser that the key does not cover."""
     if not key.covers(advertiser):
         raise Problem(
             403,
             "other_advertiser",
-            f"key {key.prefix} is limited to advertiser {key.advertiser!r}: send its ads only, or use another key",
+            f"key {key.prefix} is limited to advertiser {key.advertiser!r}: send only its ads, or use another key",
             field=field,
             value=advertiser,
         )
@@ -55,7 +55,7 @@ def require_advertiser(key: Key, advertiser: str, field: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a session cookie holds."""
+    """The content of a session cookie."""
 
     key_digest: bytes
     id: bytes
@@ -63,7 +63,7 @@ class Session:
 
 
 class Authenticator:
-    """Knows every live key, signs sessions, counts each key's calls. One per process."""
+    """Checks keys, signs sessions and applies the rate limits. There is one per process."""
 
     def __init__(self, settings: Settings, secrets: Secrets, state: ReplicaState) -> None:
         self._state = state
@@ -75,20 +75,20 @@ class Authenticator:
         self._bootstrap_key = Key(0, "bootstrap", "bootstrap", frozenset({"admin"}), None, None)
 
     def key(self, digest: bytes) -> Key | None:
-        """The live key with this digest; None when it is unknown, revoked or expired."""
+        """The valid key with this digest; None when it is unknown, revoked or expired."""
         key = self._state.registry.keys.get(digest)
         if key is None:
             return self._bootstrap_key if digest == self._bootstrap else None
         return key if key.expires_at is None or key.expires_at > datetime.now(UTC) else None
 
     def session(self, digest: bytes) -> str:
-        """A cookie for the holder of this key. An empty digest makes a visitor's: it opens nothing, but the sign-in
-        form is tied to it.
+        """A cookie for the holder of this key. An empty digest creates the cookie of a visitor: it grants nothing, and
+        the sign-in form is bound to it.
         """
         return self._signer.sign(f"{digest.hex() or 'visitor'}-{secrets.token_hex(16)}").decode()
 
     def opened(self, cookie: str) -> Session | None:
-        """What the cookie holds; None for a visitor's, and for one that was altered or has expired."""
+        """The session in the cookie; None where the cookie is a visitor's, altered or expired."""
         try:
             signed, signed_at = self._signer.unsign(cookie, max_age=SESSION_S, return_timestamp=True)
             digest, session = map(bytes.fromhex, signed.decode().split("-"))
@@ -97,8 +97,8 @@ class Authenticator:
         return Session(digest, session, signed_at + timedelta(seconds=SESSION_S))
 
     def holder(self, cookie: str) -> Key | None:
-        """Whose session it is; None for a visitor, an altered, expired or signed-out cookie, or a key that has
-        ended.
+        """The key of the session; None for a visitor, for an altered, expired or signed-out cookie, and for a key that
+        has ended.
         """
         session = self.opened(cookie)
         if session is None or session.id in self._state.registry.ended_sessions:
@@ -106,18 +106,18 @@ class Authenticator:
         return self.key(session.key_digest)
 
     def secure(self, request: Request) -> bool:
-        """Whether pages are reached over HTTPS."""
+        """Whether pages are served over HTTPS."""
         return self._https or request.url.scheme == "https"
 
     def cookie_name(self, request: Request) -> str:
         return SECURE_COOKIE if self.secure(request) else COOKIE
 
     def cookie(self, request: Request) -> str:
-        """The session cookie that came with a request; empty without one."""
+        """The session cookie of a request; empty without one."""
         return request.cookies.get(self.cookie_name(request), "")
 
     def recognises(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether these headers name a live key or the session of one."""
+        """Whether these headers hold a valid key or the session of one."""
         for name, value in headers:
             if name == b"authorization":
                 given = _bearer([(name, value)])
@@ -129,7 +129,7 @@ class Authenticator:
         return False
 
     def csrf(self, cookie: str) -> str:
-        """The token that proves a form was rendered for this very session."""
+        """The token that proves that a form was rendered for this session."""
         return hmac.digest(self._secret, b"relate.csrf:" + cookie.encode(), hashlib.sha256).hex()
 
     def same_origin(self, cookie: str, token: object) -> bool:
@@ -149,9 +149,10 @@ def _bootstrap(settings: Settings) -> bytes | None:
 
 
 class Require(SecurityBase):
-    """A FastAPI dependency: the caller's Key, if it has one of the scopes and is within its rate.
+    """A FastAPI dependency: the caller's Key, if it has one of the scopes and is within its rate limit.
 
-    401 without a live key, 403 without a scope (or with a cookie and no CSRF token on a change), 429 beyond the rate.
+    It raises 401 without a valid key, 403 without a scope (or for a change with a cookie and no CSRF token), and 429
+    above the rate limit.
     """
 
     def __init__(self, scopes: tuple[Scope, ...]) -> None:
@@ -171,7 +172,7 @@ class Require(SecurityBase):
         return self._admit(request, authenticator.key(digest_of(given)) if given else None, given)
 
     async def by_cookie(self, request: Request) -> Key:
-        """The Key behind the session cookie, under the same conditions; a bearer key beside it is not read."""
+        """The Key of the session cookie, under the same conditions. A bearer key in the same request is not read."""
         authenticator: Authenticator = request.app.state.authenticator
         cookie = authenticator.cookie(request)
         key = authenticator.holder(cookie)
@@ -197,7 +198,7 @@ class Require(SecurityBase):
 
 
 def require(*scopes: Scope) -> Require:
-    """`key: Annotated[Key, Depends(require("report"))]`: any one of the scopes is enough, and `admin` always is."""
+    """`key: Annotated[Key, Depends(require("report"))]`: one of the scopes is enough; `admin` has all scopes."""
     return Require(scopes)
 
 
@@ -209,7 +210,7 @@ def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 async def csrf_token(request: Request) -> object:
-    """What the caller sent as its CSRF token: the header, else the form's field."""
+    """The CSRF token of the request: the header, else the form field."""
     if header := request.headers.get(CSRF_HEADER):
         return header
     if request.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/form-data")):

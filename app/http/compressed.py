@@ -1,4 +1,4 @@
-"""Request bodies sent with Content-Encoding: gzip, inflated within the limit that holds for plain bodies."""
+"""Request bodies with Content-Encoding: gzip, decompressed up to the limit for plain bodies."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-_GZIP = 16 + zlib.MAX_WBITS  # zlib's way to ask for the gzip format alone
+_GZIP = 16 + zlib.MAX_WBITS  # zlib: accept only the gzip format
 
 
 def inflate(body: bytes, limit: int) -> bytes:
-    """The content of a gzip body, of at most `limit` bytes. Never makes more than that, whatever the body promises.
+    """The content of a gzip body, of at most `limit` bytes. Decompression stops at the limit.
 
-    HTTPException 413 for a larger one, 400 for what is not one whole gzip stream.
+    Raises HTTPException 413 for a larger content, and 400 for a body that is not one complete gzip stream.
     """
     stream = zlib.decompressobj(_GZIP)
     try:
         content = stream.decompress(body, limit + 1)
     except zlib.error as error:
-        raise HTTPException(400, "the body is not gzip, although Content-Encoding says so") from error
+        raise HTTPException(400, "the body is not gzip, although its Content-Encoding is gzip") from error
     if len(content) > limit:
         raise HTTPException(
             413, f"the body inflates to more than the {limit} bytes that are allowed: send less at once"
         )
     if not stream.eof or stream.unused_data:
-        raise HTTPException(400, "the body is not one whole gzip stream: it ends early, or more follows")
+        raise HTTPException(400, "the body is not one complete gzip stream: it ends early, or more data follows")
     return content
 
 
@@ -49,7 +49,7 @@ class _Inflated(Request):
         if not hasattr(self, "_content"):
             encoding = self.headers.get("content-encoding", "identity").strip().lower()
             if encoding not in ("identity", "gzip", "x-gzip"):
-                detail = f"Content-Encoding {encoding!r} is not understood: send gzip, or the body as it is"
+                detail = f"Content-Encoding {encoding!r} is not supported: send gzip, or an uncompressed body"
                 raise HTTPException(415, detail, headers={"Accept-Encoding": "gzip"})
             body = await super().body()
             limit = self.app.state.container.settings.max_events_body_bytes

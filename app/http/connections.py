@@ -1,8 +1,8 @@
-"""Connections: how many may be open, and how long a caller may take over a request.
+"""Connections: how many may be open, and how long a caller may take to send a request.
 
-uvicorn's protocol with what it leaves out: bounds on headers, bodies and sockets that nobody reads from, and a queue
-before the application. A request of usual size begins only when its body is there: a body that never comes costs a
-socket, not a place among the requests in flight.
+Extends uvicorn's protocol with limits on headers, bodies and unread sockets, and with a queue before the application. A
+request of usual size begins only when its body has arrived: a body that never arrives occupies a socket, not one of the
+concurrent requests.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from app.core.settings import Settings
 from app.http.admission import Admission
 from app.http.middleware import ALWAYS_ANSWERED
 
-MAX_HEAD = 64 * 1024  # bytes of a request's line and headers
-# bytes of a body that are read before the caller is known: a request of this size begins when it is there as a whole
+MAX_HEAD = 64 * 1024  # bytes of a request line and its headers
+# bytes of a body that are read before the caller is known: a request of this size begins when all of it has arrived
 HELD_BODY = 16 * 1024
-SWEEP_S = 1.0  # how often connections are looked through: what a timeout may be late by
+SWEEP_S = 1.0  # how often connections are checked: a timeout may be late by this much
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class Phase(Enum):
-    """What a connection waits for."""
+    """The party that a connection waits for."""
 
     REQUEST = auto()  # its first or next request
     HEAD = auto()  # the rest of the headers
@@ -38,8 +38,8 @@ class Phase(Enum):
 
 
 class Crowd:
-    """The connections of one process that wait for their caller, the longest first; all of them are looked through
-    every second.
+    """The connections of one process that wait for their caller, the longest wait first. All of them are checked every
+    second.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
@@ -53,7 +53,7 @@ class Crowd:
         self._open.add(connection)
         self._idle[connection] = None
         if len(self._open) > self._settings.max_connections:
-            # the one that has kept us waiting longest makes room; the new one itself where all others are at work
+            # the connection that has waited longest is closed, or the new one where all others are being answered
             next(iter(self._idle)).drop("connections")
         if self._sweep is None:
             self._sweep = self._loop.call_later(SWEEP_S, self._look)
@@ -98,8 +98,8 @@ class Connection(HttpToolsProtocol):
         self._crowd, self._admission = kind.crowd, kind.admission
         self._phase, self._since = Phase.REQUEST, self.loop.time()
         self._head = 0  # bytes of the headers so far
-        self._held: Arrived | None = None  # a request whose body is not there yet
-        self._unread_since: float | None = None  # the caller does not take its answer
+        self._held: Arrived | None = None  # a request whose body has not arrived
+        self._unread_since: float | None = None  # the caller does not read its answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -175,7 +175,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def look(self, now: float) -> None:
-        """Close the connection where its caller has taken too long."""
+        """Close the connection if its caller has exceeded a timeout."""
         settings, waited = self.settings, now - self._since
         if self._unread_since is not None and now - self._unread_since > settings.answer_timeout_s:
             self.transport.abort()
@@ -199,7 +199,7 @@ class Connection(HttpToolsProtocol):
 
 
 class Arrived:
-    """A request at the door. Implements `app.http.admission.Request`."""
+    """A request that waits to begin. Implements `app.http.admission.Request`."""
 
     __slots__ = ("_app", "_connection", "_cycle")
 
@@ -228,7 +228,7 @@ class Arrived:
 
 
 def _length(headers: list[tuple[bytes, bytes]]) -> int:
-    """The declared length of the body; more than is held where it is not declared."""
+    """The declared length of the body. Where it is not declared: more than is buffered."""
     length = 0
     for name, value in headers:
         if name == b"content-length" and value.isdigit():

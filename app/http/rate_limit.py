@@ -1,4 +1,4 @@
-"""How often a key may call: one token bucket each, in this process's memory."""
+"""Rate limits: one token bucket per key, in the memory of this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from time import monotonic
 class RateLimits:
     """Token buckets by key id. A bucket holds one second of its rate (at least one call) and refills continuously.
 
-    Each replica counts for itself: with k replicas behind a balancer a key gets up to k times its rate.
+    Each replica counts separately: with k replicas behind a load balancer, a key gets up to k times its rate.
     """
 
     def __init__(self, default_per_second: float, clock: Callable[[], float] = monotonic) -> None:
@@ -17,7 +17,7 @@ class RateLimits:
         self._buckets: dict[int, tuple[float, float]] = {}  # key id: (calls left, counted at)
 
     def take(self, key_id: int, rate: float | None) -> float:
-        """Count one call. Returns 0, or the seconds until one will be free, in which case none is taken."""
+        """Count one call. Returns 0, or the seconds until a call is available; the call is then not counted."""
         per_second = rate or self._default
         size = max(per_second, 1.0)
         now = self._clock()

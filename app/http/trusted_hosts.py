@@ -1,5 +1,5 @@
-"""Refuse requests that name a host which is not ours (RELATE_TRUSTED_HOSTS): a page must not be reached under a name
-that somebody else points at this address.
+"""Refuse requests whose Host header is not in RELATE_TRUSTED_HOSTS: pages must not be reachable under a name that
+somebody else points to this address.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.problems import problem_response
 
-_PROBES = frozenset({"/healthz", "/readyz"})  # load balancers call them by address
+_PROBES = frozenset({"/healthz", "/readyz"})  # load balancers request them by IP address
 
 
 def trusted_hosts(app: ASGIApp, hosts: Sequence[str]) -> ASGIApp:
@@ -22,7 +22,7 @@ def trusted_hosts(app: ASGIApp, hosts: Sequence[str]) -> ASGIApp:
         if scope["type"] == "http" and scope["path"] not in _PROBES:
             named = _host(scope)
             if named not in exact and not (endings and named.endswith(endings)):
-                detail = "the Host header names a host that this service does not answer for: see RELATE_TRUSTED_HOSTS"
+                detail = "this service does not serve the host in the Host header: see RELATE_TRUSTED_HOSTS"
                 response = problem_response(400, "untrusted_host", detail, request_id=scope.get("request_id"))
                 await response(scope, receive, send)
                 return

@@ -1,8 +1,8 @@
-"""Where a policy server may be reached. Private addresses are where policy servers live; link-local, multicast and
-unspecified addresses and those of cloud metadata services are refused, in every spelling and behind every name.
+"""The addresses that a policy server may have. Private addresses are allowed. Link-local, multicast and unspecified
+addresses and those of cloud metadata services are refused, in every spelling and behind every name.
 
-The rule is checked twice: when an endpoint is registered, and on the very address of each new connection, since a name
-may resolve to something else by then.
+The rule is checked twice: when an endpoint is registered, and on the address of each new connection, because a name may
+resolve to another address by then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRANSLATED = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96"
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that a host spells: dotted, decimal, hexadecimal, octal, short, IPv6. None for a name."""
+    """The IP address that a host spells: dotted, decimal, hexadecimal, octal, short, IPv6. None for a name."""
     host = host.rstrip(".")
     try:
         return ip_address(host)
@@ -44,7 +44,7 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_reserved(address: IPv4Address | IPv6Address) -> bool:
-    """Whether no policy server may live there, also where IPv6 only wraps such an IPv4 address."""
+    """Whether the address is refused for policy servers, also as an IPv4 address inside an IPv6 one."""
     return any(
         one.is_link_local or one.is_multicast or one.is_unspecified or one in _METADATA for one in _wrapped(address)
     )
@@ -59,11 +59,11 @@ def _wrapped(address: IPv4Address | IPv6Address) -> Iterable[IPv4Address | IPv6A
 
 
 class ReservedAddress(httpcore.ConnectError):
-    """The endpoint's name led to an address where no policy server may live."""
+    """The endpoint's name resolves to an address that is refused for policy servers."""
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a name, refuses it if any of its addresses is reserved, and connects to the addresses it checked."""
+    """Resolves a name, refuses it if any of its addresses is refused, and connects only to checked addresses."""
 
     def __init__(self) -> None:
         self._inner = httpcore.AnyIOBackend()
@@ -99,7 +99,7 @@ async def _resolved(host: str, port: int, timeout: float | None) -> list[str]:
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if is_reserved(ip_address(address)):
-            raise ReservedAddress(f"{host} leads to {address}, where no policy server may live")
+            raise ReservedAddress(f"{host} leads to {address}, where no policy server may run")
     return addresses
 
 
@@ -107,7 +107,9 @@ class CheckedTransport(httpx.AsyncHTTPTransport):
     """httpx's own transport over a pool that checks the address of each connection."""
 
     def __init__(self, *, verify: bool, limits: httpx.Limits) -> None:
-        super().__init__(verify=False, trust_env=False)  # its pool is replaced: httpx passes no network backend on
+        super().__init__(
+            verify=False, trust_env=False
+        )  # the pool is replaced, because httpx does not pass a network backend on
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(trust_env=False) if verify else None,
             max_connections=limits.max_connections,

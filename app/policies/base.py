@@ -1,4 +1,4 @@
-"""A writer: whatever turns a brief into raw completions. Vetting them is not its business."""
+"""The interface of a policy: a writer turns a brief into raw completions. It does not check them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from adtext.spec import TextSpec
 
 
 class WriterUnavailable(RuntimeError):
-    """The writer could not answer: refused, timed out, or answered nonsense. The fallback chain takes over."""
+    """The writer failed: it refused, timed out, or returned an invalid answer. The fallback chain answers instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a writer returned for one call."""
+    """The result of one call of a writer."""
 
-    completions: Sequence[str]  # raw, one per sample that came to its end
-    prompt_hash: str  # SHA-256 of what was asked, first 16 hex characters
+    completions: Sequence[str]  # raw, one per completed sample
+    prompt_hash: str  # SHA-256 of the request, first 16 hex characters
     seed: int | None
-    cut: int = 0  # samples that the token limit cut off: candidates that nobody may be shown
+    cut: int = 0  # samples that the token limit cut off: candidates that are never shown
 
 
 class Writer(Protocol):
     @property
     def down(self) -> bool:
-        """It failed a moment ago: asking it again now would only cost time."""
+        """True after a recent failure: another call now would only cost time."""
         ...
 
     async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
-        """n raw completions. Raises WriterUnavailable; cancellation reaches the server."""
+        """n raw completions. Raises WriterUnavailable. Cancelling the call cancels it on the server."""
         ...
 
     async def healthy(self) -> bool: ...

@@ -1,6 +1,6 @@
-"""Reading a policy server's answer within bounds: total time, bytes, and the form that was asked for.
+"""Reads the answer of a policy server within limits of time, size and structure.
 
-The server may be anyone's. Whatever it sends, the worst it can do is write no text.
+The server is not trusted: whatever it sends, the worst outcome is that no text is written.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Any, NamedTuple
 
 import httpx
 
-MAX_ANSWER = 1024 * 1024  # bytes: sixteen texts take a fiftieth of it
-BODY_S = 5.0  # from the headers to the last byte: by then everything is written
+MAX_ANSWER = 1024 * 1024  # bytes: sixteen texts need a fiftieth of it
+BODY_S = 5.0  # seconds from the headers to the last byte: the text is complete before the headers are sent
 
 
 class UnusableAnswer(ValueError):
-    """What is wrong with the answer, without quoting it."""
+    """The answer is invalid. The message does not quote it."""
 
 
 class Completions(NamedTuple):
     texts: list[str]  # whole ones
-    cut: int  # ended by the token limit: candidates that are never kept
+    cut: int  # cut off by the token limit: candidates that are never kept
 
 
 async def post(http: httpx.AsyncClient, path: str, body: object, timeout_s: float) -> bytes:
     """The body of a successful answer. Raises UnusableAnswer, TimeoutError or httpx.HTTPError.
 
-    Compression is declined, and refused where it comes all the same: what is never inflated cannot blow up.
+    Compression is declined, and a compressed answer is refused: data that is never decompressed cannot exhaust memory.
     """
     async with (
         asyncio.timeout(timeout_s),
@@ -35,7 +35,7 @@ async def post(http: httpx.AsyncClient, path: str, body: object, timeout_s: floa
     ):
         answer.raise_for_status()
         if (encoding := answer.headers.get("content-encoding", "identity").lower()) != "identity":
-            raise UnusableAnswer(f"the answer is compressed ({encoding[:20]}), which was not asked for")
+            raise UnusableAnswer(f"the answer is compressed ({encoding[:20]}), which was not requested")
         received = bytearray()
         async with asyncio.timeout(BODY_S):
             async for piece in answer.aiter_raw():
@@ -50,10 +50,10 @@ def completions(payload: bytes, asked: int) -> Completions:
     try:
         answer = json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise UnusableAnswer(f"the answer is no JSON ({type(error).__name__})") from None
+        raise UnusableAnswer(f"the answer is not JSON ({type(error).__name__})") from None
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list):
-        raise UnusableAnswer("the answer holds no list of choices")
+        raise UnusableAnswer("the answer has no list of choices")
     if len(choices) > asked:
         raise UnusableAnswer(f"the answer holds {len(choices)} choices where {asked} were asked for")
     written = [_content(choice) for choice in choices]
@@ -64,7 +64,7 @@ def completions(payload: bytes, asked: int) -> Completions:
 def _content(choice: Any) -> str:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        raise UnusableAnswer("a choice holds no message")
+        raise UnusableAnswer("a choice has no message")
     content = message.get("content")
     if content is None:
         return ""

@@ -1,4 +1,4 @@
-"""The writer of each policy version, made when first needed and kept: one HTTP client an endpoint."""
+"""The writer of each policy version, created when first needed and then kept: one HTTP client per endpoint."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The template baseline as a writer: `adtext.templates` behind the interface of every policy. Its texts are checked
-like any other.
+"""The template baseline as a writer: `adtext.templates` behind the interface of a policy. Its texts are checked like
+all others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which policies do not answer, since when, and how many texts fell back meanwhile."""
+"""Outages of policies: which policies do not answer, since when, and how many fallback texts were served meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.policies.base import Draft, Writer, WriterUnavailable
 log = logging.getLogger(__name__)
 
 REPEAT_S = 60.0  # an outage that lasts is logged this often
-# a server whose health check passes while its calls fail is down all the same: for this long after the last failure
+# a server whose calls fail counts as down for this long after the last failure, even if its health check passes
 SURE_S = 10.0
 
 
@@ -36,7 +36,7 @@ class Outages:
         self._shown: set[str] = set()  # versions with a gauge
 
     def failed(self, version: str) -> None:
-        """A call failed, or the health check did."""
+        """Record that a call or the health check failed."""
         now = monotonic()
         outage = self._down.setdefault(version, _Outage(datetime.now(UTC), now, now, now))
         outage.failed = now
@@ -46,13 +46,13 @@ class Outages:
             log.warning("policy does not answer", extra=_told(version, outage))
 
     def answered(self, version: str) -> None:
-        """A call was answered."""
+        """Record that a call was answered."""
         self._show(version, up=True)
         if (outage := self._down.pop(version, None)) is not None:
             log.warning("policy answers again", extra=_told(version, outage))
 
     def checked(self, version: str, *, healthy: bool) -> None:
-        """What the health check said."""
+        """Record the result of the health check."""
         outage = self._down.get(version)
         if not healthy:
             self.failed(version)
@@ -60,12 +60,12 @@ class Outages:
             self.answered(version)
 
     def fell_back(self, version: str, texts: int) -> None:
-        """Texts of the fallback chain were served in this policy's place."""
+        """Count texts of the fallback chain that were served instead of the policy's."""
         if (outage := self._down.get(version)) is not None:
             outage.texts += texts
 
     def keep(self, versions: set[str]) -> None:
-        """Show these policies only: the others are in use no more."""
+        """Keep only these policies: the others are no longer in use."""
         for version in self._shown - versions:
             POLICY_UP.remove(version)
             self._down.pop(version, None)
@@ -86,7 +86,7 @@ def _told(version: str, outage: _Outage) -> dict[str, object]:
 
 
 class Watched:
-    """A writer whose answers and failures are noted."""
+    """A writer whose answers and failures are recorded."""
 
     def __init__(self, writer: Writer, version: str, outages: Outages) -> None:
         self._writer, self._version, self._outages = writer, version, outages

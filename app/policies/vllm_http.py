@@ -1,5 +1,5 @@
-"""A language model behind vLLM's OpenAI-compatible server: one call, n samples, cancelled upstream when nobody waits
-any more.
+"""A language model behind vLLM's OpenAI-compatible server. One call draws n samples, and is cancelled on the server
+when no caller waits for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from trainer.registry import PolicyVersion
 
 log = logging.getLogger(__name__)
 
-DOWN_S = 1.0  # after a refusal the server is left alone this long: a hundred callers must not each find out
+DOWN_S = (
+    1.0  # after a failure the server is not called for this long, so that not every caller waits for the same failure
+)
 
 
 class VllmWriter:
@@ -36,11 +38,11 @@ class VllmWriter:
             base_url=endpoint.rstrip("/"),
             timeout=httpx.Timeout(timeout_s, connect=1.0),
             transport=CheckedTransport(
-                # reading the certificates stops the loop for 50 ms, in the first miss
+                # created here: reading the certificates would block the event loop for 50 ms at the first miss
                 verify=endpoint.startswith("https:"),
                 limits=httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency),
             ),
-            trust_env=False,  # a policy server is named by its row; a proxy from the environment must not see briefs
+            trust_env=False,  # a proxy from the environment must not see briefs
         )
 
     @property
@@ -62,7 +64,7 @@ class VllmWriter:
         return Draft(completions.texts, prompt_hash=asked, seed=seed, cut=completions.cut)
 
     def _failed(self, error: Exception) -> WriterUnavailable:
-        """One log line for all calls that fail while the server is left alone."""
+        """Log one line for all calls that fail while the server is not called."""
         what = str(error) or f"no whole answer within {self._timeout_s:g} s"
         if not self.down:
             log.warning(
@@ -98,7 +100,7 @@ def request_body(policy: PolicyVersion, brief: AdBrief, spec: TextSpec, *, n: in
         "seed": seed,
         "temperature": decoding.temperature,
         "top_p": decoding.top_p,
-        # a model folder may bring its own (Qwen3: top_k 20): the policy's decoding is what its row says, no more
+        # a model folder may set its own default (Qwen3: top_k 20): only the policy's row decides its decoding
         "top_k": -1,
         "min_p": 0.0,
         "repetition_penalty": 1.0,

@@ -1,7 +1,7 @@
-"""A step repeated in the background: the serving log, the fold, the re-check, the poll of revisions.
+"""A step that is repeated in the background: the serving log, the fold, the revalidation, the poll of revisions.
 
-Stopping lets the step under way end. A task cancelled in the middle of a transaction leaves a connection that cannot
-even roll back.
+Stopping waits for the current step. A task that is cancelled in the middle of a transaction leaves a connection that
+cannot roll back.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from app.store.database import Unavailable
 
 log = logging.getLogger(__name__)
 
-STOP_S = 30.0  # a step that takes longer to end is cancelled after all
+STOP_S = 30.0  # a step that takes longer to end is cancelled
 
 
 class Periodic:
-    """`step` every `interval_s`, sooner when woken. With the database away it says so and tries again."""
+    """Runs `step` every `interval_s`, or sooner when woken. When the database is unavailable it logs this and tries
+    again.
+    """
 
     def __init__(self, name: str, interval_s: float, step: Callable[[], Awaitable[object]]) -> None:
         self._name, self._interval_s, self._step = name, interval_s, step
@@ -51,5 +53,5 @@ class Periodic:
                 await self._step()
             except Unavailable as error:
                 log.warning("%s waits for the database", self._name, extra={"error": str(error).partition("\n")[0]})
-            except Exception:  # a fault of ours in one step must not end all the steps after it
-                log.exception("%s failed; it goes on", self._name)
+            except Exception:  # an error in one step must not end the repetition
+                log.exception("%s failed; it continues", self._name)

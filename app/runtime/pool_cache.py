@@ -1,4 +1,4 @@
-"""The pool: approved texts by key, their heads in memory, and which of them a unit sees next."""
+"""The pool: approved texts by key, the heads of the keys in memory, and the rotation of texts per unit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from adtext.brief import AdBrief, AdText
 from adtext.remember import footprint
 from adtext.spec import TextSpec
 
-ROTATION_ENTRIES = 200_000  # (unit, key) counts a process remembers: about 40 MiB, each entry has the same size
+ROTATION_ENTRIES = (
+    200_000  # (unit, key) counts that a process keeps: about 40 MiB, since all entries have the same size
+)
 _HEAD_BYTES = 500
-_TEXT_BYTES = 300  # what is not the text itself: id, policy, rules version, references
+_TEXT_BYTES = 300  # beside the text itself: id, policy, rules version, references
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +35,23 @@ class PooledText:
 
 @dataclass(slots=True)
 class Head:
-    """What memory holds of one key."""
+    """The texts of one key that are held in memory."""
 
     texts: Sequence[PooledText]
-    born: float  # wall-clock seconds of its youngest text: staleness
+    born: float  # wall-clock seconds of the newest text: staleness
     attempted: float = float("-inf")  # monotonic seconds of the last refill: a thin pool is not refilled on every hit
     without: frozenset[str] = frozenset()  # of a fallback: the advertiser's withdrawn texts when it was made
 
 
 def brief_digest(brief: AdBrief) -> bytes:
-    """Identity of all that a text may draw on. Texts of one digest may be shared between requests, never between
-    advertisers.
+    """The digest of everything in the brief that a text may use. Requests with the same digest may share texts;
+    advertisers never do.
     """
     return _digest(brief.locale, brief.ad.id, brief.ad.industry, *brief.facts())
 
 
 def brief_words(brief: AdBrief) -> str:
-    """Query and bidwords, normalised: NFKC, case and spacing make no other key."""
+    """Query and bidwords, normalised: NFKC, case and spacing do not change the key."""
     words = "\x1e".join((brief.query, *brief.bidwords))
     return " ".join((words if words.isascii() else unicodedata.normalize("NFKC", words)).casefold().split())
 
@@ -66,7 +68,7 @@ def pool_key(policy: str, spec: TextSpec, brief: AdBrief) -> bytes:
 
 
 def fallback_key(spec: TextSpec, brief: AdBrief) -> bytes:
-    """What the fallback depends on: the ad, whoever asks for it."""
+    """The key of the fallback texts: it depends on the ad only."""
     ad = brief.ad
     approved = "\x1e".join(value for text in ad.approved for _, value in text.fields())
     return _digest(
@@ -80,7 +82,7 @@ def _digest(*parts: str) -> bytes:
 
 
 class Heads:
-    """Pool heads in memory: the least recently used go first. `capacity` in bytes."""
+    """Pool heads in memory. The least recently used heads are evicted first. `capacity` is in bytes."""
 
     def __init__(self, capacity: int) -> None:
         self._heads: LRUCache[bytes, Head] = LRUCache(capacity, getsizeof=_size)
@@ -102,14 +104,14 @@ class Heads:
 
 
 def _size(head: Head) -> int:
-    """Bytes of a head, what the cache keeps of its own included."""
+    """The size of a head in bytes, with the overhead of the cache."""
     return _HEAD_BYTES + sum(_TEXT_BYTES + footprint(text.text) for text in head.texts)
 
 
 class Rotation:
-    """Fatigue-aware rotation: a unit starts at hash(unit, key) and moves on by one text each time it asks again.
+    """Fatigue-aware rotation: a unit starts at hash(unit, key) and advances by one text with each request.
 
-    Exact on one process, approximate across replicas, the same rule in every arm.
+    Exact in one process, approximate across replicas. The rule is the same in every arm.
     """
 
     def __init__(self, capacity: int = ROTATION_ENTRIES) -> None:

@@ -1,4 +1,4 @@
-"""Single flight: one piece of work a key, however many wait for it."""
+"""Single flight: one task per key, however many callers wait for it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Key, Result]):
-    """Work under way, by key. A caller that gives up does not end what others share: await `asyncio.shield(task)`.
+    """Running tasks, by key. A caller that gives up must not cancel the task that others share: await
+    `asyncio.shield(task)`.
 
-    `expected` are failures that every waiter hears of anyway. Any other is logged, also when nobody waits any more.
+    `expected` are the errors that every waiting caller handles. Any other error is logged, even when no caller waits.
     """
 
     def __init__(self, name: str, *, expected: tuple[type[Exception], ...] = ()) -> None:
@@ -31,7 +32,7 @@ class SingleFlight(Generic[Key, Result]):
         return key in self._tasks
 
     def join(self, key: Key, work: Callable[[], Awaitable[Result]]) -> asyncio.Future[Result]:
-        """The key's result, its work started now where there is none."""
+        """The task of the key, started now if none is running."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.ensure_future(work())
@@ -39,9 +40,9 @@ class SingleFlight(Generic[Key, Result]):
         return task
 
     async def join_next(self, key: Key, work: Callable[[], Awaitable[Result]]) -> Result:
-        """The result of work that begins from now on: it sees everything that was written before this call.
+        """The result of a task that begins after this call: it sees everything that was written before.
 
-        Whoever calls while work is under way shares the one run that follows it.
+        Callers that arrive while a task is running share the one that follows it.
         """
         current = self._tasks.get(key)
         if current is None:
@@ -52,7 +53,7 @@ class SingleFlight(Generic[Key, Result]):
         return await asyncio.shield(following)
 
     async def stop(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the running task."""
         tasks = [*self._following.values(), *self._tasks.values()]
         for task in tasks:
             task.cancel()

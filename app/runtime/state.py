@@ -1,4 +1,4 @@
-"""What this replica holds in memory, kept true: LISTEN/NOTIFY wakes it, a poll backs that up.
+"""The state that this replica holds in memory. LISTEN/NOTIFY announces changes, and a poll finds missed ones.
 
 Two topics: `registry` (keys, experiments, policies, aliases, withdrawals) is swapped whole; `rules` names the version
 in force. A replica that could not confirm for two seconds that it checks by the rules in force says so (`confirmed`),
@@ -25,11 +25,11 @@ from app.store.registry import CHANNEL, EMPTY, Registry, load_registry
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.5  # twice a second: one slow answer must not cost a replica its confirmation
+POLL_S = 0.5  # twice a second: one slow answer must not end the confirmation
 RECONNECT_S = 1.0
 CONFIRM_S = 2.0
 LOAD_S = 10.0  # reading the whole registry of a large installation
-QUIET_S = 5.0  # without a notice for this long, the LISTEN connection is asked whether it still stands
+QUIET_S = 5.0  # seconds without a notification after which the LISTEN connection is tested
 
 
 class ReplicaState:
@@ -38,13 +38,13 @@ class ReplicaState:
         self.rules = rules
         self._settings, self._database, self._heads = settings, database, heads
         self._confirmed_at = float("-inf")
-        self._reading = asyncio.Lock()  # an older answer must not be swapped in after a newer one
+        self._reading = asyncio.Lock()  # an older answer must not replace a newer one
         self._poll = Periodic("the poll of revisions", POLL_S, self.refresh)
         self._listening: asyncio.Task[None] | None = None
 
     @property
     def confirmed(self) -> bool:
-        """The rules in force were, within the last two seconds, the ones this replica checks by."""
+        """Whether the rules of this replica were the ones in force within the last two seconds."""
         return monotonic() - self._confirmed_at <= CONFIRM_S
 
     @property
@@ -63,7 +63,7 @@ class ReplicaState:
             await asyncio.gather(self._listening, return_exceptions=True)
 
     async def refresh(self) -> None:
-        """Read the revisions; reload what moved."""
+        """Read the revisions and reload what has changed."""
         async with self._reading:
             async with self._database.revisions() as connection:
                 rows = {
@@ -100,17 +100,17 @@ class ReplicaState:
                 async with await connect(url, autocommit=True) as connection:
                     with cut_after(connection, QUIET_S):
                         await connection.execute(f"LISTEN {CHANNEL}")
-                    self._heads.clear()  # whatever was announced while nobody listened
+                    self._heads.clear()  # changes that were announced while the replica did not listen
                     self._poll.wake()
                     await self._hear_all(connection)
             except (psycopg.Error, DatabaseTimeout) as error:
                 log.warning(
-                    "lost the LISTEN connection; polling goes on", extra={"error": str(error).partition("\n")[0]}
+                    "lost the LISTEN connection; polling continues", extra={"error": str(error).partition("\n")[0]}
                 )
             await asyncio.sleep(RECONNECT_S)
 
     async def _hear_all(self, connection: Direct) -> None:
-        """Hear until the connection breaks. One whose other end is gone without a word would be silent for ever."""
+        """Listen until the connection breaks. It is tested, because a lost peer would otherwise go unnoticed."""
         while True:
             async for notice in connection.notifies(timeout=QUIET_S):
                 self._hear(notice.payload)

@@ -1,4 +1,4 @@
-"""The folder: every few seconds what was reported becomes exposures and unit-days, so that a report finds little left
+"""Aggregation: every few seconds new events are folded into exposures and unit-days, so that a report has little left
 to fold.
 """
 
@@ -12,7 +12,7 @@ from app.runtime.single_flight import SingleFlight
 from app.store.database import Database, Unavailable
 from app.store.fold import BATCH, fold
 
-INTERVAL_S = 5.0  # a token's click often follows within it, and is then folded once
+INTERVAL_S = 5.0  # seconds: the click of a token often follows within it, and both are folded once
 
 
 class Aggregation:
@@ -32,14 +32,14 @@ class Aggregation:
         await self._shared.stop()
 
     async def catch_up(self) -> int:
-        """Fold all that was waiting when called; returns the number of rows that left the queue.
+        """Fold all rows that wait at the call; returns the number of rows that left the queue.
 
-        However many reports ask at once, one of them folds: each would hold a connection while it waits for the lock.
+        Concurrent reports share one fold, because each would hold a connection while it waits for the lock.
         """
         return await self._shared.join_next(None, lambda: self._fold_all(wait=True))
 
     async def _fold_all(self, *, wait: bool) -> int:
-        """A transaction a batch."""
+        """One transaction per batch."""
         folded = 0
         while (batch := await self._fold(wait=wait)) == BATCH:
             folded += batch

@@ -1,4 +1,4 @@
-"""The export job: what was reported so far becomes a snapshot that reward models learn from."""
+"""The export: writes the events so far to a snapshot that reward models learn from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.store.database import Database
 from app.store.export import ExportRange, arm_names, one_moment
 from trainer.snapshot import EXPOSURES, TEXTS, Manifest, SnapshotWriter, describe_ad, describe_text
 
-LIMIT_S = 6 * 3600.0  # the history of a large installation, in one snapshot
+LIMIT_S = 6 * 3600.0  # a large installation exports its whole history
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -31,11 +31,11 @@ async def export(
     until: datetime | None = None,
     as_of: datetime | None = None,
 ) -> Manifest:
-    """Fold what waits, then write every mature impression of [since, until) with its text, as one moment of the
-    database.
+    """Fold the waiting events, then write every mature impression of [since, until) with its text, from one snapshot of
+    the database.
 
-    as_of: the time at which maturity is judged, now by default; nothing reported to have happened later is written.
-    SnapshotError where the folder holds a snapshot already, Problem for times that cannot be.
+    as_of: the time of which maturity is decided, by default now. Later events are not written. SnapshotError where the
+    folder holds a snapshot already, Problem for invalid times.
     """
     now = datetime.now(UTC)
     at = as_of or now

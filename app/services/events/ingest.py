@@ -1,6 +1,4 @@
-"""Events in: each row is judged by itself, what is valid is committed, and every row gets its answer after the
-commit.
-"""
+"""Ingests events: each row is checked on its own, valid rows are committed, and all rows are answered after the commit."""
 
 from __future__ import annotations
 
@@ -22,19 +20,21 @@ from app.store.events import MACHINE, PERSON, Identity, NewEvent, store_events
 from app.store.group_commit import GroupCommit
 from app.store.provenance import texts_of
 
-SKEW = timedelta(minutes=5)  # how far an ad system's clock may be ahead of ours, or behind
-TO_BE_SHOWN = timedelta(hours=24)  # how long after serving a text may still be shown
-# no token this young has expired, whatever its window
+SKEW = timedelta(minutes=5)  # how far the clock of an ad system may be ahead of ours, or behind it
+TO_BE_SHOWN = timedelta(hours=24)  # how long after its serving a text may be shown
+# a token of this age has not expired, whatever its window
 _YOUNG_MS = (TO_BE_SHOWN + LATENESS) / timedelta(milliseconds=1)
-WAITING = 1024  # batches: a database that hangs must leave three quarters of the requests at once to others
-GROUP = 8  # batches that share a transaction: enough to hide the wait for the disk, few enough to stay short
+WAITING = (
+    1024  # waiting batches: when the database hangs, three quarters of the concurrent requests stay free for others
+)
+GROUP = 8  # batches that share a transaction: enough to hide the latency of the disk, and few enough to keep it short
 
 Status = Literal["accepted", "duplicate", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidEvent:
-    """A row that is no event: which field breaks which rule."""
+    """An invalid row: the field and the rule that it breaks."""
 
     event_id: str | None
     field: str
@@ -43,11 +43,11 @@ class InvalidEvent:
 
 @dataclass(slots=True)
 class EventAnswer:
-    """What became of one row."""
+    """The outcome of one row."""
 
     event_id: str | None
     status: Status
-    index: int = 0  # of the row in its batch, from 0
+    index: int = 0  # position of the row in its batch, from 0
     reason: str | None = None
     field: str | None = None
     detail: str | None = None
@@ -58,7 +58,7 @@ def current_time() -> datetime:
 
 
 class Ingest:
-    """One per process: batches that arrive while a transaction is under way share the next one."""
+    """One per process. Batches that arrive during a transaction share the next one."""
 
     def __init__(self, settings: Settings, database: Database, state: ReplicaState, sealer: Sealer) -> None:
         self._database, self._state, self._sealer = database, state, sealer
@@ -66,11 +66,12 @@ class Ingest:
         self._commits = GroupCommit(database.events, _write, most=GROUP, waiting=WAITING)
 
     async def record(self, rows: Sequence[Event | InvalidEvent], *, advertiser: str | None = None) -> list[EventAnswer]:
-        """Judge, commit, answer, in the rows' order. Raises Unavailable with the database down: nothing is committed
-        then.
+        """Check and commit the rows; returns the answers in their order. Raises Unavailable when the database is
+        unavailable: nothing is committed then.
 
-        A repeat of serving, kind and event_id is a duplicate. The same token and kind under another event_id is
-        accepted: attribution takes the earliest. `advertiser`: the only one whose events the caller may report.
+        A row with the serving, kind and event_id of an earlier one is a duplicate. The same token and kind under
+        another event_id is accepted: attribution takes the earliest. `advertiser`: the only one whose events the caller
+        may report.
         """
         now = current_time()
         judged = [self._judge(row, now) for row in rows]
@@ -91,7 +92,7 @@ class Ingest:
     async def _of_advertiser(
         self, judged: Sequence[NewEvent | EventAnswer], advertiser: str
     ) -> list[NewEvent | EventAnswer]:
-        """Reject the events whose token stands for a text of another advertiser."""
+        """Reject the events whose token belongs to a text of another advertiser."""
         served = {UUID(bytes=event.served.text_id) for event in judged if isinstance(event, NewEvent)}
         async with self._database.begin() as connection:
             covered = await texts_of(connection, advertiser, served)
@@ -104,10 +105,10 @@ class Ingest:
         ]
 
     async def pixel(self, kind: EventKind, token: str, invalid_reason: str | None) -> None:
-        """Record what a pixel saw, now. Raises TokenError for a token that is refused.
+        """Record an event of a pixel at the current time. Raises TokenError for an invalid token.
 
-        Its event id says whether a person or a machine loaded it, so that a repeat is harmless and a prefetch does not
-        stand in the way of the person who comes after it.
+        Its event id says whether a person or a machine loaded it. A repetition is harmless, and a prefetch does not
+        replace the event of the person who follows it.
         """
         now = current_time()
         served = self._open(token, now)
@@ -139,8 +140,8 @@ class Ingest:
         )
 
     def _open(self, token: str, now: datetime) -> Served:
-        """The serving a token stands for, while any of its events may still count: served + time to be shown + window
-        + lateness.
+        """The serving of a token, as long as one of its events may still count: served + time to be shown + window +
+        lateness.
         """
         served = self._sealer.open(token)
         if now.timestamp() * 1000 - served.served_ms > _YOUNG_MS:
@@ -151,7 +152,7 @@ class Ingest:
 
 
 async def _write(connection: AsyncConnection, batches: list[dict[Identity, NewEvent]]) -> list[set[Identity]]:
-    """Store several batches in one transaction; for each, the events that were known before it."""
+    """Store several batches in one transaction. Returns, for each, the events that existed before it."""
     merged: dict[Identity, NewEvent] = {}
     repeats = []
     for batch in batches:
@@ -164,7 +165,7 @@ async def _write(connection: AsyncConnection, batches: list[dict[Identity, NewEv
 def _stored(event: NewEvent, known: set[Identity]) -> EventAnswer:
     if event.identity in known:
         return EventAnswer(event.event_id, "duplicate")
-    known.add(event.identity)  # a second row of the batch with this identity is a repeat
+    known.add(event.identity)  # a second row of the batch with this identity is a duplicate
     return EventAnswer(event.event_id, "accepted")
 
 

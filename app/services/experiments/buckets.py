@@ -1,6 +1,4 @@
-"""A layer's 10,000 buckets and who holds them: ranges of running experiments never overlap, and a range only ever
-grows.
-"""
+"""The 10,000 buckets of a layer: the ranges of running experiments never overlap, and a range only grows."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ Range = tuple[int, int]  # half-open
 
 
 def overlapping(wanted: Range, taken: Sequence[Range]) -> list[Range]:
-    """The taken ranges that share a bucket with the wanted one."""
+    """The taken ranges that share a bucket with the wanted range."""
     return [(low, high) for low, high in taken if low < wanted[1] and wanted[0] < high]
 
 
@@ -28,10 +26,10 @@ def place(width: int, taken: Sequence[Range]) -> Range | None:
 
 
 def widen(held: Range, width: int, taken: Sequence[Range]) -> Range | None:
-    """A range of this width around the held one, grown upwards first, clear of the taken ones; None where they leave no
-    room.
+    """A range of this width around the held range that avoids the taken ones and grows upwards first; None where there
+    is no room.
 
-    Every bucket that was held stays held: ramping up moves nobody.
+    Every held bucket stays held: units already enrolled keep their arm.
     """
     ceiling = min((start for start, _ in taken if start >= held[1]), default=BUCKETS)
     floor_ = max((end for _, end in taken if end <= held[0]), default=0)

@@ -1,5 +1,5 @@
-"""The life of an experiment: draft, running, stopped. Every change is audited and announced to all replicas in its own
-transaction.
+"""The lifecycle of an experiment: draft, running, stopped. Every change is audited and announced to all replicas in the
+same transaction.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class ArmRecord:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRecord:
-    """A stretch with fixed weights. Reports show one phase; phases are never summed."""
+    """A period with fixed weights. Reports show one phase; phases are never summed."""
 
     id: int
     number: int
     salt: str
-    arms: tuple[ArmRecord, ...]  # control first
+    arms: tuple[ArmRecord, ...]  # the control comes first
     started_at: datetime | None
     ended_at: datetime | None
 
@@ -68,7 +68,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class ArmWish:
-    """An arm as asked for: a policy version or alias, and a weight relative to the others'."""
+    """An arm of a request: a policy version or alias, and a weight relative to the other arms."""
 
     name: str
     policy: str
@@ -88,8 +88,8 @@ async def create(
     salt: str | None,
     actor: str,
 ) -> ExperimentRecord:
-    """Write a draft. It holds `coverage` buckets from `low`, or where the layer has room; the room is claimed at its
-    start.
+    """Create a draft. It gets `coverage` buckets from `low`, or the first free range of the layer. The buckets are
+    taken when it starts.
     """
     chosen = await _arms(connection, arms)
     others = await store.lock_layer(connection, layer)
@@ -98,7 +98,7 @@ async def create(
         raise Problem(
             422,
             "range",
-            f"buckets [{held[0]}, {held[1]}) end beyond {BUCKETS}: start lower or cover less",
+            f"buckets [{held[0]}, {held[1]}) end beyond {BUCKETS}: choose a smaller low or a smaller coverage",
             field="low",
             value=low,
         )
@@ -116,7 +116,7 @@ async def create(
         raise Problem(
             409,
             "name_taken",
-            f"there is an experiment {name} already: names are never used twice",
+            f"there is an experiment {name} already: choose a name that was never used",
             field="name",
             value=name,
         )
@@ -126,7 +126,7 @@ async def create(
 
 
 async def start(connection: AsyncConnection, name: str, *, actor: str) -> ExperimentRecord:
-    """Let a draft run: from now on its units see their arms. Window and planned units can never change again."""
+    """Start a draft: from now on its units are served by their arms. Window and planned units can no longer change."""
     experiment, running = await _held(connection, name, "start", "draft")
     _refuse_overlap(experiment.range, running, "low")
     now = datetime.now(UTC)
@@ -137,7 +137,7 @@ async def start(connection: AsyncConnection, name: str, *, actor: str) -> Experi
 
 
 async def ramp(connection: AsyncConnection, name: str, *, coverage: int, actor: str) -> ExperimentRecord:
-    """Widen the range to `coverage` buckets. Every unit that took part still does, in its arm."""
+    """Increase the coverage to `coverage` buckets. Units already enrolled keep their arm."""
     experiment, running = await _held(connection, name, "ramp", "running")
     now_covered = experiment.high - experiment.low
     if coverage <= now_covered:
@@ -156,8 +156,8 @@ async def ramp(connection: AsyncConnection, name: str, *, coverage: int, actor: 
 
 
 async def reweigh(connection: AsyncConnection, name: str, *, weights: Sequence[float], actor: str) -> ExperimentRecord:
-    """Open a new phase with other weights and a salt of its own. The report of the phase before it stands; the two are
-    never summed.
+    """Open a new phase with other weights and a new salt. The report of the previous phase stays; phases are never
+    summed.
     """
     experiment, _ = await _held(connection, name, "weights", "running")
     current = experiment.phases[-1]
@@ -181,7 +181,7 @@ async def reweigh(connection: AsyncConnection, name: str, *, weights: Sequence[f
 
 
 async def stop(connection: AsyncConnection, name: str, *, actor: str) -> ExperimentRecord:
-    """End it for good: units go to the champion, and what comes in for texts already served still counts."""
+    """Stop the experiment permanently: the champion serves its units, and events of served texts still count."""
     experiment, _ = await _held(connection, name, "stop", "running")
     now = datetime.now(UTC)
     await store.set_experiment(connection, experiment.id, state="stopped", stopped_at=now)
@@ -214,8 +214,8 @@ async def history(connection: AsyncConnection, name: str) -> list[AuditRecord]:
 
 
 async def _held(connection: AsyncConnection, name: str, action: str, state: str) -> tuple[ExperimentRecord, list[Any]]:
-    """The experiment in the state the action needs, and the others that run in its layer, all held until the
-    transaction ends.
+    """The experiment in the state that the action needs, and the other running experiments of its layer, locked until
+    the transaction ends.
     """
     layer = (await find(connection, name)).layer
     others = await store.lock_layer(connection, layer)
@@ -226,8 +226,8 @@ async def _held(connection: AsyncConnection, name: str, action: str, state: str)
 
 
 def _room(coverage: int, others: Sequence[Any]) -> Range:
-    """Free buckets beside all that run and, where possible, all that are drafted; a draft's claim is settled at its
-    start.
+    """A free range beside all running experiments and, if possible, all drafts. A draft takes its buckets when it
+    starts.
     """
     running = [(one.low, one.high) for one in others if one.state == "running"]
     found = place(coverage, [(one.low, one.high) for one in others]) or place(coverage, running)
@@ -279,7 +279,11 @@ def _arm(name: str, policy: str, weight: int) -> dict[str, Any]:
 def _scaled(weights: Sequence[float], field: str) -> list[int]:
     if not sum(weights) > 0:
         raise Problem(
-            422, "weights", "every weight is 0: give at least one arm some units", field=field, value=list(weights)
+            422,
+            "weights",
+            "all weights are 0: give at least one arm a positive weight",
+            field=field,
+            value=list(weights),
         )
     scaled = hundredths(weights)
     for weight, hundredth in zip(weights, scaled, strict=True):
@@ -293,7 +297,7 @@ def _scaled(weights: Sequence[float], field: str) -> list[int]:
 
 
 def _plan(layer: str, salt: str, held: Range, arms: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse now what assignment would refuse later."""
+    """Refuse a plan that assignment would refuse later."""
     try:
         ExperimentPlan(layer, salt, *held, tuple(Arm(**arm) for arm in arms))
     except ValueError as error:

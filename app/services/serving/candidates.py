@@ -18,7 +18,7 @@ from adtext.rules import Rules
 from adtext.spec import TextSpec
 from app.services.serving.support import unsupported_words
 
-# least score of a text that is kept: below it a text is about something else, a worked example for instance
+# the lowest score of a text that is kept: a text below it is about something else, such as a worked example
 ABOUT = 0.8
 _BROKEN_OFF = regex.compile(
     r"\b(?:a|an|and|as|at|by|for|from|in|is|of|on|or|our|the|to|with|your)[.,]?$", regex.IGNORECASE
@@ -40,9 +40,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Vetted:
-    kept: Sequence[Candidate]  # compliant, about what is sold, no echo of a promise, and distinct; best first
+    kept: Sequence[Candidate]  # compliant, relevant, distinct and without an echoed promise; best first
     candidates: int  # raw completions
-    compliant: int  # of them parsed and without a blocking finding: eq. 11's numerator
+    compliant: int  # candidates that parsed and have no blocking finding: the numerator of eq. 11
 
 
 def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules, *, cut: int = 0) -> Vetted:
@@ -63,11 +63,11 @@ def vet(completions: Iterable[str], brief: AdBrief, spec: TextSpec, rules: Rules
         compliant += 1
         if candidate.score >= ABOUT and _presentable(text, brief, promised):
             kept.setdefault(wording(text), candidate)
-    return Vetted(sorted(kept.values(), key=lambda one: -one.score), candidates, compliant)
+    return Vetted(sorted(kept.values(), key=lambda candidate: -candidate.score), candidates, compliant)
 
 
 def _presentable(text: AdText, brief: AdBrief, promised: frozenset[str]) -> bool:
-    """The text echoes no promise, invents nothing, says nothing twice and ends where a sentence ends."""
+    """Whether the text echoes no promise, invents nothing, repeats no sentence and is complete."""
     values = [value for _, value in text.fields()]
     if not promised.isdisjoint(_content(values)) or any(_BROKEN_OFF.search(value) for value in values):
         return False
@@ -76,16 +76,16 @@ def _presentable(text: AdText, brief: AdBrief, promised: frozenset[str]) -> bool
 
 
 def compliant_candidate(text: AdText, brief: AdBrief, spec: TextSpec, rules: Rules) -> Candidate | None:
-    """The text with its findings and score, or None where a finding blocks it."""
+    """The text with its findings and score; None where a finding blocks it."""
     findings = check(text, brief, spec, rules)
     return Candidate(text, findings, score(text, brief)) if is_compliant(findings) else None
 
 
 def score(text: AdText, brief: AdBrief) -> float:
-    """Share of the text's content words that the brief holds, in [0, 1]; 0 where the title names nothing that is
+    """The share of the text's content words that the brief contains, in [0, 1]; 0 where the title names nothing that is
     searched for or sold.
 
-    It stands for relevance until a reward model ranks.
+    It measures relevance where no reward model ranks.
     """
     facts, sold = (
         set(_content(brief.facts())),
@@ -99,9 +99,10 @@ def score(text: AdText, brief: AdBrief) -> float:
 
 @remember(16)
 def _promised(brief: AdBrief, lexicon: Lexicon) -> frozenset[str]:
-    """Words that the brief says only inside promises that no ad may make: a text with one of them echoes the promise.
+    """Words that occur in the brief only inside promises that no ad may make: a text with one of them echoes the
+    promise.
 
-    Alphabetic words of five letters and more: shorter ones, and single characters, stand in any sentence.
+    Only alphabetic words of five or more letters: shorter words and single characters are too common.
     """
     inside, outside = [], []
     for value in brief.facts():
@@ -116,5 +117,5 @@ def _promised(brief: AdBrief, lexicon: Lexicon) -> frozenset[str]:
 
 
 def _content(values: Iterable[str]) -> list[str]:
-    """Words that say what a text is about: longer than three letters, or a Chinese or Japanese character."""
+    """The content words of a text: longer than three letters, or a Chinese or Japanese character."""
     return [word for word in _WORD.findall(" ".join(values).casefold()) if len(word) > 3 or not word.isascii()]

@@ -1,7 +1,7 @@
-"""What is served when the policy's own text is not there in time, or not allowed: the advertiser's approved text, else
-the template.
+"""The fallback chain, for requests where the policy's text is late or not allowed: the advertiser's approved text, else
+the template's.
 
-Both are checked like any other text, and committed with their provenance before they are first served.
+Both are checked like all other texts, and are committed with their provenance before they are served.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, save_batches
 from trainer.registry import PolicyVersion
 
-TEMPLATES = 8  # template texts looked at for one ad
+TEMPLATES = 8  # template texts that are checked for one ad
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """The ad that fallback texts are kept for."""
+    """The ad that fallback texts are stored for."""
 
     key: bytes
     brief: AdBrief
@@ -44,7 +44,7 @@ class _Order:
 
 
 class Fallback:
-    """Its heads share the pool's memory and its invalidation: a text that a reviewer rejects goes from both at once."""
+    """Fallback heads share the memory and the invalidation of the pool: a rejected text leaves both at once."""
 
     def __init__(self, database: Database, state: ReplicaState, heads: Heads) -> None:
         self._state, self._heads = state, heads
@@ -52,8 +52,8 @@ class Fallback:
         self._making = SingleFlight[bytes, Sequence[PooledText]]("the fallback", expected=Unavailable)
 
     def prepare(self, key: bytes, brief: AdBrief, spec: TextSpec) -> asyncio.Future[Sequence[PooledText]]:
-        """The ad's fallback texts, at once where memory has them under the rules in force, else as soon as they are
-        checked and committed.
+        """The fallback texts of the ad: at once where they are in memory and passed the current rules, else as soon as
+        they are checked and committed.
 
         A caller that starts this when it begins to wait for the model loses nothing when the model is late. One making
         a key, however many ask; it goes on when they give up. Empty where nothing is allowed. Raises Unavailable with
@@ -75,9 +75,9 @@ class Fallback:
     async def _make(
         self, key: bytes, brief: AdBrief, spec: TextSpec, rules: Rules, without: frozenset[str]
     ) -> Sequence[PooledText]:
-        """The advertiser's approved texts, else the template's; none of those that are withdrawn.
+        """The advertiser's approved texts, else the template's, without the withdrawn ones.
 
-        The query is left out of the brief: these texts serve whoever asks, and must not lean on what one user typed.
+        The query is removed from the brief: these texts serve all users and must not use the query of one.
         """
         own = brief.model_copy(update={"query": brief.bidwords[0] if brief.bidwords else brief.ad.advertiser})
         order = _Order(key, own, spec, rules)
@@ -89,7 +89,7 @@ class Fallback:
 
         own_texts = await weighed(chars, lambda: not_withdrawn(_advertiser(own, spec, rules)))
         texts = await self._saved(order, own_texts, "advertiser")
-        # a template text is a fresh text: regulated industries review it first
+        # a template text is new: in regulated industries it is reviewed first
         if not texts and self._nlg is not None and not own.regulated:
             composed = await weighed(chars, lambda: not_withdrawn(_templates(own, spec, rules)))
             texts = await self._saved(order, composed, "template")
@@ -97,7 +97,7 @@ class Fallback:
         return texts
 
     async def _saved(self, order: _Order, candidates: Sequence[Candidate], origin: str) -> list[PooledText]:
-        """Commit the texts; those of them that may be served."""
+        """Commit the texts; returns those that may be served."""
         if not candidates:
             return []
         policy_id = self._nlg.id if self._nlg is not None else 0
@@ -136,8 +136,8 @@ class Fallback:
 
 
 def _advertiser(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
-    """The advertiser's approved texts that pass. People approved them: a finding that asks for review does not hold
-    them back.
+    """The advertiser's approved texts that pass. People have approved them, so a finding of severity review does not
+    block them.
     """
     checked = ((text, check(text, brief, spec, rules)) for text in brief.ad.approved)
     return [Candidate(text, findings, score=1.0) for text, findings in checked if is_compliant(findings)]
@@ -153,5 +153,5 @@ def _templates(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
 
 
 def _identity(key: bytes, candidate: Candidate) -> bytes:
-    """The same text of the same ad is the same row, on every replica and after every restart."""
+    """The id of the row: the same for the same text of the same ad, on every replica and after every restart."""
     return blake2b(key + wording(candidate.text).encode(), digest_size=16).digest()

@@ -1,7 +1,7 @@
-"""One `/generate`: the unit's arm, the policy's pool, a text written in time, or the fallback chain. The walk reads
-top to bottom.
+"""Serves `POST /generate`: the unit's arm, the policy's pool, a text written in time, or the fallback chain, in this
+order.
 
-No text with a blocking finding leaves here, in any failure. The warm path waits for no disk and no network.
+No text with a blocking finding is served, whatever fails. The pool-hit path waits for neither disk nor network.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from app.store.database import Unavailable
 from app.store.servings import ServingRow
 from trainer.registry import PolicyVersion
 
-RETRY_S = 10.0  # a key whose last refill brought nothing is not waited for again before this
-THIN_RETRY_S = 60.0  # a thin pool is refilled behind the answers no more often than this
+RETRY_S = 10.0  # seconds during which a key whose last refill gave no text is not waited for
+THIN_RETRY_S = 60.0  # seconds between background refills of a thin pool
 
-WORTH = 0.5  # share of the time to spare that a caller may wait for its turn: estimates of it are rough
+WORTH = 0.5  # share of the remaining time that a caller may wait for its turn: the estimates are rough
 
 Gone = Callable[[], Awaitable[None]]  # completes when the caller has disconnected
 _SOURCES: dict[Source, Literal["pool", "fresh", "advertiser", "template"]] = {
@@ -52,7 +52,7 @@ _SERVED = {source: SERVED.labels(name) for source, name in _SOURCES.items()}
 
 
 class CallerGone(Exception):
-    """The caller disconnected while it waited: there is nobody to answer."""
+    """The caller disconnected while it waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,10 @@ class Serving:
         self._rotation = Rotation()
 
     async def serve(self, request: GenerateRequest, *, request_id: str, arrived: float, gone: Gone) -> GenerateResponse:
-        """Texts for one unit. Raises Problem for an unknown experiment, CallerGone when the caller left.
+        """Texts for one unit. Raises Problem for an unknown experiment, and CallerGone when the caller has
+        disconnected.
 
-        arrived: `perf_counter` when the request arrived. The deadline counts from then, and so does the latency.
+        arrived: `perf_counter` at the arrival of the request. The deadline and the latency count from it.
         """
         deadline = arrived + max(0, request.deadline_ms - self._settings.deadline_margin_ms) / 1000
         placement = place(request, self._state.registry)
@@ -129,9 +130,9 @@ class Serving:
     async def _from_policy(
         self, request: GenerateRequest, order: Order, unit: bytes, deadline: float, gone: Gone
     ) -> Choice:
-        """The policy's own text: from the pool, else written now. Raises _NoText."""
+        """The policy's texts: from the pool, else written now. Raises _NoText."""
         head = self._heads.get(order.key) if self._settings.pool else None
-        if head is None or not head.texts:  # the fallback is made while the database and the model are asked
+        if head is None or not head.texts:  # the fallback is prepared while the database and the model are asked
             self._fallback.prepare(fallback_key(order.spec, order.brief), order.brief, order.spec)
         if head is None and self._settings.pool:
             head = await self._load(order.key, deadline)
@@ -158,8 +159,8 @@ class Serving:
             raise _NoText(Reason.STORE_UNAVAILABLE) from None
 
     async def _write_now(self, order: Order, deadline: float, gone: Gone) -> Sequence[PooledText]:
-        """Join the key's refill until the deadline, or until the caller hangs up; not at all where the model cannot be
-        in time.
+        """Wait for the refill of the key until the deadline or until the caller disconnects. Does not wait where the
+        model cannot answer in time.
         """
         writer, left = self._clients(order.policy), deadline - time.perf_counter()
         if writer.down:
@@ -196,12 +197,11 @@ class Serving:
     async def _from_fallback(
         self, request: GenerateRequest, spec: TextSpec, unit: bytes, deadline: float, reason: Reason
     ) -> Choice:
-        """The advertiser's approved text, else the template; else nothing, and why."""
+        """The advertiser's approved text, else the template's, else no text and the reason."""
         key = fallback_key(spec, request.brief)
         preparing = self._fallback.prepare(key, request.brief, spec)
         try:
-            # what the policy left of the deadline, and part of the margin: this is the last chance to answer with a
-            # text
+            # the rest of the deadline, and part of the margin: this is the last chance to answer with a text
             left = max(deadline - time.perf_counter(), 0) + self._settings.deadline_margin_ms / 1000 * 0.6
             async with asyncio.timeout(left):
                 texts = preparing.result() if preparing.done() else await asyncio.shield(preparing)
@@ -235,8 +235,8 @@ class Serving:
         return servable(head.texts, request.brief.ad.advertiser, self._state.registry.withdrawn)
 
     def _turn(self, texts: Sequence[PooledText], unit: bytes, key: bytes, request: GenerateRequest) -> list[PooledText]:
-        """The unit's next texts. Raises _NoText where all were withdrawn, also in this very moment: nothing is awaited
-        between here and the answer.
+        """The unit's next texts. Raises _NoText where all are withdrawn. Nothing is awaited between this check and the
+        answer.
         """
         texts = servable(texts, request.brief.ad.advertiser, self._state.registry.withdrawn)
         if not texts:
@@ -312,7 +312,7 @@ class Serving:
         latency_ms: float,
         served: Sequence[Served],
     ) -> Iterator[ServingRow]:
-        """One row a text; one without a text where nothing is served."""
+        """One row per text, or one row without a text where none is served."""
         nothing = (Served(os.urandom(16), unit, b"", placement.phase_id, placement.arm, 0, Source.NONE, now_ms),)
         for position, one in enumerate(served or nothing):
             yield ServingRow(
@@ -334,7 +334,7 @@ class Serving:
 
 
 class _NoText(Exception):
-    """The policy has no text to serve now; `reason` says why."""
+    """The policy has no text to serve now, for this `reason`."""
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason

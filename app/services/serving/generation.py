@@ -1,7 +1,7 @@
-"""Writing on the spot or ahead: one upstream call a key, however many wait for it; parse, check, deduplicate, commit,
-then hand out.
+"""Writes texts, for a waiting request or in advance: one call per key, however many requests wait for it. Completions
+are parsed, checked, deduplicated and committed before they are served.
 
-A text is committed with its provenance before anybody can be served it.
+A text is committed with its provenance before it can be served.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from trainer.registry import PolicyVersion
 
 
 class Overloaded(RuntimeError):
-    """Too many keys are being written already."""
+    """Too many keys are being written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to write: the key and everything that made it."""
+    """What to write: the pool key and everything that determines it."""
 
     key: bytes
     brief: AdBrief
@@ -49,7 +49,9 @@ class Order:
 
 
 class Generation:
-    """Refills pool keys. `pool=False` (to measure the miss path) keeps nothing and cancels what nobody waits for."""
+    """Refills pool keys. With `pool` off (to measure the miss path) it stores nothing and cancels calls that no request
+    waits for.
+    """
 
     def __init__(self, settings: Settings, database: Database, state: ReplicaState, heads: Heads) -> None:
         self._database, self._state, self._heads = database, state, heads
@@ -59,7 +61,7 @@ class Generation:
         )
         self._waiters = Counter[bytes]()
         self._slots: dict[str, Slots] = {}
-        self._queued = set[bytes]()  # keys whose call has not begun
+        self._queued = set[bytes]()  # keys whose call has not started
         self._commits = GroupCommit(database.direct, save_batches)
 
     async def wait(self, order: Order, writer: Writer, timeout: float | None) -> Sequence[PooledText]:
@@ -74,21 +76,21 @@ class Generation:
             self._waiters[order.key] -= 1
             if not self._waiters[order.key]:
                 del self._waiters[order.key]
-                # nobody wants the result, or nothing is spent on it yet: whoever waits is written for instead
+                # no request waits for it, and it is not stored or has not started: cancelled in favour of others
                 if not self._pool or order.key in self._queued:
                     refill.cancel()
 
     def pace(self, policy: PolicyVersion) -> float:
-        """Seconds a call of this policy takes now, at least; 0 while that is not known."""
+        """The seconds that a call of this policy takes now, at least; 0 while they are unknown."""
         return self._slots_of(policy).pace
 
     def delay(self, policy: PolicyVersion) -> float:
-        """Seconds until a call of this policy that joins now begins."""
+        """The seconds until a call of this policy that is added now begins."""
         return self._slots_of(policy).delay
 
     def refill_behind(self, order: Order, writer: Writer) -> None:
-        """Write more without anyone waiting. Dropped, not queued, when too much is under way; half of the places are
-        for keys that somebody waits for.
+        """Refill in the background. The refill is dropped when half of the places are taken: the other half is for keys
+        that a request waits for.
         """
         if self._pool and order.key not in self._refills and len(self._refills) < (self._most + 1) // 2:
             self._refill(order, writer, BACKGROUND)
@@ -102,7 +104,7 @@ class Generation:
 
     def _refill(self, order: Order, writer: Writer, priority: int) -> asyncio.Future[Sequence[PooledText]]:
         if order.key not in self._refills and len(self._refills) >= self._most:
-            raise Overloaded(f"{self._most} pool keys are being written: the rest must wait")
+            raise Overloaded(f"{self._most} pool keys are being written: try again later")
         return self._refills.join(order.key, lambda: self._counted(order, writer, priority))
 
     async def _counted(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
@@ -118,7 +120,7 @@ class Generation:
             REFILLS.labels(outcome).inc()
 
     async def _run(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
-        seed = int.from_bytes(os.urandom(4), "big") >> 1  # a fresh one each call, kept as provenance
+        seed = int.from_bytes(os.urandom(4), "big") >> 1  # a new seed per call, stored as provenance
         async with self._begin(order, priority):
             draft = await writer.write(order.brief, order.spec, n=order.n, seed=seed)
         rules = self._state.rules
@@ -165,9 +167,7 @@ class Generation:
         return self._slots.setdefault(policy.version, Slots(self._concurrency))
 
     async def _known(self, key: bytes) -> set[str]:
-        """Identities of the texts that the key has already, rejected ones too: nothing is written, reviewed or served
-        twice under two ids.
-        """
+        """The identities of all texts of the key, also of rejected ones, so that no text is stored under two ids."""
         if not self._pool:
             return set()
         async with self._database.direct() as connection:

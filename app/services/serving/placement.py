@@ -1,4 +1,4 @@
-"""A unit's arm, and the policy that serves it."""
+"""Decides a unit's arm, and the policy that serves it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.registry import PolicyVersion
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a unit stands: its experiment and arm, and the policy that serves it."""
+    """A unit's experiment and arm, and the policy that serves it."""
 
     policy: PolicyVersion
     experiment: str | None = None
@@ -25,7 +25,9 @@ class Placement:
 
 
 def place(request: GenerateRequest, registry: Registry) -> Placement:
-    """The unit's arm and policy (DESIGN §3.2). Outside every experiment: the champion, not counted."""
+    """The unit's arm and policy (DESIGN §3.2). Outside all experiments the champion serves, and the answer is not
+    counted.
+    """
     if request.experiment is None:
         for experiment in registry.running.get(request.layer, ()):
             if (placement := _in(experiment, request.unit_id, registry.policies)) is not None:
@@ -34,9 +36,7 @@ def place(request: GenerateRequest, registry: Registry) -> Placement:
     named = registry.experiments.get(request.experiment)
     if named is None:
         known = ", ".join(sorted(registry.experiments)[:10]) or "none yet"
-        detail = (
-            f"there is no experiment {request.experiment!r}; known: {known}. Leave the field out to follow the layer."
-        )
+        detail = f"there is no experiment {request.experiment!r}; known: {known}. Omit it to follow the layer."
         raise Problem(404, "unknown_experiment", detail, field="experiment", value=request.experiment)
     if named.state != "running":
         return Placement(

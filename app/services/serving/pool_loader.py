@@ -1,5 +1,5 @@
-"""Pool heads from PostgreSQL into memory: one read a key, however many ask, and dropped again when the key changes
-anywhere.
+"""Loads pool heads from PostgreSQL into memory: one read per key, however many requests ask. A head is dropped when its
+key changes on any replica.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class PoolLoader:
     def __init__(self, database: Database, state: ReplicaState, heads: Heads) -> None:
         self._state, self._heads = state, heads
         self._reading = SingleFlight[bytes, Head]("reading a pool head", expected=Unavailable)
-        self._together = GroupCommit(database.direct, self._read)  # reads share a statement as writes do
+        self._together = GroupCommit(database.direct, self._read)  # concurrent reads share one statement
 
     async def load(self, key: bytes) -> Head:
-        """The key's head, empty where the pool has none. Raises Unavailable. Giving up does not end the read that
-        others share.
+        """The head of the key, empty where the pool has no texts. Raises Unavailable. Cancelling the call does not
+        cancel the shared read.
         """
         return await asyncio.shield(self._reading.join(key, lambda: self._together.submit(key)))
 
@@ -41,7 +41,7 @@ class PoolLoader:
                     row.rules_version,
                 )
                 for row in rows
-                if row.policy_id in policies  # registered a moment ago elsewhere: its texts come with the next read
+                if row.policy_id in policies  # just registered on another replica: its texts come with the next read
             ]
             heads.append(Head(texts, born=max((row.created_at.timestamp() for row in rows), default=time.time())))
             self._heads.put(key, heads[-1])

@@ -1,7 +1,8 @@
-"""Writing ahead: takes waiting briefs from the database, writes at low priority until the pool holds enough, and says
-what came of each.
+"""Prefill workers: take waiting briefs from the database, write texts at low priority until the pool has enough, and
+record the outcome.
 
-No transaction is open while the model writes: an item is taken for a while, and taken again before the while is over.
+No transaction is open while the model writes: an item is claimed for a lease, and the lease is renewed before it
+expires.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ from trainer.registry import PolicyVersion
 
 log = logging.getLogger(__name__)
 
-IDLE_S = 2.0  # how long an idle worker waits before it looks again; a new prefill wakes it at once
+IDLE_S = 2.0  # seconds that an idle worker waits before it looks again; a new prefill wakes it at once
 LEASE = timedelta(seconds=30)
 RENEW_S = 10.0
-REST_S, LONGEST_REST_S = 5.0, 300.0  # a policy that does not answer is left alone, twice as long each time
-ENOUGH = 2  # approved texts after which a brief counts as written; the pool grows further while it serves
-ROUNDS = 6  # upstream calls for one brief before it is given up
-_LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # the item is tried again
-SAMPLES = 4  # drawn in each: twice what is enough: on CPU a batch costs what its texts cost
+REST_S, LONGEST_REST_S = 5.0, 300.0  # seconds that a policy that does not answer is not called, doubled each time
+ENOUGH = 2  # approved texts that finish a brief; the pool grows further while it serves
+ROUNDS = 6  # calls for one brief before it fails
+_LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # then the item is tried again
+SAMPLES = 4  # samples per call: twice what is enough; on a CPU the cost grows with the samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,10 @@ class _Outcome:
 
 
 class _Rests:
-    """Policies that do not answer: their items wait, and one worker at a time finds out whether they answer again."""
+    """Policies that do not answer. Their items wait, and one worker at a time tests if the policy answers again."""
 
     def __init__(self) -> None:
-        self._until: dict[str, tuple[float, float]] = {}  # by version: when the rest ends, and how long it was
+        self._until: dict[str, tuple[float, float]] = {}  # by version: the end of the pause and its length
         self._trying: set[str] = set()
 
     def left_alone(self) -> Collection[str]:
@@ -62,7 +63,7 @@ class _Rests:
 
     @contextlib.contextmanager
     def watched(self, version: str) -> Any:
-        """Around the work on an item of this policy."""
+        """A context manager around the work on an item of this policy."""
         if version in self._until:
             self._trying.add(version)
         try:
@@ -93,7 +94,7 @@ class Prefilling:
         self._workers = workers
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._held: set[int] = set()  # items that the workers are at
+        self._held: set[int] = set()  # items that the workers have claimed
         self._rests = _Rests()
         self._renewing = Periodic("the hold on prefill items", RENEW_S, lambda: self._hold(LEASE))
 
@@ -106,7 +107,7 @@ class Prefilling:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(*Unavailable):  # else they are free when their time is over
+        with contextlib.suppress(*Unavailable):  # otherwise they become free when their lease expires
             await self._hold(timedelta())
 
     def wake(self) -> None:
@@ -124,8 +125,8 @@ class Prefilling:
             except Unavailable as error:
                 log.warning("prefill waits for the database", extra={"error": str(error).partition("\n")[0]})
                 busy = False
-            except Exception:  # a worker that ends is missed for good
-                log.exception("a prefill worker failed; it goes on")
+            except Exception:  # a worker that ends is not replaced
+                log.exception("a prefill worker failed; it continues")
                 busy = False
             if not busy:
                 self._wake.clear()
@@ -133,7 +134,7 @@ class Prefilling:
                     await asyncio.wait_for(self._wake.wait(), IDLE_S)
 
     async def _one(self) -> bool:
-        """Claim, write and finish one item. False where nothing could be done now."""
+        """Claim, write and finish one item. Returns False where no item could be worked on."""
         async with self._database.background() as connection:
             item = await store.claim(connection, LEASE, but=self._rests.left_alone())
         if item is None:
@@ -172,12 +173,12 @@ class Prefilling:
         return _Outcome("failed", reason=Reason.REVIEW_REQUIRED if brief.regulated else Reason.NO_COMPLIANT_TEXT)
 
     async def _fill(self, policy: PolicyVersion, platform: str, brief: AdBrief) -> int:
-        """Write until the key has enough; returns how many approved texts it has then."""
+        """Write until the key has enough texts; returns the number of its approved texts."""
         spec = load_spec(platform)
         key = pool_key(policy.version, spec, brief)
         order = Order(key, brief, spec, policy, SAMPLES)
         texts = len((await self._pool_loader.load(key)).texts)
-        # regulated texts all go to review: one round fills the reviewer's desk
+        # all texts of a regulated industry go to review: one round is enough
         for _ in range(1 if brief.regulated else ROUNDS):
             if texts >= ENOUGH:
                 break

@@ -1,7 +1,7 @@
-"""The serving log, written behind the answers: a bounded queue, drained by COPY in batches.
+"""The serving log: a bounded queue that is written after the answers, by COPY in batches.
 
-A row lost in a crash costs the reward model one row, never an event: a token carries all that attribution needs. Losses
-are counted.
+A crash may lose rows of the log, which only the reward model needs. It never loses events: a token carries everything
+that attribution needs. Lost rows are counted.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from app.store.servings import ServingRow, note_use, write_assigned, write_servi
 
 log = logging.getLogger(__name__)
 
-CAPACITY = 200_000  # rows waiting; beyond it the oldest are dropped
+CAPACITY = 200_000  # waiting rows; above it the oldest are dropped
 BATCH = 5_000
 INTERVAL_S = 0.5
-FLUSH_S = 5.0  # one batch
-KNOWN_TEXTS = 200_000  # texts whose use of today a process remembers having noted
-KNOWN_UNITS = 500_000  # (phase, unit) pairs a process remembers having written
+FLUSH_S = 5.0  # rows of one batch
+KNOWN_TEXTS = 200_000  # texts whose use today this process has recorded
+KNOWN_UNITS = 500_000  # (phase, unit) pairs that this process has written
 
 
 class ServingLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._rows: deque[ServingRow] = deque()
-        self._batch: list[ServingRow] = []  # taken, not known to be committed: tried again as it is
+        self._batch: list[ServingRow] = []  # taken from the queue and perhaps not committed: retried unchanged
         self._today, self._used_today = date.min, set[bytes]()
         self._known: OrderedDict[tuple[int, bytes], None] = OrderedDict()
-        self._flushing = asyncio.Lock()  # the timer, an erasure and the stop may all ask for it
+        self._flushing = asyncio.Lock()  # the timer, an erasure and the shutdown may all call it
         self._periodic = Periodic("the serving log", INTERVAL_S, self.flush)
 
     def add(self, row: ServingRow) -> None:
@@ -53,14 +53,14 @@ class ServingLog:
         self._periodic.start()
 
     async def stop(self) -> None:
-        """Write what is left, then end."""
+        """Write the remaining rows, then stop."""
         await self._periodic.stop()
         await self.flush()
         if self.waiting:
             SERVINGS_LOST.inc(self.waiting)
 
     async def flush(self) -> None:
-        """Write everything that waits now. With the database down the rows stay for the next time."""
+        """Write all waiting rows. When the database is unavailable they stay in the queue."""
         async with self._flushing:
             await self._write()
 
@@ -100,7 +100,7 @@ class ServingLog:
                 self._known.popitem(last=False)
 
     def _newly_used(self, batch: list[ServingRow]) -> set[bytes]:
-        """Texts served today for the first time, as far as this process remembers."""
+        """Texts that this process serves for the first time today."""
         today = datetime.now(UTC).date()
         if today != self._today or len(self._used_today) > KNOWN_TEXTS:
             self._today, self._used_today = today, set()

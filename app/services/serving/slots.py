@@ -1,4 +1,4 @@
-"""Upstream calls at once for one policy: whose turn it is, and how long a call takes now."""
+"""The concurrent calls of one policy: their order, and an estimate of how long a call takes now."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-LIVE, BACKGROUND, PREFILL = 0, 1, 2  # priorities: who is waiting goes first
+LIVE, BACKGROUND, PREFILL = 0, 1, 2  # priorities: calls that a request waits for come first
 
-ANSWERS = 3  # that must have been slow before anyone is refused: the first call of a model is always slow
-HALF_LIFE_S = 10.0  # in which the last answers come to count for half: a model that was slow may be fast by now
+ANSWERS = 3  # slow calls before a request is refused: the first call of a model is always slow
+HALF_LIFE_S = 10.0  # seconds in which the estimate halves: a model that was slow may be fast again
 
 
 @dataclass(slots=True)
 class Slots:
-    """At most `slots` upstream calls at once; the next free slot goes to the lowest priority number, then to who came
-    first.
+    """At most `slots` concurrent calls. The next free slot goes to the lowest priority number, then to the first that
+    came.
     """
 
     slots: int  # free ones
-    _live: int = 0  # users' calls that wait for a slot
+    _live: int = 0  # calls of requests that wait for a slot
     _queue: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
     _order: Callable[[], int] = field(default_factory=lambda: count().__next__)
-    _began: dict[int, float] = field(default_factory=dict)  # calls under way, oldest first: monotonic seconds
-    _answers: deque[float] = field(default_factory=lambda: deque(maxlen=ANSWERS))  # the seconds that each took
-    _back: float = float("-inf")  # monotonic seconds when the last came back
+    _began: dict[int, float] = field(
+        default_factory=dict
+    )  # start of each running call, oldest first, in monotonic seconds
+    _answers: deque[float] = field(
+        default_factory=lambda: deque(maxlen=ANSWERS)
+    )  # the duration of the last calls in seconds
+    _back: float = float("-inf")  # end of the last call in monotonic seconds
 
     @property
     def pace(self) -> float:
-        """Seconds a call takes now, at least: what the fastest of the last answers took, halved every HALF_LIFE_S since
-        the last came back; or for how long the calls under way have been silent, where that is longer.
+        """The seconds that a call takes now, at least: the duration of the fastest of the last calls, halved every
+        HALF_LIFE_S since the last one ended; or the time that the running calls have taken, if it is longer.
 
-        0 while no call is under way: whoever asks next finds out.
+        0 while no call is running: the next call measures it.
         """
         oldest = next(iter(self._began.values()), None)
         if oldest is None:
@@ -48,12 +52,12 @@ class Slots:
 
     @property
     def delay(self) -> float:
-        """Seconds until a user's call that joins now begins, at this pace; 0 where a slot is free."""
+        """The estimated seconds until a call that is added now begins; 0 where a slot is free."""
         return 0.0 if self.slots > 0 else self.pace * (self._live + 1) / len(self._began)
 
     @asynccontextmanager
     async def slot(self, priority: int) -> AsyncIterator[None]:
-        """One upstream call. A call that fails says nothing of the pace."""
+        """A context manager around one call. A failed call does not change the estimate."""
         if self.slots > 0:
             self.slots -= 1
         else:

@@ -1,8 +1,8 @@
-"""Which words of a text the brief does not hold: the plain stand-in for a judge of truth, until one is trained.
+"""The words of a text that the brief does not contain: a simple test of truth where no judge is installed.
 
-A text of the policy that brings a content word of its own has invented something more often than not, so it is not
-kept. That also loses some good paraphrases; an answer from the fallback chain is the price of not publishing nonsense.
-English only: Chinese and Japanese texts are held against the brief character by character (`candidates.score`).
+A text with a content word that the brief lacks has more often than not invented something, so it is not kept. Some good
+paraphrases are lost with it; the fallback chain answers instead. English only: Chinese and Japanese texts are compared
+with the brief by character (`candidates.score`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from adtext.fold import fold
 from adtext.remember import remember
 
 _WORD = re.compile(r"[a-z][a-z']*")
-# words that say nothing about what is sold, and the plain calls to act
+# words that carry no claim about the product, and common calls to action
 _EMPTY = frozenset(
     """
     a about all also an and any are as ask at be before book both browse but buy by call can choose come could day
@@ -30,7 +30,7 @@ _EMPTY = frozenset(
 
 
 def unsupported_words(text: AdText, brief: AdBrief) -> list[str]:
-    """The content words of an English text whose stem stands nowhere in the brief, in reading order."""
+    """The content words of an English text whose stem is not in the brief, in reading order."""
     known = _stems_of_brief(brief)
     return [word for _, value in text.fields() for word in _words(value) if _stem(word) not in known]
 

@@ -1,4 +1,4 @@
-"""Which texts are withdrawn: asked before a text is kept, and once more when it is about to leave."""
+"""Filters withdrawn texts: before a text is stored, and again before it is served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _key = remember(4)(wording_key)
 
 
 def servable(texts: Sequence[PooledText], advertiser: str, withdrawn: Withdrawn) -> Sequence[PooledText]:
-    """The texts that may be served, in their order; all of them, at no cost, while nothing is withdrawn."""
+    """The texts that may be served, in their order. It costs nothing while nothing is withdrawn."""
     if not withdrawn:
         return texts
     if withdrawn.holds_advertiser(advertiser):
