@@ -216,7 +216,7 @@ async def test_an_experiment_is_drafted_started_ramped_reweighed_and_stopped(ope
         ({"arm_name": ["control", "", "", ""]}, "arms"),
         ({"arm_name": ["same", "same", "", ""]}, "name each arm once"),
         ({"arm_policy": ["champion", "gpt-9", "", ""]}, "there is no policy"),
-        ({"arm_weight": ["0", "0", "", ""]}, "every weight is 0"),
+        ({"arm_weight": ["0", "0", "", ""]}, "all weights are 0"),
     ],
 )
 async def test_a_form_comes_back_with_what_is_wrong_and_what_was_written(

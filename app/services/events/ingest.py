@@ -1,4 +1,4 @@
-"""Ingests events: each row is checked on its own, valid rows are committed, and all rows are answered after the commit."""
+"""Ingests events: each row is checked separately, valid rows are committed, and all are answered after the commit."""
 
 from __future__ import annotations
 

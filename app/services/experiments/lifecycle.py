@@ -163,8 +163,8 @@ async def reweigh(connection: AsyncConnection, name: str, *, weights: Sequence[f
     current = experiment.phases[-1]
     if len(weights) != len(current.arms):
         raise Problem(
-            422, "weights", f"{name} has {len(current.arms)} arms and {len(weights)} weights came: give one each, in "
-                            "the arms' order",
+            422, "weights", f"{name} has {len(current.arms)} arms and got {len(weights)} weights: give one per arm, in "
+                            "their order",
             field="weights", value=list(weights),
         )  # fmt: skip
     arms = [
