@@ -257,9 +257,9 @@ def counts_first(fact: str) -> bool:
 
 
 def repeats(title: str, sentence: str) -> bool:
-    """Everything that the title says is said again in one sentence."""
-    told = content_words(title)
-    return len(told) >= 2 and told <= content_words(sentence)
+    """Title and sentence say the same: three quarters of the shorter one's words, and two at least, are in both."""
+    one, other = content_words(title), content_words(sentence)
+    return len(one & other) >= max(2, 0.75 * min(len(one), len(other)))
 
 
 def stammers(text: str) -> bool:

@@ -107,6 +107,18 @@ def test_a_fact_without_a_price_or_with_two_is_not_taken_for_one() -> None:
     assert priced("Half day £85, full day £140") is None
 
 
+@pytest.mark.parametrize(
+    ("title", "sentence", "repeated"),
+    [
+        ("Timber Sheds Built in Telford", "Timber sheds in Telford.", True),
+        ("Kilt Hire", "Kilt hire £75 for three days.", True),
+        ("Kilt Hire in Perth", "Over 300 tartans in stock.", False),
+    ],
+)
+def test_a_sentence_repeats_a_title_from_either_side(title: str, sentence: str, repeated: bool) -> None:
+    assert repeats(title, sentence) is repeated
+
+
 def test_the_head_of_a_phrase_is_what_it_is_about() -> None:
     assert [head(phrase) for phrase in ("tandem kayaks for two", "oil changes in Derby")] == ["kayaks", "changes"]
 
