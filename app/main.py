@@ -18,6 +18,8 @@ from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
 from app.pages import jobs as job_pages
 from app.pages import report as report_page
+from app.pages import review as review_page
+from app.pages import texts as texts_page
 from app.routes import (
     check,
     events,
@@ -30,6 +32,7 @@ from app.routes import (
     policies,
     pool,
     reports,
+    review,
     texts,
     units,
     withdrawals,
@@ -69,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(reports.router)
     app.include_router(check.router)
     app.include_router(texts.router)
+    app.include_router(review.router)
     app.include_router(withdrawals.router)
     app.include_router(policies.router)
     app.include_router(jobs.router)
@@ -80,6 +84,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(report_page.router)
     app.include_router(operate.router)
     app.include_router(job_pages.router)
+    app.include_router(texts_page.router)
+    app.include_router(review_page.router)
     app.include_router(planner.router)
     app.include_router(assets.router)
     app.include_router(api_docs.router)

@@ -16,6 +16,7 @@ from app.cli.experiments import experiments
 from app.cli.jobs import jobs
 from app.cli.keys import keys
 from app.cli.policies import policies
+from app.cli.review import review
 from app.cli.texts import texts
 from app.cli.trainer import ChildCommand, ChildGroup
 from trainer.cli import evaluate, train
@@ -47,6 +48,7 @@ cli.add_typer(experiments, name="experiments")
 cli.add_typer(policies, name="policies")
 cli.add_typer(texts, name="texts")
 cli.add_typer(jobs, name="jobs")
+cli.add_typer(review, name="review")
 cli.add_typer(keys, name="keys")
 cli.add_typer(train.commands, name="train", cls=ChildGroup)
 cli.add_typer(evaluate.commands, name="evaluate", cls=ChildGroup)

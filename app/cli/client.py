@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +40,20 @@ class Service:
     def get_text(self, path: str, **params: Any) -> str:
         return str(self._answer("GET", path, params=params).text)
 
+    def lines(self, path: str, **params: Any) -> Iterator[str]:
+        """The lines of a streamed answer."""
+        import httpx
+
+        given = {name: value for name, value in params.items() if value is not None}
+        try:
+            with self._http.stream("GET", path, params=given) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self._refusal(answer)
+                yield from answer.iter_lines()
+        except httpx.HTTPError as error:
+            raise self._silence(error) from error
+
     def post(self, path: str, body: Any = None) -> Any:
         return self._call("POST", path, json=body)
 
@@ -54,13 +69,17 @@ class Service:
         try:
             answer = self._http.request(method, path, **content)
         except httpx.HTTPError as error:
-            raise Refusal(
-                f"{self.url} does not answer ({error}): start it with `relate up`, or name another with --url"
-            ) from error
+            raise self._silence(error) from error
         if answer.is_success:
             return answer
+        raise self._refusal(answer)
+
+    def _silence(self, error: Exception) -> Refusal:
+        return Refusal(f"{self.url} does not answer ({error}): start it with `relate up`, or name another with --url")
+
+    def _refusal(self, answer: httpx.Response) -> Refusal:
         problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-        raise Refusal(f"{self.url} answered {answer.status_code}: {problem.get('detail', answer.reason_phrase)}")
+        return Refusal(f"{self.url} answered {answer.status_code}: {problem.get('detail', answer.reason_phrase)}")
 
 
 def _kept_key(scope: str) -> str:

@@ -50,6 +50,24 @@ class TextState(StrEnum):
     RETIRED = "retired"  # its brief was deleted by retention; it is approved again when the same text is written again
 
 
+class HeldFor(StrEnum):
+    """Why a text waits for a person."""
+
+    FINDING = "finding"  # a finding of severity review
+    REGULATED = "regulated"  # a product class with a law of its own
+    JUDGE_UNSURE = "judge_unsure"
+
+
+class RejectReason(StrEnum):
+    """What is wrong with a rejected text. A judge learns from the first three."""
+
+    FALSE = "false"  # says something that the brief does not support
+    MANGLED = "mangled"  # misspelt or broken words
+    CLUMSY = "clumsy"  # ungrammatical, unclear, or says nothing
+    RULE = "rule"  # breaks a law or a policy
+    OTHER = "other"
+
+
 class GenerateRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

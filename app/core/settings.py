@@ -159,6 +159,10 @@ class Settings(BaseSettings):
         default=1000.0, ge=MIN_RATE, description="Default rate of a key; each key may have its own."
     )
 
+    second_opinion_share: float = Field(
+        default=0.1, ge=0, le=1, description="Share of reviewed texts that a second reviewer decides about too."
+    )
+
     packs_dir: Path | None = Field(default=None, description="A folder of rule packs that replaces the packaged ones.")
     retention_servings_days: int = Field(default=90, ge=1)
     retention_events_days: int = Field(default=400, ge=1)

@@ -22,17 +22,22 @@ from app.core.api_keys import Scope
 from app.core.problems import FieldProblem, Problem, on_http, request_problems
 from app.core.settings import Settings
 from app.http.auth import Authenticator, Require, require
-from app.pages import formats, shapes
+from app.pages import formats, shapes, underline
 from app.store.database import Unavailable
 from app.store.registry import Key
 
 _HERE = Path(__file__).parent
 HOME = "/pages/experiments"
+REVIEW, TEXTS = "/pages/review", "/pages/texts"
 ANALYSTS: tuple[Scope, ...] = ("report", "ops")
+REVIEWERS: tuple[Scope, ...] = ("review",)
+TEXTS_SCOPES: tuple[Scope, ...] = ("report", "review", "ops")
 # label, address, scopes: any of them
 NAVIGATION: tuple[tuple[str, str, tuple[Scope, ...]], ...] = (
     ("Experiments", HOME, ANALYSTS),
+    ("Texts", TEXTS, TEXTS_SCOPES),
     ("Jobs", "/pages/jobs", ("ops",)),
+    ("Review", REVIEW, REVIEWERS),
     ("Planner", "/pages/planner", ANALYSTS),
 )
 
@@ -44,7 +49,7 @@ _environment = jinja2.Environment(
     lstrip_blocks=True,
 )
 _environment.filters |= formats.FILTERS
-_environment.globals |= {"axis_around": shapes.Axis.around, "spark": shapes.spark}
+_environment.globals |= {"axis_around": shapes.Axis.around, "spark": shapes.spark, "pieces": underline.pieces}
 
 templates = Jinja2Templates(env=_environment)
 static = StaticFiles(directory=_HERE / "static")
@@ -62,8 +67,9 @@ class Viewer:
 
 
 def home_of(key: Key) -> str | None:
-    """The first page that a key opens; None where it opens no page."""
-    return next((href for _, href, scopes in NAVIGATION if not key.scopes.isdisjoint({*scopes, "admin"})), None)
+    """The page that a key lands on; None where it opens no page."""
+    scopes = {HOME: ANALYSTS, REVIEW: REVIEWERS}
+    return next((href for href, needed in scopes.items() if not key.scopes.isdisjoint({*needed, "admin"})), None)
 
 
 def signed_in(request: Request) -> Viewer | None:

@@ -9,12 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from adtext.brief import Line
+from adtext.brief import AdText, Line
 from app.container import ContainerDep
-from app.core.contract import TextState
+from app.core.contract import RejectReason, TextState
 from app.core.problems import Problem, documented
-from app.http.auth import actor, require
-from app.services.compliance.review import Decision, review
+from app.http.auth import require
+from app.routes.review import reviewer_of
+from app.services.compliance.review import Decision, Verdict, review, undo
 from app.store.provenance import provenance
 from app.store.registry import Key
 from app.store.texts import text_of
@@ -48,6 +49,8 @@ class Provenance(BaseModel):
     spec_version: str
     rules_version: str = Field(description="The version of the rules that last checked the text.")
     created_at: datetime
+    held_for: list[str] = Field(description="Why a person looks at it, or did: finding, regulated, judge_unsure.")
+    edited_from: UUID | None = Field(description="The text that a reviewer edited.")
     reviewed_by: str | None
     reviewed_at: datetime | None
 
@@ -56,12 +59,15 @@ class ReviewBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decision: Decision
+    reason: RejectReason | None = Field(default=None, description="What is wrong with a rejected text.")
     note: Annotated[Line, Field(max_length=400, description="Why, for the audit log.")] = ""
+    text: AdText | None = Field(default=None, description="Of an edit: the text as it shall be.")
 
 
 class ReviewAnswer(BaseModel):
     id: UUID
     state: TextState
+    edited_id: UUID | None = Field(default=None, description="The approved text that an edit wrote.")
 
 
 @router.get("/{text_id}/provenance", responses=documented(404))
@@ -88,15 +94,21 @@ async def text_provenance(
 async def review_text(
     text_id: UUID, body: ReviewBody, container: ContainerDep, key: Annotated[Key, Depends(require("review"))]
 ) -> ReviewAnswer:
-    """Approve or reject a text. A text that a rule blocks cannot be approved. A rejected text leaves the pool."""
+    """Approve, reject or edit a text. A text that a rule blocks cannot be approved. A rejected text leaves the pool.
+
+    An edit writes an approved text of its own and rejects this one.
+    """
+    verdict = Verdict(body.decision, body.note, body.reason, body.text)
     async with container.database.begin() as connection:
-        state = await review(
-            connection,
-            text_id,
-            body.decision,
-            body.note,
-            container.state.rules,
-            advertiser=key.advertiser,
-            actor=actor(key),
-        )
-    return ReviewAnswer(id=text_id, state=state)
+        decided = await review(connection, text_id, verdict, reviewer_of(container, key))
+    return ReviewAnswer(id=text_id, state=decided.state, edited_id=decided.edited_id)
+
+
+@router.delete("/{text_id}/review", responses=documented(404, 409))
+async def undo_review(
+    text_id: UUID, container: ContainerDep, key: Annotated[Key, Depends(require("review"))]
+) -> ReviewAnswer:
+    """Take back this key's latest decision about the text, where nothing changed it since."""
+    async with container.database.begin() as connection:
+        undone = await undo(connection, reviewer_of(container, key), text_id)
+    return ReviewAnswer(id=text_id, state=undone.state_before)

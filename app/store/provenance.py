@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
+from adtext.brief import AdText
 from adtext.checks import Finding
 from app.core.contract import TextState
 from app.store.database import AsyncConnection
@@ -52,6 +53,34 @@ async def reject(connection: AsyncConnection, text_id: UUID, *, reviewer: str) -
     await connection.execute(
         update(TextRow).where(TextRow.id == text_id).values(_decided(TextState.REJECTED, reviewer))
     )
+
+
+async def put_back(connection: AsyncConnection, text_id: UUID, state: TextState, reviewer: str | None) -> None:
+    """As it was before a reviewer decided; `reviewer`: who had decided before that."""
+    values: dict[str, Any] = {"state": state, "reviewed_by": reviewer, "reviewed_at": None}
+    await connection.execute(update(TextRow).where(TextRow.id == text_id).values(values))
+
+
+async def add_edited(
+    connection: AsyncConnection,
+    row: Any,
+    text_id: UUID,
+    text: AdText,
+    *,
+    reviewer: str,
+    rules_version: str,
+    findings: Sequence[Finding],
+) -> None:
+    """A reviewer's version of a text, approved, with all else that is known of the text."""
+    columns = {column.name: getattr(row, column.name) for column in TextRow.__table__.c}
+    changed = text.model_dump() | {
+        "id": text_id,
+        "edited_from": row.id,
+        "rules_version": rules_version,
+        "findings": [asdict(finding) for finding in findings],
+        "created_at": func.now(),
+    }
+    await connection.execute(insert(TextRow).values(columns | changed | _decided(TextState.APPROVED, reviewer)))
 
 
 def _decided(state: TextState, reviewer: str) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 
-from adtext.brief import AdBrief, AdText
+from adtext.brief import AdBrief, AdText, products_of
 from adtext.checks import Finding
-from app.core.contract import TextState
+from app.core.contract import HeldFor, TextState
 from app.store.database import AsyncConnection, Direct
 from app.store.models.creatives import BriefRow, TextRow
 from app.store.registry import CHANNEL
@@ -48,6 +48,8 @@ _TEXT_COLUMNS = {
     "seed": "bigint",
     "score": "float8",
     "findings": "jsonb",
+    "held_for": "jsonb",
+    "products": "jsonb",
 }
 _SAVE = statement("save_texts").format(
     columns=", ".join(_TEXT_COLUMNS), arrays=", ".join(f"%s::{kind}[]" for kind in _TEXT_COLUMNS.values())
@@ -64,6 +66,7 @@ class NewText:
     state: TextState
     score: float
     findings: Sequence[Finding]
+    held_for: Sequence[HeldFor] = ()  # why it waits for a person
 
 
 class PoolRow(NamedTuple):
@@ -131,6 +134,7 @@ _APPROVED: Any = {"ad": {"approved"}}  # no text draws on the advertiser's own t
 def _text_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
     """In the order of _TEXT_COLUMNS."""
     brief, ad = batch.brief, batch.brief.ad
+    products = json.dumps(sorted(products_of(brief)))
     for new in batch.texts:
         yield (
             UUID(bytes=new.id),
@@ -153,6 +157,8 @@ def _text_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
             batch.seed,
             new.score,
             json.dumps([asdict(finding) for finding in new.findings], ensure_ascii=False),
+            json.dumps(list(new.held_for)),
+            products,
         )
 
 
@@ -204,7 +210,13 @@ async def outdated_texts(connection: AsyncConnection, rules_version: str, limit:
 async def mark_checked(
     connection: AsyncConnection, text_id: UUID, rules_version: str, *, state: TextState, findings: Sequence[Finding]
 ) -> None:
-    changed = {"rules_version": rules_version, "state": state, "findings": [asdict(finding) for finding in findings]}
+    changed: dict[str, Any] = {
+        "rules_version": rules_version,
+        "state": state,
+        "findings": [asdict(finding) for finding in findings],
+    }
+    if state == TextState.REVIEW:
+        changed["held_for"] = [HeldFor.FINDING]
     await connection.execute(update(TextRow).where(TextRow.id == text_id).values(changed))
 
 

@@ -133,6 +133,15 @@ class TestTexts:
         assert "name one thing" in relate("texts", "withdraw", "--reason", "why", **here).stderr
 
 
+class TestReview:
+    def test_the_queue_is_shown_and_the_decisions_are_exported(self, here: dict[str, str], tmp_path: Path) -> None:
+        assert "waits for" in relate("review", "queue", "--language", "zh", **here).stdout
+        out = tmp_path / "decisions.jsonl"
+        assert f"{out}: 0 decisions" in relate("review", "export", str(out), **here).stdout
+        assert str(out) in relate("review", "export", str(out), **here).stderr  # nothing is overwritten
+        assert "since" in relate("review", "export", str(tmp_path / "b"), "--since", "monday", **here).stderr
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "environment", "said"),

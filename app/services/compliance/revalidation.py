@@ -6,14 +6,13 @@ off the hot path.
 
 from __future__ import annotations
 
-from adtext.brief import AdBrief
-from adtext.checks import check, is_compliant
-from adtext.spec import load_spec
+from adtext.checks import is_compliant
 from app.core.contract import TextState
 from app.runtime.periodic import Periodic
 from app.runtime.state import ReplicaState
+from app.services.compliance.recheck import findings_of, needs_review, released
 from app.store.database import Database
-from app.store.texts import announce_pool, mark_checked, outdated_texts, text_of
+from app.store.texts import announce_pool, mark_checked, outdated_texts
 
 BATCH = 200
 INTERVAL_S = 5.0
@@ -47,8 +46,8 @@ class Revalidation:
                     await mark_checked(connection, row.id, rules.version, state=TextState.RETIRED, findings=())
                     await announce_pool(connection, row.pool_key)
                     continue
-                findings = check(text_of(row), AdBrief.model_validate(row.body), load_spec(row.platform), rules)
-                held = row.origin != "advertiser" and any(finding.severity == "review" for finding in findings)
+                findings = findings_of(row, rules)
+                held = needs_review(findings) and not released(row, findings)
                 state = (
                     TextState.REJECTED
                     if not is_compliant(findings)

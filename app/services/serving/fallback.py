@@ -18,7 +18,7 @@ from adtext.checks import check, is_compliant
 from adtext.rules import Rules
 from adtext.spec import TextSpec
 from adtext.templates import compose
-from app.core.contract import TextState
+from app.core.contract import HeldFor, TextState
 from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
@@ -107,9 +107,10 @@ class Fallback:
                 _identity(order.key, candidate),
                 candidate.text,
                 origin,
-                TextState.APPROVED,
+                TextState.REVIEW if candidate.needs_review else TextState.APPROVED,
                 candidate.score,
                 candidate.findings,
+                [HeldFor.FINDING] if candidate.needs_review else [],
             )
             for candidate in candidates
         ]
@@ -136,8 +137,8 @@ class Fallback:
 
 
 def _advertiser(brief: AdBrief, spec: TextSpec, rules: Rules) -> list[Candidate]:
-    """The advertiser's approved texts that pass. People have approved them, so a finding of severity review does not
-    block them.
+    """The advertiser's approved texts that pass. One with a finding of severity review waits for a reviewer, who does
+    not work for the advertiser.
     """
     checked = ((text, check(text, brief, spec, rules)) for text in brief.ad.approved)
     return [Candidate(text, findings, score=1.0) for text, findings in checked if is_compliant(findings)]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from adtext.brief import AdBrief, wording
 from adtext.spec import TextSpec
-from app.core.contract import TextState
+from app.core.contract import HeldFor, TextState
 from app.core.metrics import CANDIDATES, REFILLS
 from app.core.settings import Settings
 from app.policies.base import Writer, WriterUnavailable
@@ -24,7 +24,7 @@ from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.compliance.off_loop import weighed
-from app.services.serving.candidates import Vetted, vet
+from app.services.serving.candidates import Candidate, Vetted, vet
 from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, Slots
 from app.services.serving.withdrawn import holds
 from app.store.database import Database, Unavailable
@@ -182,9 +182,10 @@ class Generation:
                 text=one.text,
                 origin=origin,
                 # regulated industries, and texts that rules alone cannot decide, wait for a person
-                state=TextState.REVIEW if order.brief.regulated or one.needs_review else TextState.APPROVED,
+                state=TextState.REVIEW if (held_for := _held_for(one, order.brief)) else TextState.APPROVED,
                 score=one.score,
                 findings=one.findings,
+                held_for=held_for,
             )
             for one in vetted.kept
             if wording(one.text) not in known and not holds(withdrawn, one.text)
@@ -194,3 +195,9 @@ class Generation:
         head = self._heads.get(key)
         texts = [*(head.texts if head else ()), *fresh]
         self._heads.put(key, Head(texts, born=time.time(), attempted=time.monotonic()))
+
+
+def _held_for(candidate: Candidate, brief: AdBrief) -> list[HeldFor]:
+    """Why a person looks at the text before it is served; empty: nobody need."""
+    reasons = {HeldFor.FINDING: candidate.needs_review, HeldFor.REGULATED: brief.regulated}
+    return [reason for reason, holds_it in reasons.items() if holds_it]

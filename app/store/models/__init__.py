@@ -1,6 +1,6 @@
 """The tables. Importing this package registers all of them with `Base.metadata`."""
 
-from app.store.models import access, creatives, events, experiments, jobs, policies, withdrawals
+from app.store.models import access, creatives, events, experiments, jobs, policies, reviews, withdrawals
 from app.store.models.base import Base
 
-__all__ = ["Base", "access", "creatives", "events", "experiments", "jobs", "policies", "withdrawals"]
+__all__ = ["Base", "access", "creatives", "events", "experiments", "jobs", "policies", "reviews", "withdrawals"]

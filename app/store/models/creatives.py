@@ -30,7 +30,12 @@ class TextRow(Base):
     """One written text and all that is known of how it came to be. Committed before it is first served."""
 
     __tablename__ = "texts"
-    __table_args__ = (Index("ix_texts_pool", "pool_key"),)
+    __table_args__ = (
+        Index("ix_texts_pool", "pool_key"),
+        Index("ix_texts_review", "created_at", postgresql_where=text("state = 'review'")),
+        Index("ix_texts_advertiser", "advertiser", "created_at"),
+        Index("ix_texts_created_at", "created_at", postgresql_using="brin"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     pool_key: Mapped[bytes]
@@ -52,6 +57,9 @@ class TextRow(Base):
     seed: Mapped[int | None]
     score: Mapped[float]
     findings: Mapped[list[Any]]
+    held_for: Mapped[list[Any]] = mapped_column(server_default="[]")  # app.core.contract.HeldFor: why it waits, or did
+    products: Mapped[list[Any]] = mapped_column(server_default="[]")  # product classes of its brief
+    edited_from: Mapped[UUID | None]  # the text that a reviewer edited
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     reviewed_by: Mapped[str | None]
     reviewed_at: Mapped[datetime | None]
