@@ -38,6 +38,34 @@ from app.routes import (
     withdrawals,
 )
 
+ROUTED = (
+    generate,
+    pool,
+    events,
+    pixels,
+    experiments,
+    reports,
+    check,
+    texts,
+    review,
+    withdrawals,
+    policies,
+    jobs,
+    keys,
+    units,
+    health,
+    session,
+    experiment_pages,
+    report_page,
+    operate,
+    job_pages,
+    texts_page,
+    review_page,
+    planner,
+    assets,
+    api_docs,
+)
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service. `uvicorn --factory app.main:create_app` reads its settings from the environment."""
@@ -64,30 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Edge, settings=chosen, recognises=lambda headers: app.state.authenticator.recognises(headers))
     errors.install(app)
     frame.install(app)
-    app.include_router(generate.router)
-    app.include_router(pool.router)
-    app.include_router(events.router)
-    app.include_router(pixels.router)
-    app.include_router(experiments.router)
-    app.include_router(reports.router)
-    app.include_router(check.router)
-    app.include_router(texts.router)
-    app.include_router(review.router)
-    app.include_router(withdrawals.router)
-    app.include_router(policies.router)
-    app.include_router(jobs.router)
-    app.include_router(keys.router)
-    app.include_router(units.router)
-    app.include_router(health.router)
-    app.include_router(session.router)
-    app.include_router(experiment_pages.router)
-    app.include_router(report_page.router)
-    app.include_router(operate.router)
-    app.include_router(job_pages.router)
-    app.include_router(texts_page.router)
-    app.include_router(review_page.router)
-    app.include_router(planner.router)
-    app.include_router(assets.router)
-    app.include_router(api_docs.router)
+    for part in ROUTED:
+        app.include_router(part.router)
     app.mount("/static", frame.static)
     return app
