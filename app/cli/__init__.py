@@ -1,5 +1,5 @@
-"""The `relate` command. Each group is a file; what a command needs is imported when it runs, so that `--help` is
-quick.
+"""The `relate` command. Each command group is a file. A command imports what it needs when it runs, so that `--help` is
+fast.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ def root(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """RELATE writes ad copy with a language model, serves it under A/B test, and learns from what people do with it."""
+    """RELATE writes ad copy with a language model, serves it in A/B tests, and trains on the conversions."""
 
 
 def main() -> None:
-    """Run a command; an error the caller can act on is one line on stderr and status 1."""
+    """Run a command. An error that the user can fix is printed as one line on stderr, with exit status 1."""
     try:
         cli()
     except Exception as error:

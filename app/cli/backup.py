@@ -1,6 +1,4 @@
-"""`relate backup` and `relate restore`: one file holds the database, the secrets, the keys and the models trained
-here.
-"""
+"""`relate backup` and `relate restore`: one file with the database, the secrets, the keys and the trained models."""
 
 from __future__ import annotations
 
@@ -12,10 +10,10 @@ import typer
 
 def backup(
     file: Annotated[
-        Path, typer.Argument(help="The tar to write; an older one of that name is replaced when the new one is whole.")
+        Path, typer.Argument(help="The tar file to write. An existing file is replaced when the new one is complete.")
     ],
 ) -> None:
-    """Write a backup while the service runs. It holds secrets: only its owner can read it, keep it so."""
+    """Write a backup while the service runs. It contains secrets: keep it readable only by its owner."""
     from app.core.settings import Settings
     from app.up.backup import backup as write
 
@@ -26,11 +24,11 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that `relate backup` wrote.", exists=True, dir_okay=False)],
     force: Annotated[
-        bool, typer.Option("--force", help="Set an existing data directory aside as <name>.before-restore.")
+        bool, typer.Option("--force", help="Rename an existing data directory to <name>.before-restore.")
     ] = False,
 ) -> None:
-    """Restore a backup into RELATE_DATA_DIR, and into DATABASE_URL when that is set. `relate up` or `relate migrate`
-    comes next.
+    """Restore a backup into RELATE_DATA_DIR, and into DATABASE_URL where it is set. Then run `relate up` or `relate
+    migrate`.
     """
     from app.core.settings import Settings
     from app.up.backup import restore as put_back

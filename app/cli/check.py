@@ -1,4 +1,4 @@
-"""`relate check`: is this text allowed? Local, by the packaged rules; no service is asked."""
+"""`relate check`: checks texts for compliance with the packaged rules. It needs no running service."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _STYLES = {"block": "bold red underline", "review": "yellow underline", "warn": 
 
 
 def check(
-    brief: Annotated[
-        Path, typer.Argument(help="The brief the text was written for: its facts are what may be claimed.")
-    ],
+    brief: Annotated[Path, typer.Argument(help="The brief of the text: only its facts may be claimed.")],
     texts: Annotated[
         Path | None, typer.Argument(help="Texts as JSON or JSON Lines: title, description, description_2.")
     ] = None,
-    title: Annotated[str | None, typer.Option(help="Instead of a file: the title.")] = None,
-    description: Annotated[str | None, typer.Option(help="Instead of a file: the description.")] = None,
-    description_2: Annotated[str | None, typer.Option(help="Instead of a file: the second description.")] = None,
+    title: Annotated[str | None, typer.Option(help="The title, instead of a file.")] = None,
+    description: Annotated[str | None, typer.Option(help="The description, instead of a file.")] = None,
+    description_2: Annotated[str | None, typer.Option(help="The second description, instead of a file.")] = None,
     platform: Annotated[str | None, typer.Option(help="google_rsa, baidu_search or generic.")] = None,
-    packs: Annotated[Path | None, typer.Option(help="Lexicon packs in place of the packaged ones.")] = None,
+    packs: Annotated[Path | None, typer.Option(help="A folder of rule packs that replaces the packaged ones.")] = None,
 ) -> None:
-    """Check texts against a brief, or, without any, the brief's own approved texts. Status 1 when a finding blocks."""
+    """Check texts against a brief, or the brief's approved texts where none are given. The exit status is 1 if a
+    finding blocks.
+    """
     from rich.console import Console
 
     from adtext import AdBrief, AdText, check, is_compliant, load_rules, load_spec
@@ -59,18 +59,18 @@ def check(
 
 
 def _show(console: Console, text: AdText, findings: list[Finding]) -> None:
-    """The text with every finding underlined, and below what each says."""
+    """Print the text with its findings underlined, and the findings below it."""
     for name, value in text.fields():
         console.print(underlined(value, [finding for finding in findings if finding.field == name]))
     for finding in findings:
         console.print(
             f"  {finding.severity:<7}{finding.field}: {finding.reason} ({finding.rule}; {finding.source})", markup=False
         )
-    console.print("" if findings else "  [green]nothing found[/]\n")
+    console.print("" if findings else "  [green]no findings[/]\n")
 
 
 def underlined(value: str, findings: list[Finding]) -> Text:
-    """The value with each span in the style of its severity, the gravest on top."""
+    """The value with each span in the style of its severity. The most severe style wins."""
     from rich.text import Text
 
     shown = Text(value)

@@ -1,4 +1,4 @@
-"""A running service, as commands call it."""
+"""The client of a running service for commands."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app.cli.errors import Refusal
 if TYPE_CHECKING:
     import httpx
 
-UrlOption = Annotated[str, typer.Option("--url", envvar="RELATE_URL", help="Where the service runs.")]
+UrlOption = Annotated[str, typer.Option("--url", envvar="RELATE_URL", help="The URL of the service.")]
 KeyOption = Annotated[
     str,
     typer.Option(
-        "--key", envvar="RELATE_KEY", help="An API key; default: the one `relate up` keeps in its data directory."
+        "--key", envvar="RELATE_KEY", help="An API key. Default: the key that `relate up` stored in its data directory."
     ),
 ]
 URL = "http://127.0.0.1:8080"
@@ -25,7 +25,7 @@ TIMEOUT_S = 120.0
 
 
 class Service:
-    """The HTTP API with a key. Every refusal becomes one sentence."""
+    """The HTTP API with a key. An error response raises Refusal with one sentence."""
 
     def __init__(self, url: str, key: str, scope: str) -> None:
         import httpx
@@ -83,7 +83,7 @@ class Service:
 
 
 def _kept_key(scope: str) -> str:
-    """The key that `relate up` keeps for a role."""
+    """The key that `relate up` stored for a scope."""
     from app.core.settings import Settings
     from app.up.keys import file_of
 

@@ -1,4 +1,4 @@
-"""`relate migrate`, `relate upgrade`, `relate retention`: care for the database."""
+"""`relate migrate`, `relate upgrade` and `relate retention`: maintenance of the database."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 def migrate(
     back: Annotated[
         bool,
-        typer.Option("--back", help="Undo the newest migration and keep the data: before going back one release."),
+        typer.Option("--back", help="Undo the newest migration and keep the data, before a downgrade by one release."),
     ] = False,
 ) -> None:
-    """Bring the database to this release's schema. Safe to repeat; `relate up` does it by itself."""
+    """Migrate the database to the schema of this release. Safe to repeat. `relate up` runs it automatically."""
     from app.core.settings import Settings
     from app.store.migrate import migrate as apply
     from app.store.migrate import take_back
@@ -28,7 +28,7 @@ def migrate(
 
 
 def upgrade() -> None:
-    """Bring the embedded PostgreSQL's files to the major version this release ships. The old files stay beside them as
+    """Upgrade the files of the embedded PostgreSQL to the major version of this release. The old files are kept as
     pg.old.
     """
     from app.core.settings import Settings
@@ -41,9 +41,7 @@ def upgrade() -> None:
 
 
 def retention() -> None:
-    """Delete what is older than RELATE_RETENTION_SERVINGS_DAYS and RELATE_RETENTION_EVENTS_DAYS, in batches. Run it
-    daily.
-    """
+    """Delete rows past RELATE_RETENTION_SERVINGS_DAYS and RELATE_RETENTION_EVENTS_DAYS, in batches. Run it daily."""
     import asyncio
 
     from app.core.settings import Settings

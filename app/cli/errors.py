@@ -1,14 +1,14 @@
-"""What a command says when it cannot do what was asked: one line with the way out, never a traceback."""
+"""Error messages of commands: one line that says how to fix the problem, without a traceback."""
 
 from __future__ import annotations
 
 
 class Refusal(Exception):
-    """A command's own reason to stop."""
+    """An error of a command itself."""
 
 
 def sentence(error: Exception) -> str | None:
-    """The one line for an error the caller can act on; None for a defect of ours, whose traceback is worth having."""
+    """The line for an error that the user can fix; None for a bug, which is shown with its traceback."""
     from pydantic import ValidationError
 
     from app.core.problems import Problem

@@ -1,4 +1,4 @@
-"""`relate experiments`: A/B tests, over the API of a running service."""
+"""`relate experiments`: A/B tests, through the API of a running service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from abtest.document import Rate, Report
 
-experiments = typer.Typer(no_args_is_help=True, help="Create, start, ramp, reweigh, stop, list and read A/B tests.")
+experiments = typer.Typer(no_args_is_help=True, help="Create, start, ramp, reweigh, stop, list and report A/B tests.")
 
 Name = Annotated[str, typer.Argument(help="The experiment's name.")]
 
@@ -26,19 +26,20 @@ def create(
     name: Name,
     arm: Annotated[
         list[str],
-        typer.Option(help="NAME=POLICY or NAME=POLICY:WEIGHT, control first; POLICY is a version or an alias."),
+        typer.Option(help="NAME=POLICY or NAME=POLICY:WEIGHT, the control first; POLICY is a version or an alias."),
     ],
     layer: Annotated[str, typer.Option(help="Experiments of one layer exclude each other.")] = "default",
     coverage: Annotated[
-        float, typer.Option(help="Percent of the layer's units that take part.", min=0.01, max=100)
+        float, typer.Option(help="Percent of the layer's units that are enrolled.", min=0.01, max=100)
     ] = 100.0,
-    window_hours: Annotated[int, typer.Option(help="Attribution window: a later conversion does not count.")] = 168,
+    window_hours: Annotated[int, typer.Option(help="Attribution window: later conversions do not count.")] = 168,
     planned_units: Annotated[int, typer.Option(help="Units all arms together should reach.")] = 100_000,
-    start_now: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    start_now: Annotated[bool, typer.Option("--start", help="Start the experiment at once.")] = False,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Write a draft; nobody sees it before its start. Window, planned units and layer are then fixed.
+    """Create a draft. No unit is assigned before it is started, which fixes the window, the planned units and the
+    layer.
 
     Example: relate experiments create titles --arm control=champion --arm new=relate-20261122-1f3a9c --coverage 10
     --start
@@ -58,7 +59,7 @@ def create(
 
 @experiments.command()
 def start(name: Name, url: UrlOption = URL, key: KeyOption = "") -> None:
-    """Let a draft run."""
+    """Start a draft."""
     _say(Service(url, key, "ops").post(f"/experiments/{name}/start"))
 
 
@@ -66,35 +67,38 @@ def start(name: Name, url: UrlOption = URL, key: KeyOption = "") -> None:
 def ramp(
     name: Name,
     percent: Annotated[
-        float, typer.Argument(help="New share of the layer's units, wider than before.", min=0.01, max=100)
+        float,
+        typer.Argument(help="The new share of the layer's units, larger than the current one.", min=0.01, max=100),
     ],
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Widen who takes part. Nobody who does is moved."""
+    """Increase coverage. Units already enrolled keep their arm."""
     _say(Service(url, key, "ops").post(f"/experiments/{name}/ramp", {"coverage_percent": percent}))
 
 
 @experiments.command()
 def weights(
     name: Name,
-    weight: Annotated[list[float], typer.Argument(help="One each arm, in the arms' order: 1 1 are halves.")],
+    weight: Annotated[
+        list[float], typer.Argument(help="One weight per arm, in the order of the arms: 1 1 gives half each.")
+    ],
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Deal units anew with other weights: a new phase, with a report of its own."""
+    """Change the weights: opens a new phase and re-randomises its units. Each phase has its own report."""
     _say(Service(url, key, "ops").post(f"/experiments/{name}/weights", {"weights": weight}))
 
 
 @experiments.command()
 def stop(name: Name, url: UrlOption = URL, key: KeyOption = "") -> None:
-    """End it for good. Its report stays, and events of what it served still count."""
+    """Stop an experiment permanently. Its report stays available, and events of served texts still count."""
     _say(Service(url, key, "ops").post(f"/experiments/{name}/stop"))
 
 
 @experiments.command("list")
 def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
-    """Show every experiment, oldest first."""
+    """List all experiments, oldest first."""
     from rich.console import Console
     from rich.table import Table
 
@@ -110,10 +114,10 @@ def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
 @experiments.command()
 def report(
     name: Name,
-    tz: Annotated[str, typer.Option(help="IANA name of the zone that times and days are shown in.")] = "UTC",
-    phase: Annotated[int | None, typer.Option(help="Default: the latest. Phases are never summed.")] = None,
-    view: Annotated[str, typer.Option(help="valid leaves out bots and invalid traffic; all does not.")] = "valid",
-    as_of: Annotated[str | None, typer.Option(help="RFC 3339 with offset, not in the future; default: now.")] = None,
+    tz: Annotated[str, typer.Option(help="IANA name of the time zone of the times and days shown.")] = "UTC",
+    phase: Annotated[int | None, typer.Option(help="Default: the latest phase. Phases are never summed.")] = None,
+    view: Annotated[str, typer.Option(help="valid excludes bots and invalid traffic; all includes them.")] = "valid",
+    as_of: Annotated[str | None, typer.Option(help="RFC 3339 with offset, not in the future. Default: now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
     url: UrlOption = URL,
     key: KeyOption = "",

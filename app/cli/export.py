@@ -1,4 +1,4 @@
-"""`relate export`: a snapshot of what was logged, for training."""
+"""`relate export`: writes a snapshot of the logged impressions, for training."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Moment = Annotated[str | None, typer.Option(help="RFC 3339 with offset.")]
 
 
 def export(
-    out: Annotated[Path, typer.Option(help="A new folder.")],
+    out: Annotated[Path, typer.Option(help="The folder to create.")],
     since: Moment = None,
     until: Moment = None,
     as_of: Annotated[
-        str | None, typer.Option(help="RFC 3339 with offset: judge maturity as of then; default: now.")
+        str | None, typer.Option(help="RFC 3339 with offset: the time of which maturity is decided. Default: now.")
     ] = None,
 ) -> None:
     """Write mature impressions with their clicks and conversions as Parquet files with a manifest, for `relate train

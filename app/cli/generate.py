@@ -1,4 +1,4 @@
-"""`relate generate` and `relate prefill`: ask a running service for ads, now or ahead."""
+"""`relate generate` and `relate prefill`: request ads from a running service, now or in advance."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def generate(
         Path, typer.Argument(help="A brief, a /generate body, or a JSON Lines file of either; - reads standard input.")
     ],
     platform: PlatformOption = None,
-    unit: Annotated[str, typer.Option(help="Who sees the ad: decides the arm.")] = "cli",
-    n: Annotated[int, typer.Option(help="Texts wanted.", min=1, max=8)] = 1,
-    deadline_ms: Annotated[int, typer.Option(help="How long to wait for a fresh text.", min=10, max=60_000)] = 20_000,
+    unit: Annotated[str, typer.Option(help="The user or device that sees the ad. It decides the arm.")] = "cli",
+    n: Annotated[int, typer.Option(help="The number of texts wanted.", min=1, max=8)] = 1,
+    deadline_ms: Annotated[int, typer.Option(help="How long to wait for a new text.", min=10, max=60_000)] = 20_000,
     experiment: Annotated[
-        str | None, typer.Option(help="An experiment by name; default: the one that covers the unit.")
+        str | None, typer.Option(help="The name of an experiment. Default: the one that enrols the unit.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON lines.")] = False,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Ask for the ads of one or many briefs and show them. Nothing is counted: only impressions reported to /events
-    are.
+    """Request ads for one or more briefs and print them. Nothing is counted: only impressions reported to /events
+    count.
     """
     from rich.console import Console
 
@@ -59,14 +59,15 @@ def prefill(
     briefs: Annotated[Path, typer.Argument(help="A JSON Lines file of briefs, as for `relate generate`.")],
     platform: PlatformOption = None,
     policy: Annotated[
-        str | None, typer.Option(help="A policy version; default: the champion and every arm of a running experiment.")
+        str | None,
+        typer.Option(
+            help="A policy version. Default: the champion and the policy of every arm of a running experiment."
+        ),
     ] = None,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Have texts written ahead, at low priority, and follow how far it is. Ctrl-C ends the following, not the
-    writing.
-    """
+    """Write texts in advance, at low priority, and show the progress. Ctrl-C ends the display, not the writing."""
     service = Service(url, key, "generate")
     wanted, invalid = valid_requests(briefs, platform)
     started = [
@@ -81,7 +82,7 @@ def prefill(
     for reason, number in _reasons(service, started).items():
         print(f"  {number} × {reason}")
     if progress["total"] and not progress["done"]:
-        raise Refusal("nothing was written: /readyz of the service says what it lacks")
+        raise Refusal("no texts were written: check /readyz of the service")
     _refuse_invalid(invalid)
 
 
@@ -91,11 +92,11 @@ def _refuse_invalid(number: int) -> None:
 
 
 def _follow(service: Service, started: list[str]) -> dict[str, int]:
-    """Show a bar until every brief is written or given up; returns the totals."""
+    """Show a progress bar until every brief is done or failed; returns the totals."""
     from rich.progress import Progress
 
     with Progress() as bar:
-        task = bar.add_task("writing ahead", total=None)
+        task = bar.add_task("prefill", total=None)
         while True:
             each = [service.get(f"/pool/prefill/{one}", after=2**31) for one in started]
             totals = {name: sum(one[name] for one in each) for name in ("total", "done", "failed", "texts")}
@@ -107,7 +108,7 @@ def _follow(service: Service, started: list[str]) -> dict[str, int]:
 
 
 def _reasons(service: Service, started: list[str]) -> dict[str, int]:
-    """Why briefs have no text, and how many each."""
+    """The reasons why briefs have no text, with their counts."""
     reasons: dict[str, int] = {}
     for one in started:
         after: int | None = -1

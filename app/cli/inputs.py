@@ -1,4 +1,4 @@
-"""Briefs and texts from files, in whichever of the usual forms they come."""
+"""Reads briefs and texts from JSON and JSON Lines files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def records(path: Path) -> list[dict[str, Any]]:
     except ValueError:
         found = [_parsed(path, number, line) for number, line in _lines(content)]
     if not found or not all(isinstance(record, dict) for record in found):
-        raise Refusal(f"{path} holds no JSON objects: write one brief, a list of them, or one a line")
+        raise Refusal(f"{path} holds no JSON objects: write one brief, a list of briefs, or one brief per line")
     return found
 
 
@@ -43,8 +43,8 @@ def _parsed(path: Path, number: int, line: str) -> Any:
 
 
 def valid_requests(path: Path, platform: str | None) -> tuple[list[dict[str, Any]], int]:
-    """What `requests` returns of the records that are valid briefs, and how many are not: each of those is reported on
-    stderr by its line, or by its place in a JSON list.
+    """The result of `requests` for the valid records, and the number of invalid ones. Each invalid record is reported
+    on stderr with its line, or its position in a JSON list.
     """
     from pydantic import ValidationError
 
@@ -67,14 +67,14 @@ def valid_requests(path: Path, platform: str | None) -> tuple[list[dict[str, Any
         else:
             valid.append(request)
     if not numbered:
-        raise Refusal(f"{path} holds no JSON objects: write one brief, a list of them, or one a line")
+        raise Refusal(f"{path} holds no JSON objects: write one brief, a list of briefs, or one brief per line")
     return valid, invalid
 
 
 def requests(path: Path, platform: str | None) -> list[dict[str, Any]]:
     """`brief` and `platform` of each record: a bare brief, a `POST /generate` body, or a line of examples/briefs.jsonl.
 
-    `platform` wins over the record's own; without either it is google_rsa.
+    `platform` overrides that of the record. The default is google_rsa.
     """
     return [_request(path, record, platform) for record in records(path)]
 

@@ -1,4 +1,4 @@
-"""`relate jobs`: background work, over the API of a running service."""
+"""`relate jobs`: background jobs, through the API of a running service."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def run(
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A YAML file with parameters.", exists=True, dir_okay=False)] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Stay until it has ended; status 1 unless it succeeded.")
+        bool, typer.Option("--wait", help="Wait until the job has ended. The exit status is 1 unless it succeeded.")
     ] = False,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Start a job and print its id. The same request again prints the job that it started.
+    """Start a job and print its id. Repeating the request prints the job that it started.
 
     Example: relate jobs run retrain --set policy=base --set 'grpo={"config": "grpo_cpu", "set": ["steps=20"]}' --wait
     """
@@ -46,13 +46,13 @@ def run(
 
 @jobs.command("list")
 def list_all(
-    kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only this state, such as failed.")] = None,
-    limit: Annotated[int, typer.Option(help="The latest so many.", min=1, max=500)] = 20,
+    kind: Annotated[str | None, typer.Option(help="Show only this kind.")] = None,
+    state: Annotated[str | None, typer.Option(help="Show only this state, such as failed.")] = None,
+    limit: Annotated[int, typer.Option(help="The number of jobs to show.", min=1, max=500)] = 20,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Show jobs and chains, newest first."""
+    """List jobs and chains, newest first."""
     from rich.console import Console
     from rich.table import Table
 
@@ -73,7 +73,7 @@ def show(job: JobId, url: UrlOption = URL, key: KeyOption = "") -> None:
 @jobs.command()
 def logs(
     job: JobId,
-    lines: Annotated[int, typer.Option(help="The last so many.", min=1, max=10_000)] = 200,
+    lines: Annotated[int, typer.Option(help="The number of lines to show.", min=1, max=10_000)] = 200,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
@@ -83,7 +83,7 @@ def logs(
 
 @jobs.command()
 def cancel(job: JobId, url: UrlOption = URL, key: KeyOption = "") -> None:
-    """Cancel a job or a chain. A process that runs is gone within 15 seconds."""
+    """Cancel a job or a chain. A running process ends within 15 seconds."""
     print(_state(Service(url, key, "ops").post(f"/jobs/{job}/cancel")))
 
 

@@ -1,5 +1,5 @@
-"""`relate keys`: API keys, straight in the database; no service need run. Running replicas hear of every change at
-once.
+"""`relate keys`: API keys, directly in the database, without a running service. Running replicas are notified of every
+change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.cli.errors import Refusal
 if TYPE_CHECKING:
     from app.store.database import AsyncConnection
 
-keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke API keys.")
+keys = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys.")
 
 ACTOR = "relate keys"
 T = TypeVar("T")
@@ -26,14 +26,17 @@ def create(
     scope: Annotated[
         list[str], typer.Option(help="generate, events, report, review, ops or admin; repeat it for several.")
     ],
-    name: Annotated[str, typer.Option(help="Who or what holds the key.")] = "made on the command line",
+    name: Annotated[str, typer.Option(help="The person or system that holds the key.")] = "made on the command line",
     advertiser: Annotated[
-        str | None, typer.Option(help="The one advertiser whose ads, texts and events it may touch; default: all.")
+        str | None,
+        typer.Option(help="The only advertiser whose ads, texts and events the key may access. Default: all."),
     ] = None,
-    expires: Annotated[int | None, typer.Option(help="Days until it ends; default: never.", min=1)] = None,
-    rate: Annotated[float | None, typer.Option(help="Calls a second; default: the deployment's.", min=0.001)] = None,
+    expires: Annotated[int | None, typer.Option(help="Days until the key expires. Default: never.", min=1)] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Requests per second. Default: the rate in the settings.", min=0.001)
+    ] = None,
 ) -> None:
-    """Make a key and print it. This once only: the database keeps its digest."""
+    """Create a key and print it. It is shown only once: the database stores its digest."""
     from app.core.api_keys import SCOPES
     from app.services.admin.keys import create as make
 
@@ -56,7 +59,7 @@ def create(
 
 @keys.command("list")
 def list_all() -> None:
-    """Show every key but the keys themselves."""
+    """List all keys, without the keys themselves."""
     from rich.console import Console
     from rich.table import Table
 
@@ -82,9 +85,9 @@ def list_all() -> None:
 @keys.command()
 def rotate(
     key_id: Annotated[int, typer.Argument(help="The key's number, as `relate keys list` shows it.")],
-    overlap: Annotated[int, typer.Option(help="Minutes for which the old key still works.", min=0)] = 60,
+    overlap: Annotated[int, typer.Option(help="Minutes for which the old key stays valid.", min=0)] = 60,
 ) -> None:
-    """Print a new key with the old one's name, scopes, advertiser, rate and expiry."""
+    """Create and print a new key with the name, scopes, advertiser, rate and expiry of the old one."""
     from app.services.admin.keys import rotate as change
 
     made = _in_database(lambda connection: change(connection, key_id, overlap=timedelta(minutes=overlap), actor=ACTOR))
@@ -93,7 +96,7 @@ def rotate(
 
 @keys.command()
 def revoke(key_id: Annotated[int, typer.Argument(help="The key's number, as `relate keys list` shows it.")]) -> None:
-    """End a key and its sessions now, for good."""
+    """Revoke a key and its sessions at once. This cannot be undone."""
     from app.services.admin.keys import revoke as end
 
     ended = _in_database(lambda connection: end(connection, key_id, actor=ACTOR))
@@ -102,10 +105,10 @@ def revoke(key_id: Annotated[int, typer.Argument(help="The key's number, as `rel
 
 @keys.command("rotate-token-key")
 def rotate_token_key() -> None:
-    """Seal new serving tokens with a new key; the one before still opens, the one before that no more.
+    """Seal new serving tokens with a new key. The previous key still opens tokens; older keys no longer do.
 
-    Wait an attribution window between two rotations, or tokens that are still out become worthless. Restart every
-    replica afterwards.
+    Wait an attribution window between two rotations, because tokens of older keys are refused. Restart every replica
+    afterwards.
     """
     from app.core.secrets import Secrets
     from app.core.settings import Settings
@@ -120,7 +123,7 @@ def rotate_token_key() -> None:
 
 
 def _in_database(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Do it in one transaction of the database in reach."""
+    """Run the change in one transaction of the configured database."""
     import asyncio
 
     from app.core.settings import Settings

@@ -1,4 +1,4 @@
-"""`relate policies`: versions and their aliases, over the API of a running service."""
+"""`relate policies`: policy versions and their aliases, through the API of a running service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Version = Annotated[str, typer.Argument(help="A version, as `relate policies lis
 
 @policies.command("list")
 def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
-    """Show every version, newest first, with its aliases."""
+    """List all versions with their aliases, newest first."""
     from rich.console import Console
     from rich.table import Table
 
@@ -47,22 +47,22 @@ def show(version: Version, url: UrlOption = URL, key: KeyOption = "") -> None:
 
 @policies.command()
 def register(
-    name: Annotated[str, typer.Option(help="What the version's name begins with, such as relate.")],
-    locale: Annotated[list[str], typer.Option(help="A locale that it writes; repeat it for several.")],
-    model: Annotated[str | None, typer.Option(help="What its server calls it; none for --kind nlg.")] = None,
+    name: Annotated[str, typer.Option(help="The prefix of the version's name, such as relate.")],
+    locale: Annotated[list[str], typer.Option(help="A locale that the policy writes. Repeat the option for several.")],
+    model: Annotated[str | None, typer.Option(help="The model's name on its server. Omit it for --kind nlg.")] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Base URL of its OpenAI-compatible server; default: the deployment's own.")
+        str | None, typer.Option(help="Base URL of an OpenAI-compatible server. Default: the server of the deployment.")
     ] = None,
     kind: Annotated[str, typer.Option(help="vllm or nlg.")] = "vllm",
     temperature: Annotated[float, typer.Option(help="Sampling temperature.", min=0, max=2)] = 1.0,
-    top_p: Annotated[float, typer.Option(help="Nucleus sampling: probability mass that is kept.")] = 1.0,
-    max_tokens: Annotated[int, typer.Option(help="Tokens of one completion at most.")] = 96,
+    top_p: Annotated[float, typer.Option(help="Nucleus sampling: the probability mass that is kept.")] = 1.0,
+    max_tokens: Annotated[int, typer.Option(help="The maximum number of tokens of a completion.")] = 96,
     examples: Annotated[int, typer.Option(help="Worked examples in the prompt.", min=0, max=2)] = 0,
     structured: Annotated[bool, typer.Option("--structured", help="Constrain the output to the template.")] = False,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Register a version and print its name. It serves nobody until it is promoted or an experiment names it."""
+    """Register a version and print its name. It serves no traffic until it is promoted or an experiment uses it."""
     decoding = {
         "temperature": temperature,
         "top_p": top_p,
@@ -81,13 +81,13 @@ def promote(
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Point an alias at a version, at once and on every replica. A replaced champion becomes `previous`."""
+    """Point an alias to a version. It takes effect at once on every replica. A replaced champion becomes `previous`."""
     _print_aliases(Service(url, key, "ops").post(f"/policies/{alias}", {"action": "promote", "version": version}))
 
 
 @policies.command()
 def rollback(url: UrlOption = URL, key: KeyOption = "") -> None:
-    """Make the previous champion the champion again. Doing it twice undoes it."""
+    """Swap the champion and the previous champion. A second rollback restores the first state."""
     _print_aliases(Service(url, key, "ops").post("/policies/champion", {"action": "rollback"}))
 
 

@@ -1,4 +1,4 @@
-"""`relate serve` and `relate secrets`: the API alone, where PostgreSQL and vLLM run elsewhere."""
+"""`relate serve` and `relate secrets`: the API alone, with external PostgreSQL and vLLM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.cli.errors import Refusal
 if TYPE_CHECKING:
     from app.core.settings import Settings
 
-OTHER_FILES = 512  # the database's and the policies' connections, logs
+OTHER_FILES = 512  # connections to the database and the policies, log files
 
 
 def serve(
@@ -20,7 +20,7 @@ def serve(
         int | None, typer.Option(help="Port to listen on; default RELATE_PORT, else 8080.", min=1, max=65535)
     ] = None,
 ) -> None:
-    """Run the API over DATABASE_URL and RELATE_POLICY_URL; `relate migrate` comes first. Logs are JSON lines on stderr.
+    """Run the API with DATABASE_URL and RELATE_POLICY_URL. Run `relate migrate` first. Logs are JSON lines on stderr.
 
     Behind a load balancer run one process per core, each with the same secrets file.
     """
@@ -32,7 +32,7 @@ def serve(
 
     settings = Settings()
     if not settings.database_url:
-        raise Refusal("DATABASE_URL is not set: name a PostgreSQL, or let `relate up` start one")
+        raise Refusal("DATABASE_URL is not set: set it to a PostgreSQL database, or use `relate up`")
     _refuse_without_parts(settings)
     configure(settings.log_level)
     _collect_seldom()
@@ -54,7 +54,7 @@ def serve(
 
 
 def _refuse_without_parts(settings: Settings) -> None:
-    """Say in one line what is missing: the secrets, the database, or its tables."""
+    """Check the secrets, the database and its tables; raises an error with one line."""
     import psycopg
 
     from app.core.secrets import Secrets
@@ -66,7 +66,7 @@ def _refuse_without_parts(settings: Settings) -> None:
 
 
 def _allow_files(wanted: int) -> None:
-    """Raise this process's limit on open files to what its connections need, as far as the system permits."""
+    """Raise the limit on open files of this process to what its connections need, as far as the system allows."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -76,10 +76,10 @@ def _allow_files(wanted: int) -> None:
 
 
 def _collect_seldom() -> None:
-    """Keep long garbage collections off the answers: one over a full pool stops the process for longer than a deadline.
+    """Avoid long garbage collections: a full collection with a large pool stops the process for longer than a deadline.
 
-    What a request makes dies with its last reference. Failed calls leave cycles: those go young, a few milliseconds'
-    worth at a time.
+    Objects of a request are freed with their last reference. Failed calls leave cycles, which are collected young,
+    within a few milliseconds.
     """
     import gc
 
@@ -88,11 +88,11 @@ def _collect_seldom() -> None:
 
 
 def secrets() -> None:
-    """Make the deployment's secrets, once: RELATE_SECRETS_FILE, else secrets.json in the data directory. Existing ones
-    are never touched.
+    """Create the secrets of the deployment in RELATE_SECRETS_FILE, or secrets.json in the data directory. Existing
+    secrets are never changed.
 
-    Every replica needs this file, and so does the backup: without it no unit is linked to its history. `relate up`
-    makes it by itself.
+    Every replica needs this file. Back it up: without it no unit can be matched to its history. `relate up` creates it
+    automatically.
     """
     from app.core.secrets import Secrets
     from app.core.settings import Settings
@@ -100,7 +100,7 @@ def secrets() -> None:
     path = Settings().secrets_path
     if path.exists():
         Secrets.load(path)
-        print(f"{path} exists and is whole")
+        print(f"{path} exists and is valid")
     else:
         Secrets.generate().save(path)
-        print(f"{path} is written: give it to every replica, and keep it in the backup")
+        print(f"{path} was created: give it to every replica, and back it up")

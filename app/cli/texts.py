@@ -1,4 +1,4 @@
-"""`relate texts`: withdraw a text, an advertiser or a policy from every replica, over the API of a running service."""
+"""`relate texts`: withdraw a text, an advertiser or a policy on every replica, through the API of a service."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from app.cli.client import URL, KeyOption, Service, UrlOption
 from app.cli.errors import Refusal
 
 texts = typer.Typer(
-    no_args_is_help=True, help="Withdraw a text, an advertiser or a policy from serving, restore it, list what is."
+    no_args_is_help=True,
+    help="Withdraw texts, advertisers or policies from serving, restore them, and list the withdrawals.",
 )
 
 
 @texts.command()
 def withdraw(
     reason: Annotated[str, typer.Option(help="Why, for the audit log.")],
-    text: Annotated[str | None, typer.Option(help="A text's id, as /generate answered it.")] = None,
-    advertiser: Annotated[str | None, typer.Option(help="An advertiser's name, as in its briefs.")] = None,
+    text: Annotated[str | None, typer.Option(help="The id of a text, from the answer of /generate.")] = None,
+    advertiser: Annotated[str | None, typer.Option(help="The name of an advertiser, as in its briefs.")] = None,
     policy: Annotated[str | None, typer.Option(help="A version, as `relate policies list` shows it.")] = None,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Stop serving it, within a second and on every replica. Print the number that `relate texts restore` takes."""
+    """Stop serving it within a second, on every replica. Prints the number for `relate texts restore`."""
     named = {"text": text, "advertiser": advertiser, "policy": policy}
     given = [(kind, subject) for kind, subject in named.items() if subject]
     if len(given) != 1:
@@ -40,14 +41,14 @@ def restore(
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Serve again what was withdrawn."""
+    """Restore a withdrawn text, advertiser or policy."""
     row = Service(url, key, "ops").delete(f"/withdrawals/{number}")
     print(f"{row['kind']} {row['subject']} is served again")
 
 
 @texts.command("list")
 def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
-    """Show everything that is withdrawn now, newest first."""
+    """List all current withdrawals, newest first."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,7 +1,7 @@
-"""`relate train`, `relate evaluate` and `relate ablate`: the trainer's own commands, each in a process of its own.
+"""`relate train`, `relate evaluate` and `relate ablate`: the commands of the trainer, each in its own process.
 
-The command line is read here, so that help and a misspelt option answer at once. Then `python -m trainer` runs with the
-same arguments, because training loads what the service must not.
+The command line is parsed here, so that help and invalid options are answered at once. Then `python -m trainer` runs
+with the same arguments, because training loads packages that the service must not load.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ChildGroup(TyperGroup):
 
 
 def run_trainer(arguments: list[str]) -> None:
-    """`python -m trainer …` with this terminal. Its exit status becomes ours; Ctrl-C reaches it as well."""
+    """Run `python -m trainer …` in this terminal and return its exit status. Ctrl-C also reaches it."""
     child = subprocess.Popen([sys.executable, "-m", "trainer", *arguments])
     try:
         status = child.wait()

@@ -1,4 +1,4 @@
-"""`relate up`: the whole platform on this machine."""
+"""`relate up`: runs the whole service on one machine."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ def up(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address of the API; default RELATE_HOST, else 127.0.0.1.")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Database, model, keys and logs; default RELATE_DATA_DIR, else .relate.")
+        Path | None,
+        typer.Option(help="Directory of the database, model, keys and logs; default RELATE_DATA_DIR, else .relate."),
     ] = None,
     model: Annotated[
-        bool, typer.Option("--model/--no-model", help="Start vLLM with the packaged model; without it templates serve.")
+        bool,
+        typer.Option(
+            "--model/--no-model", help="Start vLLM with the packaged model. Without it, template texts are served."
+        ),
     ] = True,
-    once: Annotated[bool, typer.Option("--once", help="Serve one ad, print it, stop.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Serve one ad, print it, and stop.")] = False,
 ) -> None:
-    """Start PostgreSQL, vLLM, the API and a worker, serve one ad to show that it works, and look after them until
-    Ctrl-C.
+    """Start PostgreSQL, vLLM, the API and a worker, serve one ad as a test, and supervise them until Ctrl-C.
 
-    What the environment names is not started: DATABASE_URL takes the place of the embedded PostgreSQL,
-    RELATE_POLICY_URL that of vLLM. The first start converts the packaged model and makes one key per role; later ones
-    find everything in the data directory.
+    To use external services, set DATABASE_URL (replaces the embedded PostgreSQL) or RELATE_POLICY_URL (replaces vLLM).
+    The first start converts the packaged model and creates one key per role; later starts find everything in the data
+    directory.
     """
     from app.core.settings import Settings
     from app.up.run import run

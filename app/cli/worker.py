@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 def worker() -> None:
-    """Run jobs: training, exports, retention, backups, and the schedules. `relate up` starts one by itself.
+    """Run a worker, which executes jobs and schedules: training, exports, retention, backups. `relate up` starts one
+    automatically.
 
     Needs DATABASE_URL, and the [train] extra for training. Several workers share one queue; those of one host train on
     different RELATE_TRAINING_DEVICES.
@@ -18,6 +19,6 @@ def worker() -> None:
 
     settings = Settings()
     if not settings.database_url:
-        raise Refusal("DATABASE_URL is not set: name a PostgreSQL, or let `relate up` start one")
+        raise Refusal("DATABASE_URL is not set: set it to a PostgreSQL database, or use `relate up`")
     configure(settings.log_level)
     asyncio.run(work(settings))

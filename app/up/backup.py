@@ -1,8 +1,8 @@
-"""Everything one machine would miss, in one file: the database, the secrets that link units to their history, the keys,
+"""Backups of one machine in one file: the database, the secrets that match units to their history, the keys and the
 trained models.
 
 A backup is a tar: `database.dump` (pg_dump's custom format), `secrets.json`, `keys.json`, `artifacts/`. The packaged
-model is not in it: it is prepared anew.
+model is not included: it is prepared again after a restore.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ _START_S = 120.0
 
 
 def backup(settings: Settings, target: Path) -> None:
-    """Write `target` so that only its owner can read it, whole or not at all. The service may go on running: the dump
-    is one snapshot.
-    """
+    """Write `target` atomically, readable only by its owner. The service may keep running: the dump is one snapshot."""
     with reachable(settings) as ready, tempfile.TemporaryDirectory(dir=target.resolve().parent) as scratch:
         dump, partial = Path(scratch, DUMP), Path(scratch, "backup.tar")
         os.close(_private(dump))
@@ -46,10 +44,9 @@ def backup(settings: Settings, target: Path) -> None:
 
 
 def restore(settings: Settings, source: Path, *, force: bool = False) -> None:
-    """Put a backup's content into the data directory, and its database into DATABASE_URL's or a fresh embedded one.
+    """Restore a backup into the data directory, and its database into DATABASE_URL or a new embedded database.
 
-    UpError over data that is there already, unless `force`: then the old directory is set aside as
-    <name>.before-restore.
+    Raises UpError where data exists, unless `force` is set: then the old directory is renamed to <name>.before-restore.
     """
     data_dir = settings.data_dir.resolve()
     if not tarfile.is_tarfile(source):
@@ -87,12 +84,12 @@ def _make_room(data_dir: Path, *, force: bool) -> None:
     aside = data_dir.with_name(data_dir.name + ".before-restore")
     if aside.exists():
         raise UpError(f"{aside} is there from an earlier restore: move it away first")
-    with holding(data_dir):  # not under a running platform
+    with holding(data_dir):  # not while the service is running
         data_dir.rename(aside)
 
 
 def _fill(settings: Settings, dump: Path) -> None:
-    """Load the dump: into the database that is named, in place of what it holds, or into a fresh embedded one."""
+    """Load the dump into the given database, replacing its content, or into a new embedded one."""
     if settings.database_url:
         _pg_restore(dump, settings.database_url)
         return
@@ -112,8 +109,8 @@ def _pg_restore(dump: Path, url: str) -> None:
 
 
 def _connection(url: str) -> tuple[str, dict[str, str]]:
-    """A database as libpq's programs take it: the connection string without the password, which every user of this
-    machine could read in the process list, and the environment that holds it.
+    """Connection arguments for PostgreSQL's programs: the connection string without the password, and an environment
+    that holds it. A password in the arguments would be visible in the process list.
     """
     parameters = conninfo_to_dict(url.replace("+psycopg", "", 1))
     password = parameters.pop("password", None)
@@ -126,6 +123,6 @@ def _private(path: Path) -> int:
 
 
 def _owners_only(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """What is unpacked from a backup is as private as the backup."""
+    """A tar filter that keeps unpacked files as private as the backup."""
     member.mode &= 0o700
     return member

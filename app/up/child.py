@@ -1,4 +1,4 @@
-"""One process that `relate up` looks after: started in a group of its own, logged to a file, stopped in bounded time.
+"""A process that `relate up` supervises: started in its own process group, logged to a file, stopped in bounded time.
 
 A child never outlives its parent: Linux signals it when the thread that started it ends, even by SIGKILL
 (PR_SET_PDEATHSIG). So start children from the main thread, or from one that lives as long as they should.
@@ -22,12 +22,12 @@ _POLL_S = 0.1
 
 
 class UpError(RuntimeError):
-    """Why the platform does not run: one line, with the way out."""
+    """The service cannot run. The message is one line that says how to fix it."""
 
 
 @dataclass
 class Child:
-    """A program and how to know that it is ready."""
+    """A program and the test that it is ready."""
 
     name: str
     command: Sequence[str]
@@ -47,7 +47,7 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it; its output is added to the log. Does not wait."""
+        """Start the program without waiting for it. Its output is appended to the log."""
         if self.alive:
             raise RuntimeError(f"{self.name} runs already, as process {self.pid}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=dict(self.environment),
-                # Ctrl-C in the terminal reaches the parent alone, which then stops everything in order
+                # Ctrl-C reaches only the parent, which stops its children in order
                 start_new_session=True,
                 user=self.user,
                 # runs after the change of user, which would undo it
@@ -66,8 +66,8 @@ class Child:
             )
 
     def wait_ready(self, timeout: float, tick: Callable[[], None] = lambda: None) -> None:
-        """Until `ready()`; UpError when it ends before that or takes longer. `tick` is called about ten times a
-        second.
+        """Wait until `ready()`. Raises UpError when the program ends or takes longer. `tick` is called about ten times
+        per second.
         """
         deadline = monotonic() + timeout
         while not self.ready():
@@ -80,25 +80,23 @@ class Child:
             sleep(_POLL_S)
 
     def check(self) -> None:
-        """UpError if it has ended."""
+        """Raise UpError if the program has ended."""
         if self._process is not None and self._process.poll() is not None:
             raise UpError(self.ending())
 
     def ending(self) -> str:
-        """How it ended, in a line."""
+        """One line that says how the program ended."""
         status = self._process.poll() if self._process is not None else None
         how = "runs" if status is None else _ended(status)
         return f"{self.name} {how}: {self.last_words()} (all of it: {self.log})"
 
     def wait(self) -> None:
-        """Until it ends by itself; UpError unless with status 0."""
+        """Wait until the program ends. Raises UpError unless its status is 0."""
         if self._process is not None and self._process.wait() != 0:
             self.check()
 
     def stop(self, grace: float = 15.0) -> None:
-        """Ask it to stop; after `grace` seconds kill its whole group. Returns when it is gone; harmless when it is
-        gone already.
-        """
+        """Ask the program to stop, and kill its process group after `grace` seconds. Returns when it has ended."""
         if self._process is None:
             return
         if self.alive:
@@ -108,24 +106,24 @@ class Child:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            self.kill()  # also what it may have left behind in its group
+            self.kill()  # also processes that it left in its group
 
     def kill(self) -> None:
-        """SIGKILL to its whole group, as a crash would."""
+        """Send SIGKILL to the process group, as in a crash."""
         if self._process is None:
             return
         self._signal_group(signal.SIGKILL)
         self._process.wait()
 
     def pause(self) -> None:
-        """Stop the clock of its whole group: it hangs, its sockets stay open. `resume` ends that."""
+        """Suspend the process group: it hangs with its sockets open, until `resume`."""
         self._signal_group(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal_group(signal.SIGCONT)
 
     def last_words(self) -> str:
-        """The last line of its log that says something."""
+        """The last line of the log that is not empty."""
         if not self.log.exists():
             return "it wrote no log"
         lines = self.log.read_bytes()[-8192:].decode(errors="replace").splitlines()
@@ -145,14 +143,14 @@ def _ended(status: int) -> str:
 
 
 def _die_with_parent(parent: int, number: signal.Signals) -> Callable[[], None] | None:
-    """To be called in the child between fork and exec: nothing but one system call."""
+    """Called in the child between fork and exec: it makes only one system call."""
     if _libc is None:
         return None
     prctl = _libc.prctl
 
     def arrange() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != parent:  # it died in between: no signal will come
+        if os.getppid() != parent:  # the parent has already died: no signal will come
             os._exit(1)
 
     return arrange

@@ -1,4 +1,4 @@
-"""A database for commands that work without a running service."""
+"""The database of commands that work without a running service."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _START_S = 120.0
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[Settings]:
-    """Settings whose database answers: as DATABASE_URL names it, of the platform that runs over data_dir, or started
-    for this block.
+    """Settings with a database that answers: that of DATABASE_URL, that of the service running in data_dir, or one
+    started for this block.
     """
     if settings.database_url:
         yield settings

@@ -1,4 +1,4 @@
-"""One ad, asked for over HTTP as any ad system would: what `relate up` shows when it is ready."""
+"""Requests one ad over HTTP, as an ad system does. `relate up` shows it when it is ready."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _WRITTEN = ("pool", "fresh")
 
 
 def served_ad(url: str, key: str, *, patient: bool) -> Panel:
-    """Ask for an ad; with a model at hand, again for a while until the model wrote it: a weak model's first samples may
-    all be refused.
+    """Request an ad. With a model, repeat the request for a while until the model wrote it: the first samples of a weak
+    model may all be blocked.
     """
     deadline = monotonic() + (_PATIENCE_S if patient else 0)
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30, trust_env=False) as http:

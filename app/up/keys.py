@@ -1,4 +1,4 @@
-"""One API key per role, made on the first start and kept in a file only its owner can read."""
+"""One API key per role, created at the first start and stored in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ def file_of(data_dir: Path) -> Path:
 
 
 def role_keys(settings: Settings) -> tuple[dict[str, str], bool]:
-    """Each role's key by its scope, and whether any was made just now: only then may they be shown.
+    """The keys by scope, and whether any was created by this call: only then they may be shown.
 
-    A key this database never heard of (another database, or an emptied one) is made anew; one that was revoked stays
-    so.
+    A key that is unknown to the database (another or an emptied one) is created again. A revoked key stays revoked.
     """
     path = file_of(settings.data_dir)
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}

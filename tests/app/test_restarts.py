@@ -85,7 +85,7 @@ def test_a_dead_model_server_takes_nothing_along_and_comes_back(child: Child) ->
         assert httpx.post(f"{stack.url}/generate", json=body, headers=headers, trust_env=False).status_code == 200
         while not child.alive:
             stack.look_after(lines.append)
-        assert len(lines) == 2 and "the fallback chain serves" in lines[0] and lines[1] == "vLLM is started again"
+        assert len(lines) == 2 and "the fallback chain serves" in lines[0] and lines[1] == "vLLM was restarted"
         stack.api.kill()
         with pytest.raises(UpError, match="the API was killed by SIGKILL"):
             stack.look_after()
