@@ -92,6 +92,11 @@ def sample(names: Sequence[str], size: int, seed: int) -> list[str]:
     return sorted(shuffled[:size])
 
 
+def at_import(name: str) -> bool:
+    """Whether the mutant's function runs while its module is imported, before a mutant is chosen."""
+    return any(f".x_{function['name']}__mutmut_" in name for function in PLAN.get("at_import", ()))
+
+
 def changed_lines(diff: str) -> tuple[str, str]:
     """What a diff takes away and what it puts in, without indentation."""
     lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
@@ -137,6 +142,7 @@ def run_group(modules: Sequence[str], group: Mapping[str, Any], size: int, seed:
         folder = Path(name)
         workspace(folder, modules, group)
         names: dict[str, list[str]] = json.loads(python(folder, "-c", LISTER, *modules))
+        names = {module: [name for name in names[module] if not at_import(name)] for module in modules}
         chosen = {module: sample(names[module], size, seed) for module in modules}
         print(f"{sum(map(len, chosen.values()))} of {sum(map(len, names.values()))} mutants in {', '.join(modules)}")
         mutmut(folder, [name for of_module in chosen.values() for name in of_module])

@@ -26,6 +26,16 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_function_class_and_test_that_a_page_names_stands_in_its_file(page: Path) -> None:
+    missing = [
+        f"{file}::{name}"
+        for file, name in re.findall(r"`([\w./-]+\.py)::(\w+)`", page.read_text(encoding="utf-8"))
+        if not re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", (ROOT / file).read_text(encoding="utf-8"), re.M)
+    ]
+    assert missing == []
+
+
 def commands() -> list[tuple[str, ...]]:
     found = set()
     for page in PAGES:
