@@ -128,7 +128,7 @@ async def _decide(container: Container, who: Viewer, filters: Filters, text_id: 
 
 
 def _back(filters: Filters, text_id: UUID | None = None) -> Response:
-    asked = {"text": text_id} if text_id else filters.model_dump(exclude_none=True)
+    asked = filters.model_dump(exclude_none=True) | ({"text": text_id} if text_id else {})
     return RedirectResponse(REVIEW + (f"?{urlencode(asked)}" if asked else ""), 303)
 
 

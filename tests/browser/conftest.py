@@ -17,6 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from trials import ArmOf, draft, run, stop
 from visits import Site, Visit, Visitor
+from waiting import seed_texts
 
 from app.core.api_keys import digest_of, new_key
 from app.core.secrets import Secrets
@@ -50,9 +51,10 @@ def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
     Secrets.generate().save(settings.secrets_path)
     key, prefix = new_key()
     with psycopg.connect(settings.database_url) as connection:
-        row = ("Ana Lyst", prefix, digest_of(key), ["report", "ops"])
+        row = ("Ana Lyst", prefix, digest_of(key), ["report", "ops", "review"])
         connection.execute("INSERT INTO api_keys (name, prefix, digest, scopes) VALUES (%s, %s, %s, %s)", row)
         seed(connection)
+        seed_texts(connection)
         connection.execute("ANALYZE events")
     asyncio.run(folded(settings))
     with socket.socket() as listening:

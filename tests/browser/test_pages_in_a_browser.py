@@ -1,5 +1,5 @@
-"""What a person does with the pages: list, report, breakdown, export, planner; in the dark, on a phone, without
-JavaScript.
+"""What a person does with the pages: list, report, breakdown, export, planner, review, kill switch; in the dark, on a
+phone, without JavaScript.
 
 Every visit also proves that the browser had nothing to complain of and talked to this server alone (see `visitor`).
 """
@@ -16,6 +16,7 @@ from visits import Visitor
 
 pytestmark = pytest.mark.browser
 
+REVIEW, TEXTS = "/pages/review", "/pages/texts"
 LIST, PLANNER, NEW = "/pages/experiments", "/pages/planner", "/pages/new-experiment"
 REPORT = f"{LIST}/title-relate-v3"
 EVERY_PAGE = (
@@ -26,6 +27,8 @@ EVERY_PAGE = (
     f"{LIST}/nobody",
     PLANNER,
     NEW,
+    TEXTS,
+    REVIEW,
 )
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2}
 
@@ -92,6 +95,75 @@ def test_an_operator_drafts_starts_and_stops(visitor: Visitor) -> None:
     page.get_by_label("Stop from-the-planner for good").check()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("heading", name="from-the-planner")).to_contain_text("stopped")
+
+
+def title(page: Page) -> str:
+    return page.get_by_role("region", name="Text").locator(".ad-title").inner_text()
+
+
+def test_a_reviewer_decides_by_keyboard_alone(visitor: Visitor) -> None:
+    visit = visitor()
+    page = visit.open(f"{REVIEW}?language=en")
+    visit.shoot("review")
+    first = title(page)
+    expect(page.locator("mark.review")).to_have_count(1)
+    expect(page.get_by_role("region", name="Findings")).to_contain_text("The brief")
+    expect(page.get_by_text("Selling points")).to_be_hidden()  # the brief is folded
+    page.keyboard.press("r")
+    expect(page.get_by_role("radio", name="Says something that the brief does not support")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Text")).to_have_count(0)  # it was the only one of its language
+    with page.expect_navigation():
+        page.keyboard.press("u")
+    assert title(page) == first
+    page.keyboard.press("e")
+    field = page.get_by_role("textbox", name="Title")
+    expect(field).to_be_focused()
+    field.fill("Running Shoes 90% Off area")  # letters that are keys elsewhere are typed here
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator("mark.block")).not_to_have_count(0)
+    visit.shoot("review-edit-refused")
+    visit.complaints.clear()  # the refusal is a 409
+    page.get_by_role("textbox", name="Title").fill("Wide Shoes For Runners")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Text")).to_have_count(0)
+    page.goto(f"{visit.site.url}{REVIEW}?language=ja")
+    page.keyboard.press("a")
+    page.wait_for_url("**/pages/review?language=ja")
+    expect(page.get_by_role("status", name="Counters")).to_contain_text("2 decided by you today")
+
+
+def test_a_reviewer_decides_without_javascript(visitor: Visitor) -> None:
+    page = visitor(java_script_enabled=False).open(f"{REVIEW}?language=zh")
+    decided = title(page)
+    page.get_by_text("Reject r").click()
+    page.get_by_role("radio", name="Something else").check()
+    page.get_by_role("button", name="Reject").click()
+    expect(page.get_by_role("region", name="Text")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    assert title(page) == decided
+
+
+def test_a_served_text_is_withdrawn_and_restored(visitor: Visitor) -> None:
+    visit = visitor()
+    page = visit.open(TEXTS)
+    visit.shoot("texts")
+    row = page.get_by_role("row", name="Wide Running Shoes")
+    row.get_by_role("link", name="Withdraw…", exact=True).click()
+    page.get_by_label("Reason").fill("a complaint")
+    visit.shoot("withdraw")
+    page.get_by_role("button", name="Withdraw").click()
+    withdrawn = page.get_by_role("table", name="What no replica serves")
+    expect(withdrawn).to_contain_text("a complaint")
+    visit.shoot("texts-withdrawn")
+    page.get_by_role("button", name="Restore Wide Running Shoes").click()
+    expect(withdrawn).to_have_count(0)
+    expect(row.get_by_role("link", name="Withdraw…", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

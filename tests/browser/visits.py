@@ -13,7 +13,7 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 
 @dataclass(frozen=True)
 class Site:
-    """The running service and a key of an analyst who may also operate."""
+    """The running service and a key of an analyst who may also operate and review."""
 
     url: str
     key: str
