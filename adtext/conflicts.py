@@ -74,6 +74,7 @@ def _required_and_forbidden(own: OwnChecks, rules: Rules) -> Iterator[Conflict]:
                 quote = required.phrase[span.start : span.end]
                 detail = f"is required, and {entry.rule} blocks {quote!r}: {entry.reason} ({entry.source})"
                 yield Conflict(field, required.phrase, "required_and_blocked", detail)
+                break
 
 
 def _too_long(rules: AdvertiserRules) -> Iterator[Conflict]:

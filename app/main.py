@@ -21,6 +21,7 @@ from app.pages import report as report_page
 from app.pages import review as review_page
 from app.pages import texts as texts_page
 from app.routes import (
+    advertisers,
     check,
     events,
     experiments,
@@ -33,6 +34,7 @@ from app.routes import (
     pool,
     reports,
     review,
+    rules,
     texts,
     units,
     withdrawals,
@@ -46,6 +48,8 @@ ROUTED = (
     experiments,
     reports,
     check,
+    rules,
+    advertisers,
     texts,
     review,
     withdrawals,

@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from adtext.brief import AdBrief, AdText
-from adtext.checks import Finding, Severity, check, is_compliant
+from adtext.brief import AdBrief, AdText, Line
+from adtext.checks import Finding, Severity, examine, is_compliant
 from adtext.rules import Rules
 from adtext.spec import TextSpec, load_spec
 from app.container import ContainerDep
@@ -33,6 +33,9 @@ class CheckRequest(BaseModel):
 
     brief: AdBrief
     platform: Platform
+    advertiser: Annotated[Line, Field(min_length=1, max_length=80)] | None = Field(
+        default=None, description="Whose own rules apply beside the packs; absent: those of brief.ad.advertiser."
+    )
     texts: Annotated[list[AdText], Field(min_length=1, max_length=50)]
 
 
@@ -48,10 +51,21 @@ class FindingAnswer(BaseModel):
     )
     reason: str
     source: str = Field(description="The law or policy behind the rule.")
+    suggestion: str | None = Field(default=None, description="What to write instead, where there is something.")
 
     @classmethod
     def of(cls, finding: Finding) -> FindingAnswer:
         return cls(**asdict(finding) | {"quote": finding.quote[:QUOTE_CHARS]})
+
+
+class ProofAnswer(BaseModel):
+    """A claim that asks for proof, and the advertiser's evidence for it. It is no finding."""
+
+    evidence: str = Field(description="The id of the evidence in the advertiser's own rules.")
+    rule: str
+    field: str
+    span: tuple[int, int]
+    quote: str
 
 
 class Judgement(BaseModel):
@@ -60,6 +74,7 @@ class Judgement(BaseModel):
         description=f"In reading order, at most {FINDINGS_OF_A_TEXT} of a text and {FINDINGS_OF_ALL} of all texts."
     )
     more: int = Field(default=0, description="The number of findings that are not listed.")
+    proofs: list[ProofAnswer] = Field(default=[], description="Claims that the advertiser's evidence proves.")
 
 
 class CheckAnswer(BaseModel):
@@ -74,7 +89,10 @@ async def check_texts(
 ) -> CheckAnswer:
     """Check texts against a brief with the rules that decide what is served."""
     require_advertiser(key, body.brief.ad.advertiser, "brief.ad.advertiser")
-    rules, spec = container.state.rules, load_spec(body.platform)
+    if body.advertiser is not None:
+        require_advertiser(key, body.advertiser, "advertiser")
+    rules = container.state.rules_of(body.advertiser or body.brief.ad.advertiser)
+    spec = load_spec(body.platform)
     chars = sum(map(len, body.brief.facts())) + sum(len(value) for text in body.texts for _, value in text.fields())
     try:
         if crowded():
@@ -95,7 +113,8 @@ def check_all(body: CheckRequest, spec: TextSpec, rules: Rules, *, until: float)
     for text in body.texts:
         if perf_counter() > until:
             raise TimeoutError
-        found = check(text, body.brief, spec, rules)
+        examined = examine(text, body.brief, spec, rules)
+        found = examined.findings
         shown = found[: min(FINDINGS_OF_A_TEXT, left)]
         left -= len(shown)
         texts.append(
@@ -103,6 +122,7 @@ def check_all(body: CheckRequest, spec: TextSpec, rules: Rules, *, until: float)
                 compliant=is_compliant(found),
                 findings=[FindingAnswer.of(finding) for finding in shown],
                 more=len(found) - len(shown),
+                proofs=[ProofAnswer(**asdict(proof)) for proof in examined.proofs[:FINDINGS_OF_A_TEXT]],
             )
         )
     return CheckAnswer(rules_version=rules.version, spec_version=spec.version, texts=texts)

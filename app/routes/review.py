@@ -34,7 +34,7 @@ def reviewer_of(container: Container, key: Key) -> Reviewer:
     return Reviewer(
         key,
         actor(key),
-        lambda advertiser: container.state.rules,
+        container.state.rules_of,
         container.settings.second_opinion_share,
     )
 

@@ -37,10 +37,12 @@ class PooledText:
 class Head:
     """The texts of one key that are held in memory."""
 
-    texts: Sequence[PooledText]
+    texts: Sequence[PooledText]  # all that are approved
     born: float  # wall-clock seconds of the newest text: staleness
     attempted: float = float("-inf")  # monotonic seconds of the last refill: a thin pool is not refilled on every hit
     without: frozenset[str] = frozenset()  # of a fallback: the advertiser's withdrawn texts when it was made
+    allowed: Sequence[PooledText] = ()  # of the texts, those that pass the rules `allowed_by`
+    allowed_by: str = ""
 
 
 def brief_digest(brief: AdBrief) -> bytes:

@@ -30,7 +30,7 @@ def migrate(settings: Settings, revision: str = "head") -> None:
     with as_file(files("migrations")) as scripts:
         command.upgrade(alembic_config(settings, scripts), revision)
     if revision == "head":
-        seed(settings, load_rules(settings.packs_dir).version)
+        seed(settings, load_rules(settings.packs_dir))
 
 
 def take_back(settings: Settings) -> str:

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, create_engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from adtext.brief import LOCALES
+from adtext.rules import Rules
 from app.core.settings import Settings
 from app.store.models.experiments import AuditEntry, Revision
 from app.store.models.policies import Policy, PolicyAlias
+from app.store.models.rules import RuleSwitch
 from trainer.registry import PACKAGED_POLICY, Decoding, policy_version
 
 # The packaged policy is asked as it was trained, cooler: at temperature 1 a small model is more inventive than correct.
@@ -24,14 +26,19 @@ TRAINED_DECODING = Decoding(temperature=0.4, max_tokens=72)
 BASE_DECODING = Decoding(examples=2, temperature=0.5, top_p=0.95, max_tokens=72, structured=True)
 
 
-def seed(settings: Settings, rules_version: str) -> None:
-    """Write what is missing; announce the rules version of this release. Repeating it changes nothing."""
+def seed(settings: Settings, rules: Rules) -> None:
+    """Write what is missing; announce the rules of this release, under the switches that stand. Repeating it changes
+    nothing.
+    """
     engine = create_engine(settings.sqlalchemy_url)
     with engine.begin() as connection:
         for topic in ("registry", "rules"):
             connection.execute(insert(Revision).values(topic=topic, number=1, value="").on_conflict_do_nothing())
-        moved = update(Revision).where(Revision.topic == "rules", Revision.value != rules_version)
-        connection.execute(moved.values(number=Revision.number + 1, value=rules_version))
+        connection.execute(select(Revision.number).where(Revision.topic == "rules").with_for_update())
+        switches = {row.rule: row.switch for row in connection.execute(select(RuleSwitch))}
+        version = rules.switched(switches).version
+        moved = update(Revision).where(Revision.topic == "rules", Revision.value != version)
+        connection.execute(moved.values(number=Revision.number + 1, value=version))
         if connection.scalar(select(Policy.id).limit(1)) is None:
             _first_policies(connection, settings)
     engine.dispose()

@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, literal, select, text, update
 
 from adtext.brief import AdBrief, AdText, products_of
 from adtext.checks import Finding
 from app.core.contract import HeldFor, TextState
 from app.store.database import AsyncConnection, Direct
 from app.store.models.creatives import BriefRow, TextRow
+from app.store.models.rules import AdvertiserRulesRow
 from app.store.registry import CHANNEL
 from app.store.statements import statement
 
@@ -167,8 +168,9 @@ def _counts(batches: Sequence[Batch]) -> list[tuple[int, str, int, int]]:
     totals: dict[tuple[int, str], tuple[int, int]] = {}
     for batch in batches:
         if batch.candidates:
-            candidates, compliant = totals.get((batch.policy_id, batch.rules_version), (0, 0))
-            totals[batch.policy_id, batch.rules_version] = candidates + batch.candidates, compliant + batch.compliant
+            counted = batch.policy_id, batch.rules_version.partition("+")[0]  # whatever the advertiser's own rules
+            candidates, compliant = totals.get(counted, (0, 0))
+            totals[counted] = candidates + batch.candidates, compliant + batch.compliant
     return [(*key, *total) for key, total in sorted(totals.items())]
 
 
@@ -194,13 +196,24 @@ async def kept_texts(connection: Direct, pool_key: bytes) -> list[AdText]:
 
 
 async def outdated_texts(connection: AsyncConnection, rules_version: str, limit: int) -> Sequence[Any]:
-    """Pooled texts that have not passed the rules in force, with the briefs they were written for. Locked: replicas
-    share the work.
+    """Texts that have not passed the rules in force for their advertiser (`expected`), with the briefs they were
+    written for: those of the pool, and those that earlier rules alone took from it. Locked: replicas share the work.
     """
+    own = func.coalesce(literal("+") + func.nullif(AdvertiserRulesRow.digest, ""), "")
+    expected = (literal(rules_version) + own).label("expected")
+    blocked = TextRow.findings.contains([{"severity": "block"}])
     statement = (
-        select(TextRow, BriefRow.body)
+        select(TextRow, BriefRow.body, expected)
         .outerjoin(BriefRow, BriefRow.digest == TextRow.brief_digest)
-        .where(TextRow.state == TextState.APPROVED, TextRow.rules_version != rules_version)
+        .outerjoin(
+            AdvertiserRulesRow,
+            (AdvertiserRulesRow.advertiser == TextRow.advertiser) & AdvertiserRulesRow.in_force,
+        )
+        .where(
+            (TextRow.state == TextState.APPROVED)
+            | ((TextRow.state == TextState.REJECTED) & TextRow.reviewed_by.is_(None) & blocked),
+            TextRow.rules_version != expected,
+        )
         .limit(limit)
         .with_for_update(of=TextRow, skip_locked=True)
     )

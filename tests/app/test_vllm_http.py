@@ -57,7 +57,7 @@ def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     with psycopg.connect(qwen.database_url) as connection:
         connection.execute("DELETE FROM policy_aliases")
         connection.execute("DELETE FROM policies")
-    seed(qwen, load_rules().version)
+    seed(qwen, load_rules())
     return qwen
 
 

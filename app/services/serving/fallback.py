@@ -59,14 +59,10 @@ class Fallback:
         a key, however many ask; it goes on when they give up. Empty where nothing is allowed. Raises Unavailable with
         the database down.
         """
-        rules = self._state.rules
+        rules = self._state.rules_of(brief.ad.advertiser)
         without = self._state.registry.withdrawn.wordings(brief.ad.advertiser)
         head = self._heads.get(key)
-        if (
-            head is not None
-            and head.without == without
-            and all(pooled.rules_version == rules.version for pooled in head.texts)
-        ):
+        if head is not None and head.without == without and head.allowed_by == rules.version:
             ready: asyncio.Future[Sequence[PooledText]] = asyncio.get_running_loop().create_future()
             ready.set_result(head.texts)
             return ready
@@ -93,7 +89,7 @@ class Fallback:
         if not texts and self._nlg is not None and not own.regulated:
             composed = await weighed(chars, lambda: not_withdrawn(_templates(own, spec, rules)))
             texts = await self._saved(order, composed, "template")
-        self._heads.put(key, Head(texts, born=time.time(), without=without))
+        self._heads.put(key, Head(texts, born=time.time(), without=without, allowed_by=rules.version))
         return texts
 
     async def _saved(self, order: _Order, candidates: Sequence[Candidate], origin: str) -> list[PooledText]:

@@ -221,9 +221,9 @@ class Serving:
         """The head's texts that pass the current rules and are not withdrawn. Texts that passed other rules are
         checked here, once.
         """
-        rules = self._state.rules
-        if any(one.rules_version != rules.version for one in head.texts):
-            head.texts = [
+        rules = self._state.rules_of(request.brief.ad.advertiser)
+        if head.allowed_by != rules.version:
+            head.allowed = [
                 replace(one, rules_version=rules.version)
                 for one in head.texts
                 if one.rules_version == rules.version
@@ -232,7 +232,8 @@ class Serving:
                     and not candidate.needs_review
                 )
             ]
-        return servable(head.texts, request.brief.ad.advertiser, self._state.registry.withdrawn)
+            head.allowed_by = rules.version
+        return servable(head.allowed, request.brief.ad.advertiser, self._state.registry.withdrawn)
 
     def _turn(self, texts: Sequence[PooledText], unit: bytes, key: bytes, request: GenerateRequest) -> list[PooledText]:
         """The unit's next texts. Raises _NoText where all are withdrawn. Nothing is awaited between this check and the

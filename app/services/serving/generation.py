@@ -123,7 +123,7 @@ class Generation:
         seed = int.from_bytes(os.urandom(4), "big") >> 1  # a new seed per call, stored as provenance
         async with self._begin(order, priority):
             draft = await writer.write(order.brief, order.spec, n=order.n, seed=seed)
-        rules = self._state.rules
+        rules = self._state.rules_of(order.brief.ad.advertiser)
         chars = sum(map(len, draft.completions)) + sum(map(len, order.brief.facts()))
         vetted = await weighed(chars, lambda: vet(draft.completions, order.brief, order.spec, rules, cut=draft.cut))
         CANDIDATES.labels(order.policy.version, "compliant").inc(vetted.compliant)

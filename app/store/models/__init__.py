@@ -1,6 +1,17 @@
 """The tables. Importing this package registers all of them with `Base.metadata`."""
 
-from app.store.models import access, creatives, events, experiments, jobs, policies, reviews, withdrawals
+from app.store.models import access, creatives, events, experiments, jobs, policies, reviews, rules, withdrawals
 from app.store.models.base import Base
 
-__all__ = ["Base", "access", "creatives", "events", "experiments", "jobs", "policies", "reviews", "withdrawals"]
+__all__ = [
+    "Base",
+    "access",
+    "creatives",
+    "events",
+    "experiments",
+    "jobs",
+    "policies",
+    "reviews",
+    "rules",
+    "withdrawals",
+]
