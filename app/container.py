@@ -26,7 +26,7 @@ from app.services.events.ingest import Ingest
 from app.services.jobs.watch import JobWatch
 from app.services.reports.summaries import Summaries
 from app.services.serving.fallback import Fallback
-from app.services.serving.generate import Serving
+from app.services.serving.generate import TextServer
 from app.services.serving.generation import Generation
 from app.services.serving.pool_loader import PoolLoader
 from app.services.serving.prefill import Prefilling
@@ -45,7 +45,7 @@ class Container:
     state: ReplicaState
     sealer: Sealer
     clients: PolicyClients
-    serving: Serving
+    serving: TextServer
     serving_log: ServingLog
     readiness: Readiness
     prefilling: Prefilling
@@ -85,7 +85,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         stack.push_async_callback(generation.stop)
         sealer = Sealer(secrets.tokens)
         fallback = Fallback(database, state, heads)
-        serving = Serving(
+        serving = TextServer(
             settings, secrets, sealer, state, heads, pool_loader, generation, fallback, serving_log, clients
         )
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)

@@ -26,7 +26,7 @@ from benchmarks.goals import Goal, as_records, show
 from benchmarks.market.users import Users
 from benchmarks.record import record
 from trainer.commands.evaluate import run
-from trainer.evaluation.compare import Comparison
+from trainer.evaluation.compare import PolicyComparison
 from trainer.evaluation.metrics import MEASURES
 from trainer.evaluation.sampling import Entrant
 from trainer.prompts import DataSplit
@@ -77,7 +77,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def relate_over_sft(comparison: Comparison, samples: int) -> Iterator[Goal]:
+def relate_over_sft(comparison: PolicyComparison, samples: int) -> Iterator[Goal]:
     """RELATE minus SFT, paired by advertiser; shares of SFT's where a habit of writing should stay."""
     if comparison.policies[0] != "sft" or "relate" not in comparison.policies:
         return
@@ -107,7 +107,7 @@ def relate_over_sft(comparison: Comparison, samples: int) -> Iterator[Goal]:
         yield Goal(f"{MEASURES[name].label}, share of SFT's", means[name][1] / means[name][0], "at least", KEPT)
 
 
-def sft_over_base(comparison: Comparison) -> Iterator[Goal]:
+def sft_over_base(comparison: PolicyComparison) -> Iterator[Goal]:
     if comparison.policies[0] != "sft" or "base" not in comparison.policies:
         return
     for name in ("compliance", "format"):

@@ -12,13 +12,20 @@ from pathlib import Path
 WHOLE = "whole.json"  # size and SHA-256 of every file of a folder, written last
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a file atomically; with `private`, readable only by its owner."""
+
+    def write(partial: Path) -> None:
+        partial.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(partial, flags, 0o600 if private else 0o666), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    write_file(path, write)
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """The same with whatever writes it."""
+    """Write a file atomically with `write`."""
     partial = path.with_name(path.name + ".partial")
     write(partial)
     _sync(partial)

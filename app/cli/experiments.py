@@ -10,6 +10,7 @@ import typer
 
 from app.cli.client import URL, KeyOption, Service, UrlOption
 from app.cli.errors import Refusal
+from app.core.defaults import PLANNED_UNITS, WINDOW_HOURS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,8 +33,10 @@ def create(
     coverage: Annotated[
         float, typer.Option(help="Percent of the layer's units that are enrolled.", min=0.01, max=100)
     ] = 100.0,
-    window_hours: Annotated[int, typer.Option(help="Attribution window: later conversions do not count.")] = 168,
-    planned_units: Annotated[int, typer.Option(help="Units all arms together should reach.")] = 100_000,
+    window_hours: Annotated[
+        int, typer.Option(help="Attribution window: later conversions do not count.")
+    ] = WINDOW_HOURS,
+    planned_units: Annotated[int, typer.Option(help="Units all arms together should reach.")] = PLANNED_UNITS,
     start_now: Annotated[bool, typer.Option("--start", help="Start the experiment at once.")] = False,
     url: UrlOption = URL,
     key: KeyOption = "",

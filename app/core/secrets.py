@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+
+from trainer.durable import write_text
 
 
 class SecretsError(RuntimeError):
@@ -48,18 +49,14 @@ class Secrets:
             raise SecretsError(f"{path} is not a secrets file ({error}): restore it from a backup") from error
 
     def save(self, path: Path) -> None:
-        """Write so that only the owner can read, and never half."""
+        """Write the file atomically, readable only by its owner."""
         path.parent.mkdir(parents=True, exist_ok=True)
         body = {
             "unit": self.unit.hex(),
             "tokens": [{"id": number, "key": key.hex()} for number, key in self.tokens],
             "cookies": self.cookies.hex(),
         }
-        partial = path.with_suffix(".partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(body, file)
-        partial.replace(path)
+        write_text(path, json.dumps(body), private=True)
 
     def rotated(self) -> Secrets:
         """A new sealing key comes first. The previous key still opens tokens."""

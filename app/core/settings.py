@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adtext.brief import Locale
+from app.core.defaults import WINDOW_HOURS
 from trainer.registry import PACKAGED_POLICY
 
 MIN_RATE = 0.001  # requests per second: one per quarter of an hour
@@ -166,7 +167,9 @@ class Settings(BaseSettings):
     packs_dir: Path | None = Field(default=None, description="A folder of rule packs that replaces the packaged ones.")
     retention_servings_days: int = Field(default=90, ge=1)
     retention_events_days: int = Field(default=400, ge=1)
-    window_hours: int = Field(default=7 * 24, ge=1, le=90 * 24, description="Attribution window outside experiments.")
+    window_hours: int = Field(
+        default=WINDOW_HOURS, ge=1, le=90 * 24, description="Attribution window outside experiments."
+    )
 
     retention_cron: Cron = Field(
         default="15 3 * * *", description="When the worker runs retention, in UTC; empty: never."

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from app.container import Container, ContainerDep
+from app.core.defaults import PLANNED_UNITS, WINDOW_HOURS
 from app.core.problems import FieldProblem, Problem, field_problem
 from app.http.auth import actor
 from app.pages.frame import HOME, PageRoute, Viewer, page, viewer
@@ -28,7 +29,12 @@ Operator = Annotated[Viewer, Depends(viewer("ops"))]
 NEW = "/pages/new-experiment"
 _ARM_ROWS = 4
 _LARGEST_WHOLE = 2**53  # above it a float cannot represent every whole number
-_FIRST = {"layer": "default", "coverage_percent": "100", "window_days": "7", "planned_units": "100000"}
+_FIRST = {
+    "layer": "default",
+    "coverage_percent": "100",
+    "window_days": str(WINDOW_HOURS // 24),
+    "planned_units": str(PLANNED_UNITS),
+}
 _NO_ARM = {"name": "", "policy": "", "weight": ""}
 
 

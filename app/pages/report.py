@@ -41,7 +41,7 @@ ZONES = (
 _TREND = 3  # days: fewer points show no trend and are not plotted
 
 
-class Asked:
+class ReportForm:
     """The fields of the page's form. A form sends empty fields and local times, which the API rejects."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TreatmentView:
     """One treatment compared with the control, as the page shows it."""
 
     number: int  # the number of the arm: makes element ids unique
@@ -106,7 +106,7 @@ async def report(
     request: Request,
     container: ContainerDep,
     who: Annotated[Viewer, Depends(viewer(*ANALYSTS))],
-    asked: Annotated[Asked, Depends(Asked)],
+    asked: Annotated[ReportForm, Depends(ReportForm)],
 ) -> Response:
     await container.aggregation.catch_up()
     async with container.database.begin() as connection:
@@ -135,14 +135,14 @@ async def report(
     return page(request, "report.html", who, **context)
 
 
-def _comparisons(found: Report) -> list[Comparison]:
+def _comparisons(found: Report) -> list[TreatmentView]:
     return [_comparison(found, number, verdict) for number, verdict in enumerate(found.verdicts, start=1)]
 
 
-def _comparison(found: Report, number: int, verdict: VerdictAnswer) -> Comparison:
+def _comparison(found: Report, number: int, verdict: VerdictAnswer) -> TreatmentView:
     daily = [point for point in found.daily if point.arm == verdict.arm]
     cohorts = [point for point in found.cohorts if point.arm == verdict.arm]
-    return Comparison(
+    return TreatmentView(
         number=number,
         arm=verdict.arm,
         verdict=verdict,

@@ -15,7 +15,7 @@ class WriterUnavailable(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class WriterAnswer:
     """The result of one call of a writer."""
 
     completions: Sequence[str]  # raw, one per completed sample
@@ -30,7 +30,7 @@ class Writer(Protocol):
         """True after a recent failure: another call now would only cost time."""
         ...
 
-    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
+    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> WriterAnswer:
         """n raw completions. Raises WriterUnavailable. Cancelling the call cancels it on the server."""
         ...
 

@@ -11,7 +11,7 @@ from adtext.brief import AdBrief
 from adtext.prompt import write
 from adtext.spec import TextSpec
 from adtext.templates import compose
-from app.policies.base import Draft
+from app.policies.base import WriterAnswer
 
 
 class NlgWriter:
@@ -19,10 +19,10 @@ class NlgWriter:
 
     down = False
 
-    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
+    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> WriterAnswer:
         completions = [write(text, brief.language) for text in islice(compose(brief, spec, seed), n)]
         asked = hashlib.sha256("\x1f".join((spec.name, brief.locale, *brief.facts())).encode()).hexdigest()[:16]
-        return Draft(completions, prompt_hash=asked, seed=seed)
+        return WriterAnswer(completions, prompt_hash=asked, seed=seed)
 
     async def healthy(self) -> bool:
         return True

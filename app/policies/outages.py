@@ -10,7 +10,7 @@ from time import monotonic
 from adtext.brief import AdBrief
 from adtext.spec import TextSpec
 from app.core.metrics import POLICY_UP
-from app.policies.base import Draft, Writer, WriterUnavailable
+from app.policies.base import Writer, WriterAnswer, WriterUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Watched:
     def down(self) -> bool:
         return self._writer.down
 
-    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
+    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> WriterAnswer:
         try:
             draft = await self._writer.write(brief, spec, n=n, seed=seed)
         except WriterUnavailable:

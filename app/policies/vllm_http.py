@@ -17,7 +17,7 @@ from adtext.prompt import CHAT_TEMPLATE_ARGUMENTS, completion_pattern, render
 from adtext.spec import TextSpec
 from app.policies import bounded
 from app.policies.addresses import CheckedTransport
-from app.policies.base import Draft, WriterUnavailable
+from app.policies.base import WriterAnswer, WriterUnavailable
 from trainer.registry import PolicyVersion
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class VllmWriter:
     def down(self) -> bool:
         return monotonic() < self._down_until
 
-    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> Draft:
+    async def write(self, brief: AdBrief, spec: TextSpec, *, n: int, seed: int) -> WriterAnswer:
         if self.down:
             raise WriterUnavailable(
                 f"{self._policy.version}: {self._http.base_url} failed within the last {DOWN_S:g} s"
@@ -61,7 +61,7 @@ class VllmWriter:
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, bounded.UnusableAnswer) as error:
             raise self._failed(error) from error
         asked = hashlib.sha256(json.dumps(body["messages"], ensure_ascii=False).encode()).hexdigest()[:16]
-        return Draft(completions.texts, prompt_hash=asked, seed=seed, cut=completions.cut)
+        return WriterAnswer(completions.texts, prompt_hash=asked, seed=seed, cut=completions.cut)
 
     def _failed(self, error: Exception) -> WriterUnavailable:
         """Log one line for all calls that fail while the server is not called."""

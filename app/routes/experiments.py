@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from app.container import Container, ContainerDep
 from app.core.contract import Slug
+from app.core.defaults import PLANNED_UNITS, WINDOW_HOURS
 from app.core.problems import documented
 from app.http.auth import actor, require
 from app.services.experiments import lifecycle
@@ -73,10 +74,14 @@ class ExperimentBody(BaseModel):
         description="With low: one past the last bucket. Replaces coverage_percent.",
     )
     window_hours: int = Field(
-        default=168, strict=True, ge=1, le=90 * 24, description="Attribution window: later conversions do not count."
+        default=WINDOW_HOURS,
+        strict=True,
+        ge=1,
+        le=90 * 24,
+        description="Attribution window: later conversions do not count.",
     )
     planned_units: int = Field(
-        default=100_000,
+        default=PLANNED_UNITS,
         strict=True,
         ge=2,
         le=10**12,
@@ -116,7 +121,7 @@ class WeightsBody(BaseModel):
     ]
 
 
-class ArmAnswer(BaseModel):
+class ExperimentArm(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     name: str
@@ -129,7 +134,7 @@ class PhaseAnswer(BaseModel):
 
     number: int
     salt: str
-    arms: list[ArmAnswer]
+    arms: list[ExperimentArm]
     started_at: datetime | None
     ended_at: datetime | None
 

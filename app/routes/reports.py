@@ -20,7 +20,7 @@ from app.store.sums import Dimension, View
 router = APIRouter(prefix="/experiments", tags=["reports"])
 
 
-class Asked:
+class ReportQuery:
     """The query parameters of every format of the report."""
 
     def __init__(
@@ -47,11 +47,11 @@ class Asked:
             ) from error
 
 
-AskedDep = Annotated[Asked, Depends(Asked)]
+ReportQueryDep = Annotated[ReportQuery, Depends(ReportQuery)]
 
 
 @router.get("/{name}/report", responses=documented(404))
-async def report(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Report:
+async def report(name: Name, container: ContainerDep, _: Reader, asked: ReportQueryDep) -> Report:
     """The report of one phase with all events so far. Only mature impressions count; immature ones are shown
     separately.
     """
@@ -66,7 +66,7 @@ async def report(name: Name, container: ContainerDep, _: Reader, asked: AskedDep
         200: {"description": "One row per treatment and metric.", "content": {"text/csv": {}}},
     },
 )
-async def report_csv(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Response:
+async def report_csv(name: Name, container: ContainerDep, _: Reader, asked: ReportQueryDep) -> Response:
     """The report's metric rows as CSV in UTF-8."""
     return _csv(await _report(container, name, asked))
 
@@ -79,13 +79,15 @@ async def report_csv(name: Name, container: ContainerDep, _: Reader, asked: Aske
         200: {"description": "One row per treatment and metric.", "content": {"application/vnd.apache.parquet": {}}},
     },
 )
-async def report_parquet(name: Name, container: ContainerDep, _: Reader, asked: AskedDep) -> Response:
+async def report_parquet(name: Name, container: ContainerDep, _: Reader, asked: ReportQueryDep) -> Response:
     """The report's metric rows as a Parquet file."""
     return _parquet(await _report(container, name, asked))
 
 
 @router.get("/{name}/breakdowns/{dimension}", responses=documented(404))
-async def breakdown(name: Name, dimension: Dimension, container: ContainerDep, _: Reader, asked: AskedDep) -> Breakdown:
+async def breakdown(
+    name: Name, dimension: Dimension, container: ContainerDep, _: Reader, asked: ReportQueryDep
+) -> Breakdown:
     """CTCVR by locale, industry, platform or source. The query scans the exposures of the phase."""
     await container.aggregation.catch_up()
     async with container.database.begin() as connection:
@@ -95,7 +97,7 @@ async def breakdown(name: Name, dimension: Dimension, container: ContainerDep, _
         return await breakdowns.breakdown(connection, question, dimension)
 
 
-async def _report(container: Container, name: str, asked: Asked) -> Report:
+async def _report(container: Container, name: str, asked: ReportQuery) -> Report:
     await container.aggregation.catch_up()
     async with container.database.begin() as connection:
         question = await reading.ask(

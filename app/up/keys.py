@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 from app.core.api_keys import SCOPES
 from app.core.settings import Settings
 from app.services.admin.keys import create, listed
 from app.store.database import Database
+from trainer.durable import write_text
 
 _PREFIX = len("rk_") + 8
 _MOST = 100_000
@@ -30,12 +30,7 @@ def role_keys(settings: Settings) -> tuple[dict[str, str], bool]:
     keys = asyncio.run(_complete(settings, kept))
     if keys == kept:
         return keys, False
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(keys, file, indent=1)
-    partial.replace(path)
+    write_text(path, json.dumps(keys, indent=1), private=True)
     return keys, True
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abtest.assignment import BUCKETS
-from app.services.experiments.buckets import hundredths, overlapping, place, widen
+from app.services.experiments.buckets import first_free, hundredths, overlapping, widen
 
 ranges = st.lists(st.integers(0, BUCKETS), unique=True, max_size=8).map(
     lambda edges: list(zip(sorted(edges)[::2], sorted(edges)[1::2], strict=False))
@@ -18,7 +18,7 @@ ranges = st.lists(st.integers(0, BUCKETS), unique=True, max_size=8).map(
 
 @given(taken=ranges, width=st.integers(1, BUCKETS))
 def test_a_placed_range_is_free_and_a_missing_one_has_no_gap(taken, width):
-    found = place(width, taken)
+    found = first_free(width, taken)
     edges = [0, *(edge for held in taken for edge in held), BUCKETS]
     widest = max(high - low for low, high in zip(edges[::2], edges[1::2], strict=True))
     assert (found is None) == (widest < width)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from service import Generate, a_request
 
 from app.core.settings import Settings
-from app.services.serving.slots import Slots
+from app.services.serving.slots import CallSlots
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def settings(settings: Settings) -> Settings:
 async def test_a_key_that_nobody_waits_for_any_more_is_not_written(
     app: FastAPI, upstream: FakePolicyServer, generate: Generate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Slots, "pace", 0.0)  # nothing is known that would keep them from waiting
+    monkeypatch.setattr(CallSlots, "pace", 0.0)  # nothing is known that would keep them from waiting
     upstream.release = asyncio.Event()
     first = asyncio.create_task(generate(deadline_ms=60_000))
     while not upstream.bodies:

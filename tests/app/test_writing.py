@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from app.services.serving.slots import BACKGROUND, HALF_LIFE_S, LIVE, PREFILL, Slots
+from app.services.serving.slots import BACKGROUND, HALF_LIFE_S, LIVE, PREFILL, CallSlots
 
 
 async def test_a_free_slot_goes_to_whoever_has_a_user_waiting() -> None:
-    slots, order = Slots(1), []
+    slots, order = CallSlots(1), []
 
     async def call(priority: int, name: str) -> None:
         async with slots.slot(priority):
@@ -29,7 +29,7 @@ async def test_a_free_slot_goes_to_whoever_has_a_user_waiting() -> None:
 
 @pytest.mark.parametrize("failure", [ValueError, asyncio.CancelledError])
 async def test_a_call_that_fails_gives_its_slot_back(failure: type[BaseException]) -> None:
-    slots = Slots(1)
+    slots = CallSlots(1)
     with pytest.raises(failure):
         async with slots.slot(LIVE):
             raise failure
@@ -37,7 +37,7 @@ async def test_a_call_that_fails_gives_its_slot_back(failure: type[BaseException
 
 
 async def test_a_waiter_that_gives_up_leaves_the_queue() -> None:
-    slots = Slots(1)
+    slots = CallSlots(1)
 
     async def wait() -> None:
         async with slots.slot(LIVE):
@@ -52,7 +52,7 @@ async def test_a_waiter_that_gives_up_leaves_the_queue() -> None:
     assert slots.slots == 1
 
 
-async def answers(slots: Slots, *seconds: float, clock: Clock) -> None:
+async def answers(slots: CallSlots, *seconds: float, clock: Clock) -> None:
     for took in seconds:
         async with slots.slot(LIVE):
             clock.now += took
@@ -72,21 +72,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def test_one_slow_answer_refuses_nobody(clock: Clock) -> None:
-    slots = Slots(2)
+    slots = CallSlots(2)
     await answers(slots, 30, clock=clock)
     async with slots.slot(LIVE):
         assert slots.pace == 0
 
 
 async def test_the_pace_is_that_of_the_fastest_of_the_last_answers(clock: Clock) -> None:
-    slots = Slots(2)
+    slots = CallSlots(2)
     await answers(slots, 4, 2, 3, clock=clock)
     async with slots.slot(LIVE):
         assert slots.pace == 2
 
 
 async def test_a_slow_pace_is_forgotten_with_time(clock: Clock) -> None:
-    slots = Slots(2)
+    slots = CallSlots(2)
     await answers(slots, 30, 30, 30, clock=clock)
     async with slots.slot(LIVE):
         assert slots.pace == 30
@@ -95,13 +95,13 @@ async def test_a_slow_pace_is_forgotten_with_time(clock: Clock) -> None:
 
 
 async def test_while_no_call_is_under_way_the_next_caller_finds_out(clock: Clock) -> None:
-    slots = Slots(2)
+    slots = CallSlots(2)
     await answers(slots, 30, 30, 30, clock=clock)
     assert slots.pace == 0
 
 
 async def test_silence_counts_where_it_is_longer_and_a_failed_call_says_nothing(clock: Clock) -> None:
-    slots = Slots(2)
+    slots = CallSlots(2)
     async with slots.slot(LIVE):
         clock.now += 7
         assert slots.pace == 7
@@ -112,7 +112,7 @@ async def test_silence_counts_where_it_is_longer_and_a_failed_call_says_nothing(
 
 
 async def test_a_user_that_joins_waits_for_its_share_of_the_slots(clock: Clock) -> None:
-    slots = Slots(2)
+    slots = CallSlots(2)
     await answers(slots, 1, 1, 1, clock=clock)
     assert slots.delay == 0
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from trainer.bootstrap import UNKNOWN, Interval
 from trainer.config import ConfigError, GateConfig, GateLine, GateLines, load_config
-from trainer.evaluation.compare import Comparison
+from trainer.evaluation.compare import PolicyComparison
 from trainer.evaluation.gate import decide, passes
 from trainer.evaluation.gate_page import write_gate_page
 from trainer.gate_report import GateReport, Prompts, Side, SideBySide
@@ -37,7 +37,7 @@ BETTER = CHAMPION | {"ctcvr": 0.003, "held_out_reward_model": 0.003}
 DEFAULT = GateConfig()
 
 
-def compared(champion: dict[str, float], challenger: dict[str, float], spread: float = 0.01) -> Comparison:
+def compared(champion: dict[str, float], challenger: dict[str, float], spread: float = 0.01) -> PolicyComparison:
     """A comparison whose intervals reach `spread` of the champion's value to both sides."""
 
     def interval(value: float, scale: float) -> Interval:
@@ -50,7 +50,7 @@ def compared(champion: dict[str, float], challenger: dict[str, float], spread: f
         name: (Interval(0, 0, 0), interval(value - champion[name], champion[name]))
         for name, value in challenger.items()
     }
-    return Comparison(("champion", "challenger"), means, differences, 40, (800, 800))
+    return PolicyComparison(("champion", "challenger"), means, differences, 40, (800, 800))
 
 
 def table_3(model: str) -> dict[str, float]:
@@ -60,7 +60,7 @@ def table_3(model: str) -> dict[str, float]:
     return CHAMPION | shown | {"ctcvr": rate, "held_out_reward_model": rate}
 
 
-def failed(comparison: Comparison, config: GateConfig = DEFAULT) -> set[str]:
+def failed(comparison: PolicyComparison, config: GateConfig = DEFAULT) -> set[str]:
     return {line.measure for line in decide(comparison, config) if line.blocks}
 
 
@@ -125,13 +125,13 @@ def test_a_line_that_cannot_be_decided_fails_unless_the_config_says_so(measure):
 def test_a_measure_without_a_value_is_not_decided():
     comparison = compared(CHAMPION, BETTER)
     means = comparison.means | {"ctcvr": (UNKNOWN, UNKNOWN)}  # no text parses
-    blank = Comparison(comparison.policies, means, comparison.differences, 40, (800, 800))
+    blank = PolicyComparison(comparison.policies, means, comparison.differences, 40, (800, 800))
     assert failed(blank) == {"ctcvr"}
 
 
 def test_the_gate_compares_two_policies():
     with pytest.raises(ValueError, match="1 policies: the gate compares"):
-        decide(Comparison(("champion",), {}, {}, 1, (1,)), DEFAULT)
+        decide(PolicyComparison(("champion",), {}, {}, 1, (1,)), DEFAULT)
 
 
 # ---- its config

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.policy import relate_over_sft, sft_over_base
 from trainer.bootstrap import Interval
-from trainer.evaluation.compare import Comparison
+from trainer.evaluation.compare import PolicyComparison
 
 SFT = {
     "compliance": 0.40,
@@ -22,7 +22,7 @@ SFT = {
 RELATE = SFT | {"compliance": 0.70, "diversity": 0.90, "held_out_reward_model": 0.0023, "relevance": 0.90, "words": 9.5}
 
 
-def comparison(relate: dict[str, float], noise: float = 0.001) -> Comparison:
+def comparison(relate: dict[str, float], noise: float = 0.001) -> PolicyComparison:
     """SFT and another policy whose differences are known to ± noise of SFT's value."""
     exact = {
         name: (Interval(SFT[name], SFT[name], SFT[name]), Interval(value, value, value))
@@ -35,7 +35,7 @@ def comparison(relate: dict[str, float], noise: float = 0.001) -> Comparison:
         )
         for name, value in relate.items()
     }
-    return Comparison(("sft", "relate"), exact, differences, 26, (520, 520))
+    return PolicyComparison(("sft", "relate"), exact, differences, 26, (520, 520))
 
 
 def short(relate: dict[str, float], noise: float = 0.001) -> list[str]:
@@ -80,5 +80,5 @@ def test_sft_itself_under_another_name_is_above_nothing():
 
 
 def test_without_the_names_nothing_is_claimed():
-    other = Comparison(("a", "b"), {}, {}, 1, (1, 1))
+    other = PolicyComparison(("a", "b"), {}, {}, 1, (1, 1))
     assert not [*relate_over_sft(other, 5), *sft_over_base(other)]

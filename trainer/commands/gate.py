@@ -11,7 +11,7 @@ from trainer.config import GateConfig, load_config
 from trainer.gate_report import MAX_TEXTS, GateReport, Prompts, Side, SideBySide
 
 if TYPE_CHECKING:
-    from trainer.evaluation.compare import Comparison
+    from trainer.evaluation.compare import PolicyComparison
     from trainer.evaluation.metrics import Measured
     from trainer.evaluation.sampling import Entrant
 
@@ -90,7 +90,7 @@ def _report(
     measured: Sequence[Measured],
     sides: Sequence[Side],
     digests: dict[str, str],
-    comparison: Comparison,
+    comparison: PolicyComparison,
 ) -> GateReport:
     from trainer.evaluation.gate import decide, passes
     from trainer.identity import prompts_digest

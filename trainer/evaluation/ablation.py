@@ -13,7 +13,7 @@ import numpy as np
 from trainer.bootstrap import Interval
 from trainer.checkpoint import newest
 from trainer.config import AblateConfig, GrpoConfig, load_config
-from trainer.evaluation.compare import Comparison, compare, verdict
+from trainer.evaluation.compare import PolicyComparison, compare, verdict
 from trainer.evaluation.curves import figure_3, read_lines
 from trainer.evaluation.metrics import MEASURES, Measured, measure
 from trainer.evaluation.report import interval_text, means_table, said
@@ -177,7 +177,7 @@ def claims_table(judged: Sequence[tuple[Claim, Interval]]) -> Html:
     return table(["claim", "paired difference", "verdict"], rows)
 
 
-def _seeds_table(comparison: Comparison, measured: Mapping[str, Measured], seeds: int) -> Html:
+def _seeds_table(comparison: PolicyComparison, measured: Mapping[str, Measured], seeds: int) -> Html:
     """Each seed's mean, for the spread that the intervals do not show."""
     columns = [name for name in _COLUMNS if name in comparison.means]
     rows = []

@@ -16,7 +16,7 @@ _RESAMPLES = 4000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PolicyComparison:
     """The measures of several policies on the same prompts; the first policy is what the others are compared with."""
 
     policies: tuple[str, ...]
@@ -26,7 +26,7 @@ class Comparison:
     samples: tuple[int, ...]
 
 
-def compare(measured: Sequence[Measured]) -> Comparison:
+def compare(measured: Sequence[Measured]) -> PolicyComparison:
     """Percentile intervals of 4,000 resamples of advertisers, the same resamples for every policy: that is what pairs
     them.
 
@@ -53,7 +53,7 @@ def compare(measured: Sequence[Measured]) -> Comparison:
         differences[measure] = tuple(
             percentile_interval(float(row[0] - rows[0][0]), row[1:] - rows[0][1:]) for row in rows
         )
-    return Comparison(
+    return PolicyComparison(
         tuple(one.policy for one in measured),
         means,
         differences,

@@ -7,7 +7,7 @@ from math import isnan
 
 from trainer.bootstrap import Interval
 from trainer.config import GateConfig, GateLine
-from trainer.evaluation.compare import Comparison
+from trainer.evaluation.compare import PolicyComparison
 from trainer.evaluation.metrics import MEASURES, Measure
 from trainer.evaluation.report import said
 from trainer.gate_report import Estimate, Line, Status
@@ -20,7 +20,7 @@ _NEEDS = {
 }
 
 
-def decide(comparison: Comparison, config: GateConfig) -> tuple[Line, ...]:
+def decide(comparison: PolicyComparison, config: GateConfig) -> tuple[Line, ...]:
     """What every configured line says. comparison: of the champion and the challenger, in this order.
 
     no_worse   low(challenger − champion) ≥ −margin
@@ -40,7 +40,7 @@ def passes(lines: tuple[Line, ...]) -> bool:
     return not any(line.blocks for line in lines)
 
 
-def _line(name: str, line: GateLine, comparison: Comparison) -> Line:
+def _line(name: str, line: GateLine, comparison: PolicyComparison) -> Line:
     measure = MEASURES[name]
     found = _measured(comparison.means, comparison.differences, name)
     if found is None:

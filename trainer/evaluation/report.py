@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from adtext.checks import Finding
 from trainer.bootstrap import Interval
-from trainer.evaluation.compare import Comparison, verdict
+from trainer.evaluation.compare import PolicyComparison, verdict
 from trainer.evaluation.metrics import MEASURES, Measure, Measured
 from trainer.page import Html, heading, paragraph, plot, table, write_page
 from trainer.rewards.base import Sample
@@ -25,7 +25,7 @@ _SPLITS = {
 }
 
 
-def write_report(path: Path, found: Mapping[str, tuple[Comparison, Sequence[Measured]]]) -> Path:
+def write_report(path: Path, found: Mapping[str, tuple[PolicyComparison, Sequence[Measured]]]) -> Path:
     """One page. found: by split, the comparison and the samples it is of."""
     parts: list[Html] = []
     for split, (comparison, measured) in found.items():
@@ -45,7 +45,7 @@ def write_report(path: Path, found: Mapping[str, tuple[Comparison, Sequence[Meas
     return write_page(path, "Policies compared", parts)
 
 
-def means_table(comparison: Comparison) -> Html:
+def means_table(comparison: PolicyComparison) -> Html:
     """Measures by policies, and beside each mean what its paired difference from the first policy says."""
     heads = [
         "measure",
@@ -62,7 +62,7 @@ def means_table(comparison: Comparison) -> Html:
     return table(heads, rows)
 
 
-def differences_plot(comparison: Comparison) -> go.Figure:
+def differences_plot(comparison: PolicyComparison) -> go.Figure:
     """A forest plot: difference divided by the first policy's mean, so that measures of different units stand on one
     axis.
     """

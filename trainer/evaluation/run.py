@@ -11,7 +11,7 @@ from rich.table import Table
 
 from adtext.rules import Rules, load_rules
 from trainer.baselines.nlg import Nlg, best_logged
-from trainer.evaluation.compare import Comparison, compare
+from trainer.evaluation.compare import PolicyComparison, compare
 from trainer.evaluation.metrics import MEASURES, Measured, Scorer, measure, with_truth
 from trainer.evaluation.report import said
 from trainer.evaluation.sampling import Entrant, Sampling, sample
@@ -56,7 +56,7 @@ class Yardsticks:
         return Yardsticks(prompts, language, load_rules(), relevance, models, nlg)
 
 
-Found = dict[str, tuple[Comparison, list[Measured]]]
+Found = dict[str, tuple[PolicyComparison, list[Measured]]]
 
 
 def evaluate(
@@ -99,7 +99,7 @@ def evaluate(
     return found
 
 
-def summary(split: str, comparison: Comparison) -> Table:
+def summary(split: str, comparison: PolicyComparison) -> Table:
     """The comparison as a terminal shows it."""
     table = Table(
         "measure", *comparison.policies, box=None, title=f"{split}: {comparison.advertisers} advertisers, raw samples"

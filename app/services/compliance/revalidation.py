@@ -1,7 +1,7 @@
 """After a rules change: every pooled text is judged again by the rules in force, and what they block leaves the pool.
 What earlier rules alone took from it comes back when the rules in force allow it.
 
-Until a text has passed, replicas judge it when it is about to be served (Serving._allowed); this only takes that work
+Until a text has passed, replicas judge it when it is about to be served (`TextServer`); this only takes that work
 off the hot path.
 """
 

@@ -7,15 +7,15 @@ from math import floor
 
 from abtest.assignment import BUCKETS
 
-Range = tuple[int, int]  # half-open
+BucketRange = tuple[int, int]  # half-open
 
 
-def overlapping(wanted: Range, taken: Sequence[Range]) -> list[Range]:
+def overlapping(wanted: BucketRange, taken: Sequence[BucketRange]) -> list[BucketRange]:
     """The taken ranges that share a bucket with the wanted range."""
     return [(low, high) for low, high in taken if low < wanted[1] and wanted[0] < high]
 
 
-def place(width: int, taken: Sequence[Range]) -> Range | None:
+def first_free(width: int, taken: Sequence[BucketRange]) -> BucketRange | None:
     """The lowest free range of this width; None where no gap is wide enough."""
     low = 0
     for start, end in sorted(taken):
@@ -25,7 +25,7 @@ def place(width: int, taken: Sequence[Range]) -> Range | None:
     return (low, low + width) if low + width <= BUCKETS else None
 
 
-def widen(held: Range, width: int, taken: Sequence[Range]) -> Range | None:
+def widen(held: BucketRange, width: int, taken: Sequence[BucketRange]) -> BucketRange | None:
     """A range of this width around the held range that avoids the taken ones and grows upwards first; None where there
     is no room.
 

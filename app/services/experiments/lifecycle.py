@@ -12,7 +12,7 @@ from typing import Any
 
 from abtest.assignment import BUCKETS, Arm, ExperimentPlan
 from app.core.problems import Problem
-from app.services.experiments.buckets import Range, hundredths, overlapping, place, widen
+from app.services.experiments.buckets import BucketRange, first_free, hundredths, overlapping, widen
 from app.store import experiments as store
 from app.store.audit import record
 from app.store.database import AsyncConnection
@@ -54,7 +54,7 @@ class ExperimentRecord:
     phases: tuple[PhaseRecord, ...]
 
     @property
-    def range(self) -> Range:
+    def range(self) -> BucketRange:
         return self.low, self.high
 
 
@@ -225,12 +225,12 @@ async def _held(connection: AsyncConnection, name: str, action: str, state: str)
     return experiment, [one for one in others if one.state == "running" and one.name != name]
 
 
-def _room(coverage: int, others: Sequence[Any]) -> Range:
+def _room(coverage: int, others: Sequence[Any]) -> BucketRange:
     """A free range beside all running experiments and, if possible, all drafts. A draft takes its buckets when it
     starts.
     """
     running = [(one.low, one.high) for one in others if one.state == "running"]
-    found = place(coverage, [(one.low, one.high) for one in others]) or place(coverage, running)
+    found = first_free(coverage, [(one.low, one.high) for one in others]) or first_free(coverage, running)
     if found is None:
         raise _no_room(coverage, [one for one in others if one.state == "running"])
     return found
@@ -245,7 +245,7 @@ def _no_room(coverage: int, running: Sequence[Any]) -> Problem:
     )  # fmt: skip
 
 
-def _refuse_overlap(wanted: Range, running: Sequence[Any], field: str) -> None:
+def _refuse_overlap(wanted: BucketRange, running: Sequence[Any], field: str) -> None:
     clash = overlapping(wanted, [(one.low, one.high) for one in running])
     if clash:
         names = ", ".join(f"{one.name} [{one.low}, {one.high})" for one in running if (one.low, one.high) in clash)
@@ -296,7 +296,7 @@ def _scaled(weights: Sequence[float], field: str) -> list[int]:
     return scaled
 
 
-def _plan(layer: str, salt: str, held: Range, arms: Sequence[Mapping[str, Any]]) -> None:
+def _plan(layer: str, salt: str, held: BucketRange, arms: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a plan that assignment would refuse later."""
     try:
         ExperimentPlan(layer, salt, *held, tuple(Arm(**arm) for arm in arms))

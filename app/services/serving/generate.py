@@ -62,7 +62,7 @@ class Choice:
     reason: Reason | None = None
 
 
-class Serving:
+class TextServer:
     def __init__(
         self,
         settings: Settings,

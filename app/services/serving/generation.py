@@ -25,7 +25,7 @@ from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.compliance.off_loop import weighed
 from app.services.serving.candidates import Candidate, Vetted, vet
-from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, Slots
+from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, CallSlots
 from app.services.serving.withdrawn import holds
 from app.store.database import Database, Unavailable
 from app.store.group_commit import GroupCommit
@@ -60,7 +60,7 @@ class Generation:
             "a refill", expected=(WriterUnavailable, *Unavailable)
         )
         self._waiters = Counter[bytes]()
-        self._slots: dict[str, Slots] = {}
+        self._slots: dict[str, CallSlots] = {}
         self._queued = set[bytes]()  # keys whose call has not started
         self._commits = GroupCommit(database.direct, save_batches)
 
@@ -163,8 +163,8 @@ class Generation:
         finally:
             self._queued.discard(order.key)
 
-    def _slots_of(self, policy: PolicyVersion) -> Slots:
-        return self._slots.setdefault(policy.version, Slots(self._concurrency))
+    def _slots_of(self, policy: PolicyVersion) -> CallSlots:
+        return self._slots.setdefault(policy.version, CallSlots(self._concurrency))
 
     async def _known(self, key: bytes) -> set[str]:
         """The identities of all texts of the key, also of rejected ones, so that no text is stored under two ids."""

@@ -18,7 +18,7 @@ HALF_LIFE_S = 10.0  # seconds in which the estimate halves: a model that was slo
 
 
 @dataclass(slots=True)
-class Slots:
+class CallSlots:
     """At most `slots` concurrent calls. The next free slot goes to the lowest priority number, then to the first that
     came.
     """
