@@ -26,6 +26,7 @@ from app.services.jobs.plans import REJECTED, Champion, Command, Planner, collec
 from app.store import jobs as store
 from app.store import policies
 from app.store.database import AsyncConnection, Database, Unavailable
+from trainer.gate_report import GateReport
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class Runner:
         status = ended.result()
         words = await asyncio.to_thread(last_line, attempt.log)
         if status == REJECTED and attempt.job.kind == "gate":
-            raise _Rejected(words or "the gate decided against the policy")
+            raise _Rejected(await asyncio.to_thread(_decision, command.place) or words)
         if status != 0:
             raise _Failed(f"{' '.join(command.arguments[:2])} {ending(status)}: {words or 'it wrote nothing'}")
 
@@ -232,6 +233,14 @@ async def _asked(connection: AsyncConnection, job: Any) -> tuple[dict[str, Any],
     used = {value for value in parameters.values() if isinstance(value, str)}
     given = [Artifact.of_json(values) for values in chain.inputs]
     return parameters, [artifact for artifact in [*given, *made] if artifact.path in used]
+
+
+def _decision(folder: Path) -> str | None:
+    """The gate's decision as a sentence; None without a report that can be read."""
+    try:
+        return GateReport.read(folder).sentence
+    except ValueError:
+        return None
 
 
 async def _patiently(write: Callable[[], Awaitable[None]], tries: int | None = None) -> None:

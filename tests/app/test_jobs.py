@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from fake_commands import runs
 from job_platform import JobPlatform, lives
+from trials import ArmOf, run
 
 from app.core.problems import Problem
 from app.core.settings import Settings
 from app.jobs import sweeper
 from app.jobs.schedules import Schedules, latest
 from app.jobs.sweeper import Sweeper
+from app.services.events.aggregation import Aggregation
 from app.services.jobs import requests
+from app.services.jobs.triggers import fresh_conversions
 from app.store import jobs as store
 from app.store import queue
 
@@ -284,6 +287,41 @@ async def test_missed_periods_start_one_job_and_a_new_schedule_none(platform: Jo
     await schedules.look(NIGHT + timedelta(days=5))
     assert await made() == ["backup", "backup"]
     assert (await first(platform)).reason == "schedule"
+
+
+async def test_enough_mature_conversions_start_a_chain_with_the_parameters_of_the_file(
+    platform: JobPlatform, database: Any
+) -> None:
+    run(database, "标题-v3", [ArmOf("nlg"), ArmOf("relate", ctr=0.3, cvr=0.5)], days=20, units_a_day=60)
+    await Aggregation(platform.settings, platform.database).catch_up()
+    async with platform.database.begin() as connection:
+        fresh = await fresh_conversions(connection, platform.settings)
+        counted = await connection.scalar(store.text("SELECT count(*) FROM exposures WHERE converted"))
+    assert 0 < fresh < counted  # the latest are not yet mature
+    (platform.settings.data_dir / "retrain.yaml").write_text("policy: base\nlanguage: zh\n")
+    for wanted, started in (
+        (fresh + 1, []),
+        (fresh, ["retrain"]),
+        (1, ["retrain"]),
+    ):  # what it learned from counts once
+        await Schedules(platform.settings.replaced(retrain_conversions=wanted), platform.database).look()
+        async with platform.database.begin() as connection:
+            jobs = await store.listed(connection, limit=10)
+        assert [job.kind for job in jobs] == started
+    assert (jobs[0].reason, jobs[0].parameters["language"]) == ("conversions", "zh")
+
+
+@pytest.mark.parametrize("content", ["- 1", "policy: [", "polcy: base", "policy: artifacts/policies/gone"])
+async def test_a_wrong_file_starts_no_chain_and_is_logged(
+    platform: JobPlatform, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (platform.settings.data_dir / "retrain.yaml").write_text(content)
+    schedules = Schedules(platform.settings.replaced(retrain_cron="0 1 * * *"), platform.database)
+    await schedules.look(NIGHT)
+    await schedules.look(NIGHT + timedelta(days=1))
+    assert "a scheduled job was not started" in caplog.text
+    async with platform.database.begin() as connection:
+        assert await store.listed(connection, limit=10) == []
 
 
 async def first(platform: JobPlatform) -> Any:

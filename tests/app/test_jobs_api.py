@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from job_platform import JobPlatform
-from typer.testing import CliRunner
 
-from app.cli import cli, jobs
-from app.cli.client import Service
 from app.core.settings import Settings
 
 Keys = dict[str, dict[str, str]]
@@ -78,16 +73,3 @@ async def test_a_refusal_names_field_and_rule(client: httpx.AsyncClient, keys: K
     assert answer.json()["errors"][0]["field"] == "parameters.grpo"
     for path in ("", "/log"):
         assert (await client.get(f"/jobs/{uuid4()}{path}", headers=keys["ops"])).status_code == 404
-
-
-@pytest.fixture
-def relate(app: FastAPI, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `relate jobs …` against the service of this process."""
-    from starlette.testclient import TestClient
-
-    class InProcess(Service):
-        def __init__(self, url: str, key: str, scope: str) -> None:
-            self.url, self._http = url, TestClient(app, headers=keys[scope])
-
-    monkeypatch.setattr(jobs, "Service", InProcess)
-    return lambda *arguments: CliRunner().invoke(cli, ["jobs", *arguments])

@@ -23,11 +23,12 @@ from app.store import jobs as store
 from app.store import policies, queue
 from app.store.audit import record
 from app.store.database import AsyncConnection, Database
-from trainer.config import ConfigError, DpoConfig, GrpoConfig, RewardConfig, SftConfig, load_config
+from trainer.config import ConfigError, DpoConfig, GateConfig, GrpoConfig, RewardConfig, SftConfig, load_config
 from trainer.config import Settings as Config
 
 _CONFIGS: dict[str, type[Config]] = {
-    "reward": RewardConfig, "held_out": RewardConfig, "sft": SftConfig, "dpo": DpoConfig, "grpo": GrpoConfig
+    "reward": RewardConfig, "held_out": RewardConfig, "sft": SftConfig, "dpo": DpoConfig, "grpo": GrpoConfig,
+    "gate": GateConfig,
 }  # fmt: skip
 _INPUTS = ("snapshot", "reward_model", "held_out_reward_model", "prompts")
 RETRIABLE = ("failed", "cancelled", "rejected")
@@ -202,14 +203,11 @@ def _check_configs(data_dir: Path, kind: Kind, wish: Parameters) -> None:
         if not isinstance(configured, Configured):
             continue
         file = config_file(data_dir, configured.config)
-        if name not in _CONFIGS:
-            continue
         try:
             load_config(_CONFIGS[name], file, configured.set)
         except ConfigError as error:
-            raise Problem(
-                422, "config", f"{name}: {error}", field=f"parameters.{name}", value=configured.config
-            ) from error
+            field = f"parameters.{name}"
+            raise Problem(422, "config", f"{name}: {error}", field=field, value=configured.config) from error
 
 
 def _identity(kind: Kind, parameters: dict[str, Any], inputs: Sequence[Artifact]) -> str:
