@@ -151,9 +151,8 @@ async def _page(
         }
     shown: dict[str, Any] = {}
     if row is not None:
-        findings = row.findings
-        if draft is not None:
-            rules = reviewer.rules_of(row.advertiser)
+        findings, rules = row.findings, reviewer.rules_of(row.advertiser)
+        if row.body is not None and (draft is not None or row.rules_version != rules.version):
             findings = [asdict(finding) for finding in findings_of(row, rules, draft)]
         text = draft or AdText(title=row.title, description=row.description, description_2=row.description_2)
         shown = {"text": text, "findings": findings}

@@ -26,6 +26,13 @@ async def start(request: Request) -> Response:
     return RedirectResponse((who and home_of(who.key)) or HOME, 303)
 
 
+@router.get("/review")
+@router.get("/texts")
+async def named(request: Request) -> Response:
+    """The page of that name: short addresses for people. The API has no document there."""
+    return RedirectResponse("/pages" + request.url.path, 303)
+
+
 @router.get("/signin")
 async def form(request: Request, next: Annotated[str, Query(max_length=2000)] = HOME) -> Response:
     return _form(request, next)

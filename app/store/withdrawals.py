@@ -85,9 +85,9 @@ async def add(connection: AsyncConnection, **row: Any) -> Any:
 
 
 async def standing(connection: AsyncConnection, kind: Kind, key: str) -> Any:
-    """The row that holds this key, which is there."""
+    """The row that holds this key; None where it is not withdrawn."""
     statement = select(Withdrawal).where(Withdrawal.kind == kind, Withdrawal.key == key)
-    return (await connection.execute(statement)).one()
+    return (await connection.execute(statement)).one_or_none()
 
 
 async def find(connection: AsyncConnection, withdrawal_id: int) -> Any:

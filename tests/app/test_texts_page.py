@@ -94,4 +94,5 @@ async def test_a_reviewer_of_one_advertiser_sees_and_withdraws_its_texts_only(
     ask = {"kind": "text", "subject": text["text_id"]}
     assert (await http.get(f"{PAGE}/withdraw", params=ask)).status_code == 404
     assert (await http.get("/pages/experiments")).status_code == 403
+    assert (await http.get("/review")).headers["location"] == "/pages/review"
     await http.aclose()

@@ -194,6 +194,10 @@ async def test_an_arm_whose_policy_is_withdrawn_keeps_its_units(
     answers = [await generate(a_request(unit_id=f"u-{number}")) for number in range(20)]
     assert {(answer["arm"], answer["reason"]) for answer in answers} == {("arm0", None), ("arm1", "withdrawn")}
     assert all(answer["texts"] and answer["experiment"] == "withdrawn-arm" for answer in answers)
+    parts = (await client.get("/readyz")).json()["parts"]
+    assert {part["state"] for part in parts if part["detail"].startswith("withdrawn")} == {"degraded"}
+    refused = await client.post("/policies/challenger", json={"action": "promote", "version": champion})
+    assert (refused.status_code, refused.json()["rule"]) == (409, "withdrawn")
 
 
 async def test_a_prefill_for_what_is_withdrawn_says_so(

@@ -13,7 +13,8 @@ _TEXT = """
     INSERT INTO texts (id, pool_key, policy_id, origin, state, title, description, brief_digest, advertiser, ad_id,
                        industry, locale, platform, spec_version, rules_version, score, findings, held_for, products)
     VALUES (%s, %s, (SELECT id FROM policies WHERE kind = 'vllm'), 'model', %s, %s, %s, %s, %s, %s,
-            'apparel', %s, 'generic', '1', 'old', 0.9, %s, '["finding"]', '[]')"""
+            'apparel', %s, 'generic', '1',
+            (SELECT value FROM revisions WHERE topic = 'rules'), 0.9, %s, '["finding"]', '[]')"""
 
 
 def seed_texts(connection: psycopg.Connection[Any]) -> None:

@@ -90,6 +90,8 @@ class Readiness:
         return Part("rules", "ready", f"{version} is in force")
 
     async def _policy(self, policy: PolicyVersion) -> Part:
+        if policy.version in self._state.registry.withdrawn.policies:
+            return Part(f"policy {policy.version}", "degraded", "withdrawn: the fallback chain serves")
         try:
             healthy = await asyncio.wait_for(self._clients(policy).healthy(), PROBE_S)
         except TimeoutError:

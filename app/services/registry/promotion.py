@@ -13,6 +13,7 @@ from app.store import policies as store
 from app.store.audit import record
 from app.store.database import AsyncConnection
 from app.store.registry import announce
+from app.store.withdrawals import standing
 from trainer.registry import Decoding, policy_version
 
 Movable = Literal["champion", "challenger"]  # `previous` only ever follows the champion
@@ -65,6 +66,7 @@ async def promote(connection: AsyncConnection, alias: Movable, version: str, *, 
         )
     if held.get(alias) == version:
         raise Problem(409, "already_there", f"{version} is the {alias} already", field="version", value=version)
+    await _refuse_withdrawn(connection, version)
     await store.point(connection, alias, version)
     if alias == "champion" and "champion" in held:
         await store.point(connection, "previous", held["champion"])
@@ -82,9 +84,22 @@ async def roll_back(connection: AsyncConnection, alias: Movable, *, actor: str) 
     held = await store.lock_aliases(connection)
     if "previous" not in held:
         raise Problem(409, "nothing_to_roll_back_to", "no champion was replaced yet: promote another version instead")
+    await _refuse_withdrawn(connection, held["previous"])
     await store.point(connection, "champion", held["previous"])
     await store.point(connection, "previous", held["champion"])
     return await _changed(connection, actor, "policy.rollback", held)
+
+
+async def _refuse_withdrawn(connection: AsyncConnection, version: str) -> None:
+    """A policy that no replica serves would leave its alias to the fallback chain."""
+    if await standing(connection, "policy", version) is not None:
+        raise Problem(
+            409,
+            "withdrawn",
+            f"{version} is withdrawn: restore it first, or promote another version",
+            field="version",
+            value=version,
+        )
 
 
 async def _changed(connection: AsyncConnection, actor: str, action: str, before: dict[str, str]) -> dict[str, str]:
