@@ -17,36 +17,36 @@ AUDIT   = .audit
 
 .PHONY: help run test quick mutants screenshots soak check env audit lock lock-gpu clean
 
-help: ## Say what each target does
+help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
 
-run: env ## Start the platform: PostgreSQL, vLLM, the API (RUN="--port 9000" passes options)
+run: env ## Start the service: PostgreSQL, vLLM, the API and a worker (RUN="--port 9000" passes options)
 	$(BIN)/relate up $(RUN)
 
 # one thread a worker: threads that wait for a taken core would only spin
-test: check ## Everything that must hold: style, types, import rules, tests (WORKERS=4 where there are more cores)
+test: check ## Run style, type and import checks and all tests (WORKERS=4 with more cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-quick: check ## Style, types, import rules, and the tests that need neither model nor browser
+quick: check ## Run style, type and import checks, and the tests that need neither a model nor a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not gpu and not browser and not slow and not soak' tests/adtext tests/abtest tests/app tests/architecture
 
-soak: env ## The tests that take minutes: real outages, one after the other, with what they measured
+soak: env ## Run the tests that take minutes: real outages, one after the other, with their measurements
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak tests
 
-mutants: env ## How many small faults in the pure modules the tests notice (hours; MUTANTS="abtest/lift.py" for some modules)
+mutants: env ## Measure the mutation score of the pure modules (hours; MUTANTS="abtest/lift.py" for some modules)
 	nice -n 10 $(BIN)/python -m benchmarks.mutants $(MUTANTS)
 
-screenshots: env ## Take the pictures of the README anew (needs Chromium)
+screenshots: env ## Update the screenshots of the README (needs Chromium)
 	$(BIN)/python -m pytest -q tests/browser -k analyst
 	mkdir -p docs/images && cp tests/browser/screenshots/report_top.png docs/images/report.png
 
-check: env ## Style, types and import rules only
+check: env ## Run style, type and import checks only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-env: ## Make or refresh the environment in .venv
+env: ## Create or update the environment in .venv
 	@set -e; \
 	if grep -qs 'requirements/$(OTHER).lock' $(STAMP); then rm -rf $(VENV); fi; \
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
@@ -58,15 +58,15 @@ env: ## Make or refresh the environment in .venv
 	  echo "$$line" >> $(STAMP); \
 	done
 
-audit: ## Look up known vulnerabilities of every pin (needs PyPI, and api.osv.dev for the advisories)
+audit: ## Check every pinned package for known vulnerabilities (needs PyPI and api.osv.dev)
 	[ -x $(AUDIT)/bin/pip-audit ] || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install pip-audit==2.9.0; }
 	$(AUDIT)/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes -r requirements/cpu.lock -r requirements/train.lock
 
-lock: ## Write requirements/core.lock, cpu.lock and train.lock from .venv (after a change of pyproject.toml: pip install what is new, then this)
+lock: ## Write requirements/core.lock, cpu.lock and train.lock from .venv (after a change of pyproject.toml, install the new packages first)
 	$(BIN)/python requirements/make_lock.py
 
-lock-gpu: ## Write requirements/gpu.lock as pip resolves it; no GPU is needed
+lock-gpu: ## Write requirements/gpu.lock with the versions that pip resolves (needs no GPU)
 	$(BIN)/python requirements/make_lock.py gpu
 
-clean: ## Remove the environment and caches; the data in .relate stays
+clean: ## Remove the environment and caches; the data in .relate is kept
 	rm -rf $(VENV) $(AUDIT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""The report of an experiment as a document: what the service answers with, and what a client parses."""
+"""The report of an experiment as a document, which the service returns and clients parse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DecidedBy = Literal["fixed", "always_valid"]
 
 
 class LiftAnswer(BaseModel):
-    """A relative change with its interval and p; what is undefined is null, and `note` says why."""
+    """A relative change with its interval and p-value. Undefined values are null, and `note` gives the reason."""
 
     value: float | None = Field(description="R_T / R_C - 1: 0.0919 reads +9.19 %.")
     low: float | None
@@ -54,7 +54,7 @@ class ArmAnswer(BaseModel):
     arm: str
     policy: str
     weight: int = Field(description="Of 10,000.")
-    assigned_units: int = Field(description="Units that asked for a text.")
+    assigned_units: int = Field(description="Units that requested a text.")
     units: int = Field(description="Units with a mature counted impression.")
     impressions: int
     clicks: int
@@ -64,14 +64,14 @@ class ArmAnswer(BaseModel):
     ctcvr: float | None
     effective_conversions: float = Field(description="R²/v: how many independent conversions would be as precise.")
     design_effect: float | None
-    immature_impressions: int = Field(description="Not yet mature: shown beside, never counted.")
+    immature_impressions: int = Field(description="Not yet mature: shown separately and never counted.")
     immature_clicks: int
     immature_conversions: int
     invalid_impressions: int = Field(
         description="Left out by the valid view: bots, prefetches, clicks faster than a person, and what the sender "
         "reported as invalid."
     )
-    units_in_two_arms: int = Field(description="Units that saw this arm and another: left out of every figure.")
+    units_in_two_arms: int = Field(description="Units that saw this arm and another one: excluded from all figures.")
     units_that_changed_arm: int = Field(description="Units that an earlier phase assigned to another arm.")
     heavy_units: list[HeavyUnitAnswer] = Field(description="Largest first.")
 
@@ -102,12 +102,14 @@ class MetricAnswer(BaseModel):
     metric: Metric
     control: Rate
     treatment: Rate
-    lift: LiftAnswer = Field(description="Of one look: Fieller's; exact under 10 effective conversions in an arm.")
+    lift: LiftAnswer = Field(
+        description="Valid for one look: Fieller's interval; exact below 10 effective conversions in an arm."
+    )
     always_valid: LiftAnswer = Field(
-        description="Holds at all looks together; with one arm low, of the share of conversions."
+        description="Valid at all looks together. With few conversions in one arm, a test of the share of conversions."
     )
     log: LiftAnswer = Field(description="On the log scale, where ln CTCVR = ln CTR + ln CVR.")
-    adjusted_p: float | None = Field(description="Holm's over the treatments; of CTCVR it decides.")
+    adjusted_p: float | None = Field(description="Adjusted by Holm over the treatments. That of CTCVR decides.")
     adjusted_always_valid_p: float | None
     evidence: Evidence = Field(
         description="counts: under 10 effective conversions in both arms; one_low: in one arm; tagged: under 50 in an "
@@ -116,7 +118,7 @@ class MetricAnswer(BaseModel):
 
 
 class Banner(BaseModel):
-    """A warning that stands above the figures."""
+    """A warning that is shown above the figures."""
 
     kind: Literal[
         "sample_ratio",
@@ -136,7 +138,7 @@ class SampleRatioAnswer(BaseModel):
     counted: Literal["assigned", "exposed"]
     counts: list[int]
     weights: list[int]
-    p_value: float | None = Field(description="Holds at all looks together.")
+    p_value: float | None = Field(description="Valid at all looks together.")
     alarm: bool
     note: str
 
@@ -171,7 +173,7 @@ class RulesCompliance(BaseModel):
 
 
 class ArmGuardrails(BaseModel):
-    """The guardrails of one arm: what must not get worse while CTCVR gets better."""
+    """The guardrails of one arm: metrics that must not get worse."""
 
     arm: str
     compliance_rate: float | None = Field(
@@ -186,11 +188,11 @@ class ArmGuardrails(BaseModel):
     requests: int
     no_ad_share: float | None
     fallback_share: float | None
-    p95_latency_ms: float | None = Field(description="Of the whole answer, 95th percentile, to within 5 %.")
+    p95_latency_ms: float | None = Field(description="Response latency, 95th percentile, to within 5 %.")
     impressions_per_unit: float | None
-    impressions_per_unit_lift: LiftAnswer | None = Field(description="Against control; null for control itself.")
+    impressions_per_unit_lift: LiftAnswer | None = Field(description="Compared with the control; null for the control.")
     impressions_per_unit_held: bool | None = Field(
-        description="Not worse by more than 2 %, one-sided test at 2.5 %; false may mean that the data do not say yet."
+        description="Not worse by more than 2 %, one-sided test at 2.5 %; false may mean too few data."
     )
 
 
@@ -226,7 +228,7 @@ class Report(BaseModel):
     verdicts: list[VerdictAnswer] = Field(description="One per treatment.")
     decided_by: DecidedBy = Field(description="The interval that decides: fixed or always_valid.")
     decision: str = Field(description="Which interval decides, why, and until when, in one sentence.")
-    banners: list[Banner] = Field(description="Shown above everything else.")
+    banners: list[Banner] = Field(description="Shown above all figures.")
     arms: list[ArmAnswer] = Field(description="Control first.")
     metrics: list[MetricAnswer]
     sample_ratio: list[SampleRatioAnswer]
@@ -241,7 +243,7 @@ class Report(BaseModel):
 
 
 class BreakdownRow(BaseModel):
-    """One value of a property, one treatment against control."""
+    """One value of a property: one treatment compared with the control."""
 
     value: str
     arm: str
@@ -263,7 +265,7 @@ class Breakdown(BaseModel):
     dimension: Literal["locale", "industry", "platform", "source"]
     view: Literal["valid", "all"]
     as_of: datetime
-    warning: str = Field(description="How many comparisons stand here, and what they may be used for.")
+    warning: str = Field(description="The number of comparisons, and how to use them.")
     rows: list[BreakdownRow]
 
 

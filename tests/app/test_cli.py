@@ -118,7 +118,7 @@ class TestPolicies:
         seeded = json.loads(relate("policies", "show", nlg, **here).stdout)
         locales = [word for locale in seeded["locales"] for word in ("--locale", locale)]
         again = relate("policies", "register", "--name", "nlg", "--kind", "nlg", *locales, **here)
-        assert f"registered already, as {nlg}" in again.stderr
+        assert f"already registered as {nlg}" in again.stderr
 
 
 class TestTexts:
@@ -129,7 +129,7 @@ class TestTexts:
         assert "契約終了" in relate("texts", "list", **here).stdout
         assert "advertiser 山路靴店 is served again" in relate("texts", "restore", number, **here).stdout
         assert "契約終了" not in relate("texts", "list", **here).stdout
-        assert "nothing is withdrawn under that id" in relate("texts", "restore", number, **here).stderr
+        assert "no withdrawal has this id" in relate("texts", "restore", number, **here).stderr
         assert "name one thing" in relate("texts", "withdraw", "--reason", "why", **here).stderr
 
 

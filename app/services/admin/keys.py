@@ -1,5 +1,5 @@
-"""The life of an API key: made, rotated, expired, revoked. Every change is audited and announced to all replicas in its
-own transaction.
+"""The lifecycle of an API key: created, rotated, expired, revoked. Every change is audited and announced to all
+replicas in the same transaction.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key just made. `key` is shown this once: only its digest is kept."""
+    """A new key. `key` is shown only once: only its digest is stored."""
 
     key: str
     record: KeyRecord
@@ -51,7 +51,7 @@ async def create(
     limit: datetime | None = None,
     actor: str,
 ) -> NewKey:
-    """Make a key; `expires_at` must lie in the future. `limit`: when the key that asks for it expires."""
+    """Create a key. `expires_at` must be in the future. `limit`: the expiry of the key that creates it."""
     if expires_at is not None:
         _ahead(expires_at)
     _within(limit, scopes, expires_at)
@@ -86,8 +86,8 @@ async def listed(connection: AsyncConnection, *, after: int = 0, limit: int = 10
 async def rotate(
     connection: AsyncConnection, key_id: int, *, overlap: timedelta, limit: datetime | None = None, actor: str
 ) -> NewKey:
-    """A new key with the old one's name, scopes, advertiser, rate and expiry. The old one works for `overlap` more,
-    and never longer than before.
+    """A new key with the name, scopes, advertiser, rate and expiry of the old one. The old key stays valid for
+    `overlap`, and never longer than before.
     """
     old = await _alive(connection, key_id)
     last = datetime.now(UTC) + overlap
@@ -110,7 +110,7 @@ async def rotate(
 async def expire(
     connection: AsyncConnection, key_id: int, *, at: datetime, limit: datetime | None = None, actor: str
 ) -> KeyRecord:
-    """Set when a key expires. One that has expired already stays expired."""
+    """Set the expiry of a key. A key that has expired stays expired."""
     _within(limit, (await _alive(connection, key_id)).scopes, at)
     row = await store.set_expiry(connection, key_id, _ahead(at))
     await _note(connection, actor, "key.expire", row, at=at.isoformat())
@@ -118,7 +118,7 @@ async def expire(
 
 
 async def revoke(connection: AsyncConnection, key_id: int, *, actor: str) -> KeyRecord:
-    """End a key and its sessions now, for good."""
+    """Revoke a key and its sessions at once. This cannot be undone."""
     await _unrevoked(connection, key_id)
     row = await store.set_revoked(connection, key_id)
     await _note(connection, actor, "key.revoke", row)
@@ -156,7 +156,7 @@ def _ahead(at: datetime) -> datetime:
         raise Problem(
             422,
             "expires_in_the_past",
-            "a key expires in the future: revoke it to end it now",
+            "the expiry must be in the future: revoke the key to end it now",
             field="expires_at",
             value=at.isoformat(),
         )
@@ -164,7 +164,7 @@ def _ahead(at: datetime) -> datetime:
 
 
 def _within(limit: datetime | None, scopes: Sequence[str], expires_at: datetime | None) -> None:
-    """An admin key that expires makes no admin key that works longer than itself."""
+    """An admin key that expires cannot create an admin key that expires later."""
     if limit is not None and "admin" in scopes and (expires_at is None or expires_at > limit):
         raise Problem(
             403,

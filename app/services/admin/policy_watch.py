@@ -1,4 +1,4 @@
-"""Asks every policy in use whether it answers, also while nobody asks for ads: the gauge must not wait for a caller."""
+"""Checks the health of every policy in use, so that the gauge is current even without requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forgetting: a unit on request, everything else when its time is over."""
+"""Erasure of units on request, and retention."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from app.store import privacy as store
 from app.store.audit import record
 from app.store.database import Database
 
-BATCH = 5_000  # rows deleted in one transaction: short enough to stand beside serving
+BATCH = 5_000  # rows deleted in one transaction: short enough not to disturb serving
 
 
 async def erase(database: Database, secrets: Secrets, log: ServingLog, unit_id: str, *, actor: str) -> dict[str, int]:
-    """Delete everything that is linked to a unit; returns how many rows went, by table. The audit log keeps the count,
-    not the unit.
+    """Delete all rows of a unit; returns the number of deleted rows by table. The audit log stores the counts, not the
+    unit.
 
     Servings that this replica has not written yet are written first. An event that comes in later, with a token the
     unit still holds, is a new row: stop sending them, or erase again.
@@ -30,8 +30,8 @@ async def erase(database: Database, secrets: Secrets, log: ServingLog, unit_id: 
 
 
 async def retain(settings: Settings, database: Database, now: datetime | None = None) -> dict[str, int]:
-    """Delete what is older than its retention, `BATCH` rows a transaction; returns how many rows went. Safe to stop and
-    to repeat.
+    """Delete rows past their retention, `BATCH` rows per transaction; returns the number of deleted rows. Safe to stop
+    and to repeat.
 
     servings, prefill items             retention_servings_days: they hold queries
     briefs                              retention_servings_days after their last use: a text written for it, or served.

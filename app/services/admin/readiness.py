@@ -1,4 +1,4 @@
-"""Can this replica serve an ad? Asked by load balancers every second, so the answer is kept for one."""
+"""Readiness of this replica. Load balancers ask every second, so the answer is cached for one second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.store.database import Database, Unavailable
 from trainer.registry import PolicyVersion
 
 KEPT_S = 1.0
-PROBE_S = 1.0  # each part is asked for this long, all of them at once
+PROBE_S = 1.0  # seconds that the parts are asked for, all at once
 
 State = Literal["ready", "degraded", "not_ready"]
 
@@ -27,8 +27,8 @@ class Part:
 
 
 class Readiness:
-    """Parts: database, registry, rules, and each policy in use. A policy that is down only degrades: the fallback chain
-    serves.
+    """Parts: database, registry, rules, and each policy in use. A policy that is down only degrades the replica: the
+    fallback chain serves.
     """
 
     def __init__(self, database: Database, state: ReplicaState, clients: PolicyClients) -> None:
@@ -39,7 +39,7 @@ class Readiness:
         self._asked_at = float("-inf")
 
     async def parts(self) -> tuple[Part, ...]:
-        """Answered within about a second, whatever hangs."""
+        """Check all parts within about a second, even if one hangs."""
         if monotonic() - self._asked_at <= KEPT_S:
             return self._parts
         return await asyncio.shield(self._asking.join(None, self._ask))
@@ -53,7 +53,7 @@ class Readiness:
         return self._parts
 
     async def _reach_database(self) -> Part:
-        """Over the connections that a miss is served by."""
+        """Check the database over the connections that pool misses use."""
         try:
             await asyncio.wait_for(asyncio.shield(self._reaching.join(None, self._select)), PROBE_S)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""Long texts are checked in a thread of their own: the event loop goes on answering meanwhile."""
+"""Checks long texts in a separate thread, so that the event loop keeps answering."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 INLINE_CHARS = 4_000  # of brief and texts together: checked within a few milliseconds, for less than a thread costs
-MOST_WAITING = 64  # pieces of work before the thread
+MOST_WAITING = 64  # jobs that wait for the thread
 
-# one thread: two would only take turns, and each turn keeps the event loop waiting
+# one thread: two would only alternate, and each switch delays the event loop
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checks")
 _waiting = 0
 
 
 def crowded() -> bool:
-    """More long texts wait to be checked than will be in time."""
+    """Whether more long texts wait than can be checked in time."""
     return _waiting >= MOST_WAITING
 
 
 async def weighed(chars: int, work: Callable[[], Result]) -> Result:
-    """The result of `work` over so many characters of text."""
+    """The result of `work`, which checks this many characters of text."""
     global _waiting
     if chars <= INLINE_CHARS:
         return work()

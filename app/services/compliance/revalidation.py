@@ -1,8 +1,7 @@
-"""After a rules change: every pooled text is judged again by the rules in force, and what they block leaves the pool.
-What earlier rules alone took from it comes back when the rules in force allow it.
+"""After a change of the rules, every pooled text is checked again by the rules in force, and blocked texts leave the
+pool. What earlier rules alone took from it comes back when the rules in force allow it.
 
-Until a text has passed, replicas judge it when it is about to be served (`TextServer`); this only takes that work
-off the hot path.
+Until a text has passed, replicas check it before it is served (`TextServer`); this takes the work off the hot path.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Revalidation:
         await self._periodic.stop()
 
     async def catch_up(self) -> None:
-        """Judge everything that has not passed the rules in force yet."""
+        """Check all texts that have not yet passed the rules in force."""
         while self._state.confirmed and self._done_for != self._in_force():
             current = self._in_force()
             if await self.step() < BATCH:
@@ -46,7 +45,7 @@ class Revalidation:
         return self._state.rules.version, self._state.rules_number
 
     async def step(self) -> int:
-        """Judge one batch; returns how many texts it held."""
+        """Check one batch; returns its number of texts."""
         async with self._database.background() as connection:
             rows = await outdated_texts(connection, self._state.rules.version, BATCH)
             for row in rows:
@@ -57,7 +56,7 @@ class Revalidation:
 
     async def _judge(self, connection: AsyncConnection, row: Any, rules: Rules) -> None:
         findings: list[Finding] = []
-        if row.body is None:  # its brief went with retention: it cannot be judged, so it is not served
+        if row.body is None:  # its brief was deleted by retention: it cannot be checked, so it is not served
             state = TextState.RETIRED
         else:
             findings = findings_of(row, rules)

@@ -1,4 +1,4 @@
-"""The kill switch: withdraw a text, an advertiser or a policy from every replica, and restore it."""
+"""The kill switch: withdraws a text, an advertiser or a policy on every replica, and restores it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from app.store.withdrawals import Kind, advertiser_key, text_key
 
 
 async def withdraw(connection: AsyncConnection, kind: Kind, subject: str, reason: str, *, key: Key, actor: str) -> Any:
-    """Withdraw; returns the row. Replicas hear of it when the transaction commits. Withdrawing twice changes nothing.
+    """Withdraw a text, an advertiser or a policy; returns the row. Replicas are notified when the transaction commits.
+    Safe to repeat.
 
     A text goes with its wording: the same words of the same advertiser are neither served nor written again.
     """
@@ -32,13 +33,13 @@ async def withdraw(connection: AsyncConnection, kind: Kind, subject: str, reason
 
 
 async def restore(connection: AsyncConnection, withdrawal_id: int, *, key: Key, actor: str) -> Any:
-    """Serve again what was withdrawn; returns the row that is gone."""
+    """Restore a withdrawal; returns the deleted row."""
     row = await store.find(connection, withdrawal_id)
     if row is None or not key.covers(row.advertiser or ""):
         raise Problem(
             404,
             "unknown_withdrawal",
-            "nothing is withdrawn under that id: GET /withdrawals lists what is",
+            "no withdrawal has this id: GET /withdrawals lists them",
             field="withdrawal_id",
             value=withdrawal_id,
         )
@@ -50,7 +51,7 @@ async def restore(connection: AsyncConnection, withdrawal_id: int, *, key: Key, 
 
 
 def _allow(key: Key, kind: str) -> None:
-    """A reviewer decides about texts; whole advertisers and policies are for ops."""
+    """A reviewer may withdraw texts. Advertisers and policies need scope ops."""
     if kind != "text" and key.scopes.isdisjoint({"ops", "admin"}):
         raise Problem(
             403,

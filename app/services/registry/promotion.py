@@ -1,6 +1,4 @@
-"""Policies join and take their turn: registering a version, promoting it, rolling back. One alias change is one
-transaction.
-"""
+"""Registers, promotes and rolls back policy versions. Each change of an alias is one transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from app.store.registry import announce
 from app.store.withdrawals import standing
 from trainer.registry import Decoding, policy_version
 
-Movable = Literal["champion", "challenger"]  # `previous` only ever follows the champion
+Movable = Literal["champion", "challenger"]  # `previous` always follows the champion
 
 
 async def register(
@@ -45,16 +43,14 @@ async def register(
     )
     row = await store.add_policy(connection, version=version, **content)
     if row is None:
-        raise Problem(
-            409, "policy_exists", f"this very policy is registered already, as {version}", field="name", value=name
-        )
+        raise Problem(409, "policy_exists", f"this policy is already registered as {version}", field="name", value=name)
     await record(connection, actor, "policy.register", f"policy:{version}", kind=kind, model=model, endpoint=endpoint)
     await announce(connection, "registry")
     return row
 
 
 async def promote(connection: AsyncConnection, alias: Movable, version: str, *, actor: str) -> dict[str, str]:
-    """Point an alias at a version. A champion that is replaced becomes `previous`. Returns the aliases afterwards."""
+    """Point an alias to a version. A champion that is replaced becomes `previous`. Returns the aliases afterwards."""
     held = await store.lock_aliases(connection)
     if not await store.policy_exists(connection, version):
         raise Problem(
@@ -74,7 +70,9 @@ async def promote(connection: AsyncConnection, alias: Movable, version: str, *, 
 
 
 async def roll_back(connection: AsyncConnection, alias: Movable, *, actor: str) -> dict[str, str]:
-    """Champion and previous change places: doing it twice undoes it. Returns the aliases afterwards."""
+    """Swap the champion and the previous champion; a second rollback restores the first state. Returns the aliases
+    afterwards.
+    """
     if alias != "champion":
         raise Problem(
             409,

@@ -1,4 +1,4 @@
-"""The warnings that stand above a report's figures."""
+"""The warnings above the figures of a report."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from abtest.document import ArmAnswer, Banner, SampleRatioAnswer
 from abtest.lift import COUNTS_BELOW
 from abtest.verdict import Comparison
 
-_NAMED = 3  # heavy units in one sentence; the document holds all
-_OUTSTANDING = 2.0  # times the mean of its arm: in an arm of a few units each one brings over 5 %
+_NAMED = 3  # heavy units listed in one sentence; the document lists all
+_OUTSTANDING = 2.0  # times the mean of its arm: in an arm of few units, every unit exceeds 5 %
 
 
 def banners(
@@ -90,7 +90,7 @@ def _maturity(arms: Sequence[ArmAnswer]) -> Iterator[Banner]:
             if immature
             else "none are waiting either"
         )
-        yield Banner(kind="no_data", level="note", sentence=f"No impression is mature yet: {waiting}.")
+        yield Banner(kind="no_data", level="note", sentence=f"No impressions are mature yet: {waiting}.")
     elif immature:
         share = immature / (immature + mature)
         sentence = f"{share:.0%} of the impressions ({immature:,}) are not yet mature and are not counted."

@@ -11,15 +11,15 @@ from app.services.reports.question import Question
 from app.store.database import AsyncConnection
 from app.store.sums import Dimension, breakdown_sums
 
-_AFTER_ASSIGNMENT: frozenset[Dimension] = frozenset({"source"})  # what the treatment itself changes
+_AFTER_ASSIGNMENT: frozenset[Dimension] = frozenset({"source"})  # properties that the treatment changes
 _UNTESTED = "the treatment changes this property, so the groups of the arms are not comparable"
 
 
 async def breakdown(connection: AsyncConnection, question: Question, dimension: Dimension) -> Breakdown:
     """CTCVR of every treatment by one property of the texts.
 
-    Marks are Benjamini–Hochberg's. A property that the treatment changes carries none: units of a value are no longer
-    comparable between arms.
+    Marks use the Benjamini–Hochberg adjustment. A property that the treatment changes has no marks, because its groups
+    are not comparable between arms.
     """
     sums = await breakdown_sums(connection, question.phase.id, question.view, question.cutoff, dimension)
     nothing = FunnelSums(*([0] * 10))

@@ -1,4 +1,4 @@
-"""The counts of one phase that a report is composed from, read in one snapshot."""
+"""The counts of one phase for a report, read in one snapshot."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from app.store.database import AsyncConnection
 from app.store.sums import DaySums, assigned_units, cutoff_day_sums, day_sums, funnel_sums, local_day_sums
 from app.store.units import HeavyUnit, changed_arm, heavy_units
 
-HEAVY_SHARE = 0.05  # of an arm's impressions: a unit that alone brings more is named
+HEAVY_SHARE = 0.05  # share of an arm's impressions: a unit with more is reported
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseCounts:
-    """What was counted of a phase; units seen in two arms are in no sum."""
+    """The counts of a phase. Units seen in two arms are in no sum."""
 
     rows: Sequence[DaySums]  # by UTC day, mature or not
     mature: Sequence[DaySums]  # by UTC day, in order of days
     assigned: Mapping[int, int] = field(default_factory=dict)
-    local: Sequence[DaySums] = ()  # mature, by day of the report's zone; empty where that is UTC
+    local: Sequence[DaySums] = ()  # mature, by day of the report's time zone; empty for UTC
     heavy: Mapping[int, Sequence[HeavyUnit]] = field(default_factory=dict)
     changed: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def by_day(self) -> Sequence[DaySums]:
-        """The mature counts by day, as the report shows days."""
+        """The mature counts by day in the time zone of the report."""
         return self.local or self.mature
 
     def sums(self, arms: int) -> list[FunnelSums]:
@@ -47,7 +47,7 @@ async def read_day_counts(connection: AsyncConnection, question: Question) -> Ph
 
 
 async def read_counts(connection: AsyncConnection, question: Question) -> PhaseCounts:
-    """All that the report of one phase shows."""
+    """All counts of the report of one phase."""
     phase, view, cutoff = question.phase.id, question.view, question.cutoff
     counts = await read_day_counts(connection, question)
     sums = counts.sums(len(question.arms))

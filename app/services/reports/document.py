@@ -1,4 +1,4 @@
-"""The report as a document, composed from counts alone."""
+"""Composes the report document from counts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FORMULAS = [
 def compose(
     question: Question, counts: PhaseCounts, data: GuardrailData, other_phases: Sequence[PhaseAnswer] = ()
 ) -> Report:
-    """Counts in, document out."""
+    """Compose the report document from the counts."""
     found = outcome(question, counts)
     arms = [_arm(question, number, sums, counts) for number, sums in enumerate(found.sums)]
     blocks = guardrails(question.arms, found.sums, data)

@@ -1,4 +1,4 @@
-"""The guardrails of a report: what must not get worse while CTCVR gets better."""
+"""The guardrails of a report: metrics that must not get worse."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARGIN = 0.02  # relative: a smaller loss of impressions per unit is tolerated
 
 @dataclass(frozen=True, slots=True)
 class GuardrailData:
-    """What was read for the guardrails, by arm or policy version."""
+    """The data of the guardrails, by arm or policy version."""
 
     requests: Mapping[int, Requests]
     violations: Mapping[int, int]
@@ -44,7 +44,7 @@ async def read_guardrails(
 
 
 def guardrails(arms: Sequence[ArmRecord], sums: Sequence[FunnelSums], data: GuardrailData) -> list[ArmGuardrails]:
-    """One block per arm, control first."""
+    """One block per arm. The control comes first."""
     return [_guardrails(number, arms, sums, data) for number in range(len(arms))]
 
 

@@ -38,7 +38,7 @@ class Outcome:
 
 
 def outcome(question: Question, counts: PhaseCounts) -> Outcome:
-    """Pure: from the counts of one phase."""
+    """Compute the outcome from the counts of one phase. A pure function."""
     sums = counts.sums(len(question.arms))
     assigned = [counts.assigned.get(arm, 0) for arm in range(len(sums))]
     ratios = [
@@ -80,7 +80,7 @@ def _compare(question: Question, sums: Sequence[FunnelSums], metric: Metric) -> 
 def _decisive_sums(question: Question, mature: Sequence[DaySums]) -> tuple[date | None, list[FunnelSums]]:
     """The first whole UTC day at whose end the planned units are mature, and the sums up to then.
 
-    The fixed interval is used on these sums only: later data would be another look.
+    The fixed interval uses only these sums: later data would be another look.
     """
     so_far = [RunningSums() for _ in question.arms]
     for day, rows in groupby(mature, key=lambda row: row.day):
@@ -107,7 +107,7 @@ def _decision(question: Question, counts: PhaseCounts, decided_on: date | None) 
 
 
 def _expected_on(question: Question, mature: Sequence[DaySums], units: int) -> date | None:
-    """The day on which the planned units are mature at the pace of the mature days; None without a pace."""
+    """The day on which the planned units are mature at the current rate; None while the rate is unknown."""
     if not mature or question.phase.ended_at is not None:
         return None
     pace = units / ((mature[-1].day - mature[0].day).days + 1)

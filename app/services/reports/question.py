@@ -1,4 +1,4 @@
-"""What is asked of a report: which experiment and phase, as of when, in which view and time zone."""
+"""The parameters of a report: experiment and phase, time, view and time zone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Question:
 
     @property
     def cutoff_day(self) -> date:
-        """The UTC day that the cutoff falls on: the only day that counts in part."""
+        """The UTC day of the cutoff: the only day that is counted in part."""
         return self.cutoff.astimezone(UTC).date()
 
     @property

@@ -1,4 +1,4 @@
-"""The report of an experiment: one consistent snapshot, read and composed."""
+"""Reads the counts of an experiment in one consistent snapshot and composes its report."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from app.store.sums import View
 async def ask(
     connection: AsyncConnection, name: str, *, as_of: datetime | None, phase: int | None, view: View, zone: ZoneInfo
 ) -> Question:
-    """The question, completed: now, and the latest phase, where none is named.
+    """The parameters of a report. The defaults are the current time and the latest phase.
 
     Raises Problem 404 for an unknown experiment or phase and 422 for an `as_of` in the future: it would count
     impressions as mature whose conversions can still arrive.
     """
-    # all figures of one moment
+    # all figures come from one snapshot
     await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     experiment = await find(connection, name)
     number = len(experiment.phases) if phase is None else phase
@@ -47,7 +47,7 @@ async def ask(
 
 
 def now() -> datetime:
-    """The present, which a report may be asked for at the latest."""
+    """The current time: the latest time that a report may be asked for."""
     return datetime.now(UTC)
 
 
@@ -59,7 +59,7 @@ async def report(connection: AsyncConnection, question: Question) -> Report:
 
 
 async def summary(connection: AsyncConnection, question: Question) -> Report:
-    """The report less its guardrails, which cost most."""
+    """The report without its guardrails, which are the most expensive part."""
     return await _compose(connection, question, GuardrailData({}, {}, [], {arm.policy: None for arm in question.arms}))
 
 

@@ -1,4 +1,4 @@
-"""Summaries for the list of experiments: each one's report without guardrails, kept for a minute, and its progress."""
+"""Summaries for the list of experiments: each report without guardrails, cached for a minute, and the progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.services.experiments.lifecycle import ExperimentRecord
 from app.services.reports.reading import ask, summary
 from app.store.database import Database
 
-FRESH_S = 60.0  # the list is opened more often than its figures change
+FRESH_S = 60.0  # seconds that a summary is cached
 
 _UTC = ZoneInfo("UTC")
 
@@ -22,8 +22,8 @@ _UTC = ZoneInfo("UTC")
 class Progress:
     """The progress of an experiment, in units and days."""
 
-    day: int  # of running, from 1
-    days: int | None  # in which the planned units are reached at the pace so far; None while there is no pace
+    day: int  # day of the run, from 1
+    days: int | None  # days until the planned units are reached at the current rate; None while it is unknown
     units: int  # mature, in all arms
     planned: int
 
@@ -33,7 +33,7 @@ class Progress:
 
 
 def progress(report: Report, started_at: datetime | None, ended_at: datetime | None = None) -> Progress:
-    """The pace is that of the mature days: units over days from the first to the last."""
+    """The rate is that of the mature days: units divided by the days from the first to the last."""
     as_of = min(report.method.as_of, ended_at) if ended_at else report.method.as_of
     day = max(0, (as_of - (started_at or as_of)).days) + 1
     units, planned = sum(arm.units for arm in report.arms), report.method.planned_units
@@ -44,7 +44,7 @@ def progress(report: Report, started_at: datetime | None, ended_at: datetime | N
 
 
 class Summaries:
-    """The reports that the list shows. One instance per process."""
+    """The reports in the list of experiments. One instance per process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

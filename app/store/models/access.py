@@ -1,4 +1,4 @@
-"""Who may call: API keys, of which only a hash is stored, and page sessions that were signed out."""
+"""API keys, of which only a hash is stored, and page sessions that were signed out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every table shares: UTC times, snake-case names of constraints, PostgreSQL types."""
+"""What all tables share: UTC times, snake-case names of constraints, PostgreSQL types."""
 
 from __future__ import annotations
 

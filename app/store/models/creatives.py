@@ -13,8 +13,8 @@ from app.store.models.base import Base
 
 
 class BriefRow(Base):
-    """A brief that texts were written for, kept to check them again when the rules change. Holds a query: subject to
-    retention.
+    """A brief that texts were written for, stored to check them again when the rules change. It holds a query, so it is
+    subject to retention.
     """
 
     __tablename__ = "briefs"
@@ -27,7 +27,7 @@ class BriefRow(Base):
 
 
 class TextRow(Base):
-    """One written text and all that is known of how it came to be. Committed before it is first served."""
+    """One written text with its provenance. It is committed before it is first served."""
 
     __tablename__ = "texts"
     __table_args__ = (
@@ -66,7 +66,7 @@ class TextRow(Base):
 
 
 class Serving(Base):
-    """One text handed out (or, with text_id null, an answer without one): written behind the answer, in batches."""
+    """One served text, or, with text_id null, an answer without a text. Written after the answer, in batches."""
 
     __tablename__ = "servings"
     __table_args__ = (Index("ix_servings_at", "at", postgresql_using="brin"), Index("ix_servings_unit", "unit"))
@@ -88,7 +88,7 @@ class Serving(Base):
 
 
 class AssignedUnit(Base):
-    """Units that asked, by arm: the assigned side of the sample-ratio check."""
+    """Units that requested a text, by arm: the assigned side of the sample-ratio check."""
 
     __tablename__ = "assigned_units"
 
@@ -113,7 +113,7 @@ class RequestDay(Base):
 
 
 class Prefill(Base):
-    """A batch of briefs to write ahead at low priority."""
+    """A batch of briefs for which texts are written in advance, at low priority."""
 
     __tablename__ = "prefills"
 
@@ -123,7 +123,9 @@ class Prefill(Base):
 
 
 class PrefillItem(Base):
-    """One brief of a prefill. Claimed for a while at a time, so that a crash loses none and replicas share the work."""
+    """One brief of a prefill. Workers claim it with a lease, so that a crash loses no brief and replicas share the
+    work.
+    """
 
     __tablename__ = "prefill_items"
     __table_args__ = (Index("ix_prefill_items_open", "id", postgresql_where=text("state = 'waiting'")),)

@@ -1,4 +1,4 @@
-"""Experiments, their phases, and the audit log of every change anyone made."""
+"""Experiments, their phases, and the audit log of all changes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.store.models.base import Base
 
 
 class Experiment(Base):
-    """One A/B test. Units of its layer whose layer bucket lies in [low, high) take part; ramp-up widens the range and
-    moves nobody.
+    """One A/B test. It enrols the units of its layer whose bucket lies in [low, high). Increasing the coverage keeps
+    enrolled units in their arm.
     """
 
     __tablename__ = "experiments"
@@ -34,7 +34,7 @@ class Experiment(Base):
 
 
 class Phase(Base):
-    """A stretch of an experiment with fixed weights. Reports show one phase; phases are never summed."""
+    """A period of an experiment with fixed weights. Reports show one phase; phases are never summed."""
 
     __tablename__ = "phases"
     __table_args__ = (UniqueConstraint("experiment_id", "number"),)
@@ -61,7 +61,7 @@ class AuditEntry(Base):
 
 
 class Revision(Base):
-    """What replicas hold in memory, by topic: a change bumps its topic's number in the same transaction and
+    """The revision of each topic that replicas hold in memory: a change increments it in the same transaction and
     notifies.
     """
 

@@ -13,9 +13,7 @@ from app.store.models.base import Base
 
 
 class Policy(Base):
-    """One policy version. Never changed after it is written: new weights, prompt or decoding are a new row with a new
-    version.
-    """
+    """One policy version. It is immutable: new weights, prompt or decoding are a new row with a new version."""
 
     __tablename__ = "policies"
 
@@ -30,7 +28,7 @@ class Policy(Base):
 
 
 class PolicyAlias(Base):
-    """champion, challenger, previous: the only names that move, one row each, changed in one transaction."""
+    """champion, challenger and previous: one row each, changed in one transaction."""
 
     __tablename__ = "policy_aliases"
 
