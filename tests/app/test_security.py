@@ -232,7 +232,8 @@ async def test_signing_in_leads_nowhere_but_here(installation, http, elsewhere):
 
 
 async def test_a_role_lands_on_its_own_page(installation, http):
-    assert (await signed_in(http, installation.key("review"))).headers["location"] == "/pages/review"
+    answer = await signed_in(http, installation.key("review"), next="/pages/experiments")
+    assert answer.headers["location"] == "/pages/review"
 
 
 @pytest.mark.parametrize(
