@@ -89,7 +89,7 @@ def test_an_operator_drafts_starts_and_stops(visitor: Visitor) -> None:
     page.get_by_role("button", name="Create draft").click()
     visit.shoot("draft")
     page.get_by_role("button", name="Start from-the-planner").click()
-    expect(page.get_by_text("No impression is mature yet")).to_be_visible()
+    expect(page.get_by_text("No impressions are mature yet")).to_be_visible()
     page.get_by_role("button", name="Stop").click()  # the browser asks for the tick first
     expect(page.get_by_role("heading", name="from-the-planner")).to_contain_text("running")
     page.get_by_label("Stop from-the-planner for good").check()
