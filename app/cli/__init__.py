@@ -17,6 +17,7 @@ from app.cli.jobs import jobs
 from app.cli.keys import keys
 from app.cli.policies import policies
 from app.cli.review import review
+from app.cli.rules import advertisers, rules
 from app.cli.texts import texts
 from app.cli.trainer import ChildCommand, ChildGroup
 from trainer.cli import evaluate, train
@@ -46,6 +47,8 @@ for command in (
     cli.command()(command)
 cli.add_typer(experiments, name="experiments")
 cli.add_typer(policies, name="policies")
+cli.add_typer(rules, name="rules")
+cli.add_typer(advertisers, name="advertisers")
 cli.add_typer(texts, name="texts")
 cli.add_typer(jobs, name="jobs")
 cli.add_typer(review, name="review")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from adtext.brief import AdText
-    from adtext.checks import Finding
+    from adtext.checks import Examined, Finding
 
 _STYLES = {"block": "bold red underline", "review": "yellow underline", "warn": "cyan underline"}
 
@@ -29,14 +31,18 @@ def check(
     description: Annotated[str | None, typer.Option(help="The description, instead of a file.")] = None,
     description_2: Annotated[str | None, typer.Option(help="The second description, instead of a file.")] = None,
     platform: Annotated[str | None, typer.Option(help="google_rsa, baidu_search or generic.")] = None,
-    packs: Annotated[Path | None, typer.Option(help="A folder of rule packs that replaces the packaged ones.")] = None,
+    packs: Annotated[Path | None, typer.Option(help="A folder of rule packs beside the packaged ones.")] = None,
+    own: Annotated[Path | None, typer.Option(help="The advertiser's own rules as JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text.")] = False,
 ) -> None:
     """Check texts against a brief, or the brief's approved texts where none are given. The exit status is 1 if a
     finding blocks.
     """
     from rich.console import Console
 
-    from adtext import AdBrief, AdText, check, is_compliant, load_rules, load_spec
+    from adtext import AdBrief, AdText, is_compliant, load_rules, load_spec
+    from adtext.advertiser import AdvertiserRules, OwnChecks
+    from adtext.checks import examine
 
     (request, *more) = requests(brief, platform)
     if more:
@@ -49,23 +55,35 @@ def check(
     if not wanted:
         raise Refusal("there is no text to check: pass a file of texts, or --title and --description")
     rules, spec, console = load_rules(packs), load_spec(request["platform"]), Console()
+    if own is not None:
+        rules = rules.of_advertiser(OwnChecks(AdvertiserRules.model_validate(records(own)[0])))
     allowed = True
     for text in wanted:
-        findings = check(text, chosen, spec, rules)
-        allowed &= is_compliant(findings)
-        _show(console, text, findings)
+        examined = examine(text, chosen, spec, rules)
+        compliant = is_compliant(examined.findings)
+        allowed &= compliant
+        if as_json:
+            answer = {"text": text.model_dump(exclude_none=True), "compliant": compliant, **asdict(examined)}
+            print(json.dumps(answer, ensure_ascii=False))
+        else:
+            _show(console, text, examined)
     if not allowed:
         raise typer.Exit(1)
 
 
-def _show(console: Console, text: AdText, findings: list[Finding]) -> None:
-    """Print the text with its findings underlined, and the findings below it."""
+def _show(console: Console, text: AdText, examined: Examined) -> None:
+    """Print the text with its findings underlined, and below it the findings and what proves a claim."""
+    findings = examined.findings
     for name, value in text.fields():
         console.print(underlined(value, [finding for finding in findings if finding.field == name]))
     for finding in findings:
         console.print(
             f"  {finding.severity:<7}{finding.field}: {finding.reason} ({finding.rule}; {finding.source})", markup=False
         )
+        if finding.suggestion:
+            console.print(f"         instead: {finding.suggestion}", markup=False)
+    for proof in examined.proofs:
+        console.print(f"  proved {proof.field}: {proof.quote!r} by evidence {proof.evidence}", markup=False)
     console.print("" if findings else "  [green]no findings[/]\n")
 
 
