@@ -1,4 +1,4 @@
-"""The audit log: who changed what, written in the change's own transaction."""
+"""The audit log: who changed what, written in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from app.store.models.experiments import AuditEntry
 
 
 async def record(connection: AsyncConnection, actor: str, action: str, subject: str, **detail: Any) -> None:
-    """`actor` is `security.actor(key)` or "cli"; e.g. record(connection, "ops (rk_…)", "key.revoke", "key:7")."""
+    """`actor` is `auth.actor(key)` or "cli"; e.g. record(connection, "ops (rk_…)", "key.revoke", "key:7")."""
     await connection.execute(insert(AuditEntry).values(actor=actor, action=action, subject=subject, detail=detail))

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL whose every wait has a bound, also where the server is reached but does not answer."""
+"""Connections to PostgreSQL with a limit on every wait, also for a server that accepts connections and never answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 CONNECT_S = 2.0
-GRACE_S = 0.1  # an answer that came in while the event loop was busy is read before its connection is cut
+GRACE_S = 0.1  # an answer that arrived while the event loop was busy is read before the connection is closed
 
 Direct = psycopg.AsyncConnection[Any]
 
@@ -25,7 +25,7 @@ class DatabaseTimeout(ConnectionError):
 
 
 class DatabaseBusy(ConnectionError):
-    """Too many wait for the database already."""
+    """Too many callers already wait for the database."""
 
 
 async def connect(*arguments: Any, **options: Any) -> Direct:
@@ -41,8 +41,8 @@ async def connect(*arguments: Any, **options: Any) -> Direct:
 def cut_after(connection: Direct, limit_s: float) -> Iterator[None]:
     """Shut the connection's socket when the block takes longer: the running statement fails as if the server had died.
 
-    Cancelling the task would not do: psycopg then asks the server to cancel the statement, and waits up to ten seconds
-    for a server that answers nothing.
+    Cancelling the task is not enough: psycopg then asks the server to cancel the statement, and waits up to ten seconds
+    for a server that does not answer.
     """
     loop = asyncio.get_running_loop()
     cut = asyncio.Event()
@@ -82,10 +82,10 @@ def _shut(connection: Direct) -> None:
 
 
 class DirectPool:
-    """A few psycopg connections, each statement of which commits by itself.
+    """A small pool of psycopg connections in which each statement commits separately.
 
-    A connection is opened when it is needed and none is free. Nothing is retried behind the scenes and nothing backs
-    off, so that the first caller after an outage is served.
+    A connection is opened when it is needed and none is free. There are no automatic retries and no backoff, so that
+    the first caller after an outage is served.
     """
 
     def __init__(self, url: str, size: int) -> None:
@@ -116,7 +116,7 @@ class DirectPool:
             self._slots.release()
 
     async def close(self) -> None:
-        """Close what is free now, and the rest when it comes back."""
+        """Close the free connections now, and the others when they are returned."""
         self._closed = True
         while self._free:
             await self._free.pop().close()

@@ -1,8 +1,8 @@
-"""The one way to PostgreSQL: an async SQLAlchemy engine over psycopg 3, COPY on its connections, and psycopg alone
-where a miss waits.
+"""Access to PostgreSQL: an async SQLAlchemy engine over psycopg 3, COPY on its connections, and plain psycopg where a
+pool miss waits.
 
-Each purpose has connections of its own, so that a hundred reports leave the poll of revisions, the events and the
-serving log theirs. Every wait has a bound: for a free connection, for opening one, and for the block that uses it.
+Each purpose has its own connections, so that many reports do not block the poll of revisions, the events and the
+serving log. Every wait has a limit: for a free connection, for opening one, and for the block that uses it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from app.core.settings import Settings
 from app.store.connections import DatabaseBusy, DatabaseTimeout, Direct, DirectPool, connect, cut_after, lost
 
-# What "the database is down" looks like, whichever layer noticed first.
+# The errors of an unavailable database, whichever layer raises them.
 Unavailable: tuple[type[Exception], ...] = (
     OperationalError,
     InterfaceError,
@@ -37,7 +37,7 @@ LIMIT_S = 60.0  # a report over a large installation, a batch of a deletion
 EVENTS_S = 5.0  # a group of eight batches
 REVISIONS_S = 1.0  # the poll of revisions: half of what a replica may go without a confirmation
 WARM_S = 15.0  # a start
-DIRECT_S = 1.5  # one statement that a miss waits for
+DIRECT_S = 1.5  # one statement that a pool miss waits for
 
 DIRECT = 3  # connections for single statements: reading pool heads, saving fallbacks, saving refills
 _MAIN, _MORE, _BACKGROUND, _EVENTS, _REVISIONS = 8, 4, 3, 2, 1
@@ -54,7 +54,7 @@ class _Connections:
             pool_size=size,
             max_overflow=more,
             pool_timeout=WAIT_S,
-            hide_parameters=True,  # an error's message must not quote a query into a log
+            hide_parameters=True,  # error messages must not quote a query in a log
             connect_args={"async_creator_fn": connect},
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_lost)
@@ -68,7 +68,7 @@ class _Connections:
 
 
 def _refuse_lost(connection: Any, record: object, proxy: object) -> None:
-    """A connection that the server closed while it was idle is replaced, and so are its neighbours."""
+    """Replaces an idle connection that the server has closed, and the other idle ones."""
     if lost(connection.driver_connection):
         raise InvalidatePoolError
 
@@ -88,7 +88,7 @@ class Database:
         return self._main.begin(limit_s)
 
     def background(self, limit_s: float = LIMIT_S) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction of what runs behind the answers: the serving log, the fold, the re-check, writing ahead."""
+        """A transaction of background work: the serving log, the fold, the revalidation, prefill."""
         return self._background.begin(limit_s)
 
     def events(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -96,21 +96,21 @@ class Database:
         return self._events.begin(EVENTS_S)
 
     def revisions(self, limit_s: float = REVISIONS_S) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction that reads what replicas hold in memory."""
+        """A transaction that reads the state that replicas hold in memory."""
         return self._revisions.begin(limit_s)
 
     def direct(self, limit_s: float = DIRECT_S) -> AbstractAsyncContextManager[Direct]:
         """A psycopg connection on which each statement commits by itself.
 
-        It takes two turns of the event loop where a transaction through SQLAlchemy takes twelve: under load a miss
-        waits for each of them.
+        It needs two turns of the event loop, and a transaction through SQLAlchemy needs twelve: under load a miss waits
+        for each.
         """
         return self._direct.connection(limit_s)
 
     async def warm(self, connections: int) -> None:
-        """Open connections ahead: opening one takes longer than a first request may wait.
+        """Open connections in advance: opening one takes longer than a first request may wait.
 
-        A database that is slow to accept them is asked again for WARM_S: a start may take longer than a request.
+        Opening is retried for WARM_S where the database is slow: a start may take longer than a request.
         """
         deadline = monotonic() + WARM_S
         while True:
@@ -140,7 +140,7 @@ class Database:
 
 
 async def driver(connection: AsyncConnection) -> Direct:
-    """The psycopg connection underneath, inside the same transaction."""
+    """The underlying psycopg connection, in the same transaction."""
     raw = await connection.get_raw_connection()
     inner = raw.driver_connection
     assert isinstance(inner, psycopg.AsyncConnection)

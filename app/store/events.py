@@ -1,4 +1,4 @@
-"""The events table: what was reported, as it came. Written once, never changed; who reads it is the fold."""
+"""The events table: events as received. They are written once, never changed, and read by the fold."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.store.statements import statement
 # 0 impression, 1 click, 2 conversion, 3 retraction
 KINDS: Mapping[EventKind, int] = {kind: number for number, kind in enumerate(EventKind)}
 
-# A pixel's event ids. No sender can use them: an event_id holds no slash.
+# Event ids of pixels. No sender can use them, because an event_id must not contain a slash.
 PERSON, MACHINE = "pixel/person", "pixel/machine"
 
 Identity = tuple[str, bytes, int]  # event id, serving, number of the kind
 
 
-# not a frozen dataclass: there are thousands a second, and a tuple is made in a third of the time
+# not a dataclass: thousands are created per second, and a tuple takes a third of the time
 class NewEvent(NamedTuple):
-    """A valid event with the serving its token stands for."""
+    """A valid event with the serving of its token."""
 
     event_id: str
     kind: EventKind
@@ -48,11 +48,11 @@ _STORE = statement("store_events").encode()
 
 
 async def store_events(connection: AsyncConnection, events: Mapping[Identity, NewEvent]) -> set[Identity]:
-    """Write events by their identity and queue their tokens for the fold; returns those that were there already,
-    usually none.
+    """Write events by their identity and queue their tokens for the fold; returns those that existed already, usually
+    none.
 
-    COPY in text form, one string a batch: a third of the cost of handing psycopg one value at a time. In one order
-    everywhere, so that two transactions with the same events wait for each other and never deadlock.
+    COPY in text format with one string per batch costs a third of writing single values with psycopg. All writers use
+    one order, so that two transactions with the same events wait for each other and never deadlock.
     """
     lines, before = [], ""
     for identity in sorted(events):
@@ -62,7 +62,7 @@ async def store_events(connection: AsyncConnection, events: Mapping[Identity, Ne
         await cursor.execute(_STAGE)
         async with cursor.copy(_COPY) as out:
             await out.write("".join(lines))
-        # planned anew each time: a plan made for an almost empty table would scan a full one for every row
+        # planned again each time: a plan for an almost empty table would scan a full table for every row
         await cursor.execute(_STORE, prepare=False)
         return {(event_id, serve_id.bytes, kind) for event_id, serve_id, kind in await cursor.fetchall()}
 

@@ -29,7 +29,7 @@ _PHASE = (Phase.id, Phase.experiment_id, Phase.number, Phase.salt, Phase.arms, P
 
 
 async def add_experiment(connection: AsyncConnection, **values: Any) -> int | None:
-    """The new experiment's id; None when the name is taken."""
+    """The id of the new experiment; None where the name is taken."""
     return await connection.scalar(
         insert(Experiment).values(**values).on_conflict_do_nothing().returning(Experiment.id)
     )
@@ -48,7 +48,7 @@ async def set_phase(connection: AsyncConnection, phase_id: int, **values: Any) -
 
 
 async def lock_layer(connection: AsyncConnection, layer: str) -> Sequence[Any]:
-    """Every experiment of the layer that is not over, held against other changes until this transaction ends."""
+    """The experiments of the layer that are not stopped, locked until this transaction ends."""
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"layer:{layer}", 0))))
     held = select(*_EXPERIMENT).where(Experiment.layer == layer, Experiment.state != "stopped").order_by(Experiment.id)
     return (await connection.execute(held.with_for_update())).all()
@@ -85,7 +85,7 @@ async def known_policies(connection: AsyncConnection) -> Mapping[str, str]:
 
 
 async def audit_of(connection: AsyncConnection, subject: str, limit: int = 200) -> Sequence[Any]:
-    """Who changed it, latest first."""
+    """The changes of an experiment, latest first."""
     entries = select(AuditEntry.at, AuditEntry.actor, AuditEntry.action, AuditEntry.detail).where(
         AuditEntry.subject == subject
     )

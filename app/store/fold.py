@@ -1,9 +1,9 @@
-"""Events → exposures → unit_days, in SQL: the same definition as `abtest.attribution`, held equal to it by a property
-test.
+"""Events → exposures → unit_days, in SQL: the same definition as `abtest.attribution`. A property test compares the
+two.
 
-A fold takes the tokens whose events changed, recomputes their exposures from the events, and the days of the units
-they touch from the exposures. Nothing is added to: order, repetition and lateness cannot matter, and `rebuild` gives
-the same rows.
+A fold takes the tokens whose events changed, recomputes their exposures from the events, and the days of the units they
+touch from the exposures. Rows are never incremented, so the order, repetition and lateness of events do not change the
+result, and `rebuild` gives the same rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.store.database import AsyncConnection
 from app.store.statements import statement
 
 BATCH = 50_000  # rows of the queue folded in one transaction
-LOCK = 0x52454C41  # advisory: one folder at a time, over all replicas
+LOCK = 0x52454C41  # advisory lock: one fold at a time, over all replicas
 
 _PREPARE = (
     "CREATE TEMPORARY TABLE IF NOT EXISTS stale (serve_id uuid) ON COMMIT DELETE ROWS",
@@ -37,7 +37,7 @@ _TOUCH_ORDERS = text("""
 _TOUCH = text("""
     INSERT INTO touched
     SELECT DISTINCT phase_id, unit FROM exposures JOIN stale USING (serve_id) WHERE phase_id IS NOT NULL""")
-# the stale tokens' events are read first: joined last, the planner may read all events
+# the events of the stale tokens are read first: with a later join the planner may read all events
 _FOLD_EXPOSURES = text(
     statement("fold_exposures")
     .replace("/*only stale*/", "JOIN stale USING (serve_id)")
@@ -58,8 +58,8 @@ _ALL_UNIT_DAYS = text("INSERT INTO unit_days " + statement("unit_days"))
 async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool = True) -> int:
     """Fold up to BATCH rows of the queue inside this transaction; returns how many there were.
 
-    elsewhere: the attribution window of tokens outside every experiment. wait=False: 0 at once while somebody else is
-    folding.
+    elsewhere: the attribution window of tokens outside all experiments. wait=False: returns 0 at once while another
+    fold runs.
     """
     if not await _locked(connection, wait=wait):
         return 0
@@ -69,7 +69,7 @@ async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool 
     taken: int = (await connection.execute(_TAKE, {"batch": BATCH})).scalar_one()
     if not taken:
         return 0
-    await connection.execute(text("ANALYZE stale"))  # else the planner may scan all events for a handful of tokens
+    await connection.execute(text("ANALYZE stale"))  # otherwise the planner may scan all events for a few tokens
     orders = (await connection.execute(_TOUCH_ORDERS)).rowcount  # those that the tokens had, and those that they have
     await connection.execute(_FOLD_EXPOSURES, _values(elsewhere))
     orders += (await connection.execute(_TOUCH_ORDERS)).rowcount
@@ -82,8 +82,8 @@ async def fold(connection: AsyncConnection, elsewhere: timedelta, *, wait: bool 
 
 
 async def rebuild(connection: AsyncConnection, elsewhere: timedelta) -> None:
-    """Fold everything anew inside this transaction. Readers wait meanwhile; the rows are the ones that folding step by
-    step gave.
+    """Fold all events again inside this transaction. Readers wait meanwhile. The rows are the same as those of
+    incremental folds.
     """
     await _locked(connection, wait=True)
     await connection.execute(text("SET LOCAL work_mem = '256MB'"))
@@ -101,7 +101,7 @@ def _values(elsewhere: timedelta) -> dict[str, object]:
 
 
 async def hold_off(connection: AsyncConnection) -> None:
-    """Keep every fold waiting until this transaction ends: for those who delete what a fold reads."""
+    """Block folds until this transaction ends, because it deletes rows that a fold reads."""
     await _locked(connection, wait=True)
 
 

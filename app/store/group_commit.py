@@ -1,6 +1,4 @@
-"""Group commit: writers that arrive while a transaction is under way share the next one, and each hears back after its
-own commit.
-"""
+"""Group commit: writers that arrive during a transaction share the next one, and each is answered after its commit."""
 
 from __future__ import annotations
 
@@ -18,9 +16,10 @@ Result = TypeVar("Result")
 
 class GroupCommit(Generic[Connection, Item, Result]):
     """`write(connection, items)` returns one result an item, in order; `connect` is `Database.begin`, or `direct` where
-    it writes with one statement. A group that fails for a reason of its own is tried again item by item, so that one
-    bad item fails alone; with the database down every waiter gets that error and nothing is committed. At most
-    `waiting` items wait: beyond that `submit` raises DatabaseBusy."""
+    it writes with one statement. A group that fails is retried item by item, so that one invalid item fails alone. When
+    the database is unavailable, every writer gets the error and nothing is committed. At most `waiting` items wait;
+    then `submit` raises DatabaseBusy.
+    """
 
     def __init__(
         self,
@@ -36,7 +35,7 @@ class GroupCommit(Generic[Connection, Item, Result]):
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         if len(self._waiting) >= self._limit:
-            raise DatabaseBusy(f"{self._limit} writers wait for the database already")
+            raise DatabaseBusy(f"{self._limit} writers already wait for the database")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._worker is None or self._worker.done():
@@ -46,10 +45,10 @@ class GroupCommit(Generic[Connection, Item, Result]):
     async def _drain(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            group = [one for one in group if not one[1].done()]  # the others gave up
+            group = [one for one in group if not one[1].done()]  # the other writers have given up
             try:
                 await self._commit(group)
-            except DatabaseTimeout as error:  # it hangs: whoever waits would wait as long again
+            except DatabaseTimeout as error:  # the database hangs: the waiting writers would wait as long again
                 waiting, self._waiting = self._waiting, []
                 _fail(group + waiting, error)
             except Unavailable as error:

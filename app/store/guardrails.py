@@ -1,6 +1,4 @@
-"""What the guardrails read beside requests: raw candidates that complied, served texts that should not have been, the
-latest texts.
-"""
+"""Data of the guardrails: compliant raw candidates, served texts with violations, and the latest texts."""
 
 from __future__ import annotations
 
@@ -50,13 +48,13 @@ async def compliance(connection: AsyncConnection, versions: Sequence[str], first
 
 
 async def served_violations(connection: AsyncConnection, phase_id: int, as_of: datetime) -> dict[int, int]:
-    """Impressions, by arm, of texts in which a reviewer, or rules that came later, found what must not be shown."""
+    """Impressions, by arm, of texts in which a reviewer or later rules found a violation."""
     return {row.arm: row.shown for row in await connection.execute(_VIOLATIONS, {"phase": phase_id, "as_of": as_of})}
 
 
 async def latest_texts(
     connection: AsyncConnection, version: str, as_of: datetime, most: int
 ) -> list[tuple[AdBrief, AdText]]:
-    """A policy's latest approved texts with the briefs they were written for, one text a brief and moment."""
+    """A policy's latest approved texts with their briefs, one text per brief and time."""
     rows = await connection.execute(_LATEST, {"version": version, "as_of": as_of, "most": most})
     return [(AdBrief.model_validate(row.body), text_of(row)) for row in rows]

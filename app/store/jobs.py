@@ -1,4 +1,4 @@
-"""Jobs in the database: made, claimed by a worker, kept alive by its heartbeat, ended."""
+"""Jobs in the database: created, claimed by a worker, kept alive by its heartbeat, and ended."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def with_identity(connection: AsyncConnection, identity: str) -> Any | Non
 
 
 async def lock(connection: AsyncConnection, job_id: UUID) -> Any | None:
-    """The job, held against other changes until this transaction ends."""
+    """The job, locked until this transaction ends."""
     return (await connection.execute(select(Job.__table__).where(Job.id == job_id).with_for_update())).one_or_none()
 
 
@@ -64,7 +64,7 @@ async def change(connection: AsyncConnection, job_id: UUID, **values: Any) -> No
 
 
 async def claim(connection: AsyncConnection, job_id: UUID, worker: str) -> Any | None:
-    """Start a queued job: from now on the worker must keep it alive. None where it is not to be run."""
+    """Start a queued job: from now on the worker must keep it alive. None where it must not run."""
     now = func.now()
     statement = update(Job).where(Job.id == job_id, Job.state == "queued")
     begun = {"state": "running", "attempt": Job.attempt + 1, "worker": worker, "started_at": now, "heartbeat_at": now}
@@ -99,7 +99,7 @@ async def lost(connection: AsyncConnection, silent: timedelta) -> Sequence[Any]:
 
 
 async def unqueued(connection: AsyncConnection, waited: timedelta) -> Sequence[Any]:
-    """Queued jobs that no worker will get: their record in the queue is gone, or a worker died with it in its hand."""
+    """Queued jobs that no worker will get: their record in the queue is missing, or held by a dead worker."""
     gone = text("NOT EXISTS (SELECT 1 FROM procrastinate_jobs q WHERE q.id = jobs.queue_id AND q.status = 'todo')")
     statement = select(Job.__table__).where(Job.state == "queued", Job.queued_at < func.now() - waited, gone)
     return (await connection.execute(statement.with_for_update(skip_locked=True))).all()
@@ -121,7 +121,7 @@ async def due(connection: AsyncConnection, name: str, cron: str, latest: datetim
 
 
 async def counts(connection: AsyncConnection) -> dict[tuple[str, str], int]:
-    """How many jobs there are, by kind and state."""
+    """The number of jobs, by kind and state."""
     statement = select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state)
     return {(kind, state): number for kind, state, number in await connection.execute(statement)}
 
@@ -133,7 +133,7 @@ async def oldest_queued(connection: AsyncConnection) -> float:
 
 
 async def last_success(connection: AsyncConnection) -> dict[str, datetime]:
-    """When a job of each kind last ended well."""
+    """The time at which a job of each kind last succeeded."""
     statement = select(Job.kind, func.max(Job.ended_at)).where(Job.state == "succeeded").group_by(Job.kind)
     return {kind: ended_at for kind, ended_at in await connection.execute(statement) if ended_at is not None}
 

@@ -35,7 +35,7 @@ async def list_keys(connection: AsyncConnection, after: int, limit: int) -> Sequ
 
 
 async def lock_key(connection: AsyncConnection, key_id: int) -> Any:
-    """The key, held against other changes until this transaction ends."""
+    """The key, locked until this transaction ends."""
     return (await connection.execute(select(*_SHOWN).where(ApiKey.id == key_id).with_for_update())).one_or_none()
 
 
@@ -56,7 +56,7 @@ async def set_revoked(connection: AsyncConnection, key_id: int) -> Any:
 
 
 async def end_session(connection: AsyncConnection, session: bytes, expires_at: datetime) -> None:
-    """Remember that this session was signed out; forget the sessions that have expired since."""
+    """Record that this session was signed out, and delete the sessions that have expired."""
     await connection.execute(delete(EndedSession).where(EndedSession.expires_at < func.now()))
     await connection.execute(
         insert(EndedSession).values(session=session, expires_at=expires_at).on_conflict_do_nothing()

@@ -1,4 +1,4 @@
-"""Bring the database to this release's schema, and the rows every installation starts with."""
+"""Migrates the database to the schema of this release, and writes the first rows of an installation."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def migrate(settings: Settings, revision: str = "head") -> None:
 
 
 def take_back(settings: Settings) -> str:
-    """Undo the newest migration and keep the data; returns the revision that remains. For going back one release."""
+    """Undo the newest migration and keep the data, for a downgrade by one release; returns the remaining revision."""
     with as_file(files("migrations")) as scripts:
         config = alembic_config(settings, scripts)
         newest = _revision(settings)
         before = ScriptDirectory.from_config(config).get_revision(newest).down_revision if newest else None
         if not isinstance(before, str):
-            raise Problem(409, "first_revision", "only the first tables are there: there is no step to take back")
+            raise Problem(409, "first_revision", "only the first migration is applied: it cannot be taken back")
         command.downgrade(config, before)
     return before
 

@@ -1,4 +1,4 @@
-"""Policy versions and the aliases that point at them."""
+"""Policy versions and their aliases."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def aliases(connection: AsyncConnection) -> dict[str, str]:
 
 
 async def aliased(connection: AsyncConnection, alias: str) -> Any | None:
-    """The version that an alias points at."""
+    """The version that an alias points to."""
     statement = select(Policy.__table__).join(PolicyAlias, PolicyAlias.version == Policy.version)
     return (await connection.execute(statement.where(PolicyAlias.alias == alias))).one_or_none()
 
 
 async def lock_aliases(connection: AsyncConnection) -> dict[str, str]:
-    """The aliases, held against other changes until this transaction ends."""
+    """The aliases, locked until this transaction ends."""
     return {
         row.alias: row.version
         for row in await connection.execute(select(PolicyAlias).order_by(PolicyAlias.alias).with_for_update())

@@ -1,4 +1,4 @@
-"""Prefill work: briefs waiting to be written for, claimed for a while at a time."""
+"""Prefill items: briefs for which texts must be written. Workers claim them with a lease."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ async def create(connection: AsyncConnection, prefill_id: UUID, actor: str, item
 
 
 async def claim(connection: AsyncConnection, lease: timedelta, *, but: Collection[str] = ()) -> Any | None:
-    """The oldest waiting item of a policy that is not in `but`, taken for as long as the lease: a crash gives it back
-    then.
+    """Claim the oldest waiting item of a policy that is not in `but`. After a crash it becomes free when the lease
+    expires.
     """
     oldest = select(PrefillItem.id).where(
         PrefillItem.state == "waiting", PrefillItem.due_at <= func.now(), PrefillItem.policy_version.not_in(but)
@@ -52,13 +52,13 @@ async def claim(connection: AsyncConnection, lease: timedelta, *, but: Collectio
 
 
 async def keep(connection: AsyncConnection, item_ids: Collection[int], lease: timedelta) -> None:
-    """Hold claimed items for another lease; of no length: give them back."""
+    """Renew the lease of claimed items; a lease of zero releases them."""
     statement = update(PrefillItem).where(PrefillItem.id.in_(item_ids), PrefillItem.state == "waiting")
     await connection.execute(statement.values(due_at=func.now() + lease))
 
 
 async def finish(connection: AsyncConnection, item_id: int, *, state: str, texts: int, reason: str | None) -> None:
-    """Say what came of an item, and forget its brief."""
+    """Record the outcome of an item, and delete its brief."""
     changed = {"state": state, "texts": texts, "reason": reason, "brief": {}}
     await connection.execute(update(PrefillItem).where(PrefillItem.id == item_id).values(changed))
 
@@ -78,7 +78,7 @@ async def progress(connection: AsyncConnection, prefill_id: UUID) -> Any | None:
 
 
 async def advertisers(connection: AsyncConnection, prefill_id: UUID) -> Sequence[str]:
-    """The advertisers whose ads a prefill writes for."""
+    """The advertisers of a prefill."""
     name = PrefillItem.brief["ad"]["advertiser"].astext
     return (await connection.scalars(select(name).where(PrefillItem.prefill_id == prefill_id).distinct())).all()
 

@@ -1,4 +1,4 @@
-"""What deletes: one unit's rows everywhere, and rows past their retention, in batches."""
+"""Deletion: all rows of one unit, and rows past their retention, in batches."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _OLD_ASSIGNED_UNITS = text("""
 
 
 async def erase_unit(connection: AsyncConnection, unit: bytes) -> dict[str, int]:
-    """Delete every row of one unit's digest; returns how many went, by table."""
+    """Delete all rows of one unit's digest; returns the number of deleted rows by table."""
     await hold_off(connection)
     return {
         table: (await connection.execute(text(deletion), {"unit": unit})).rowcount for table, deletion in _ERASE.items()

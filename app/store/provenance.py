@@ -1,4 +1,4 @@
-"""Where one text came from, and what a reviewer decided about it."""
+"""The provenance of a text, and the decision of a reviewer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def lock_text(connection: AsyncConnection, text_id: UUID) -> Any:
 async def approve(
     connection: AsyncConnection, text_id: UUID, *, reviewer: str, rules_version: str, findings: Sequence[Finding]
 ) -> None:
-    """Into the pool, as checked by these rules."""
+    """Approve a text for the pool, as checked by these rules."""
     checked = {"rules_version": rules_version, "findings": [asdict(finding) for finding in findings]}
     await connection.execute(
         update(TextRow).where(TextRow.id == text_id).values(_decided(TextState.APPROVED, reviewer) | checked)

@@ -1,4 +1,4 @@
-"""What was reported and does not count, per arm: orphans, view-through, shifted clocks, repeated orders, reused ids."""
+"""Reported events that do not count, per arm: orphans, view-through, shifted clocks, repeated orders, reused ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUALITY = text("""
 
 @dataclass(frozen=True, slots=True)
 class EventQuality:
-    """Tokens of one arm about which something was reported, and what of it was set aside. Shares of no tokens are 0."""
+    """Tokens of one arm with events, and the events that do not count. Shares without tokens are 0."""
 
     tokens: int
     impressions: int  # tokens with an impression
@@ -34,22 +34,22 @@ class EventQuality:
 
     @property
     def orphan_share(self) -> float:
-        """Of the tokens with an event."""
+        """Share of the tokens with an event."""
         return _share(self.orphans, self.tokens)
 
     @property
     def view_through_share(self) -> float:
-        """Of the tokens with a conversion."""
+        """Share of the tokens with a conversion."""
         return _share(self.view_through, self.conversions)
 
     @property
     def shifted_share(self) -> float:
-        """Of the tokens with an impression."""
+        """Share of the tokens with an impression."""
         return _share(self.shifted, self.impressions)
 
     @property
     def reused_id_share(self) -> float:
-        """Of the events. One id for impression, click and conversion of a serving is in order, and counted here."""
+        """Share of the events. One id for impression, click and conversion of a serving is valid, and counted here."""
         return _share(self.reused_ids, self.events)
 
 

@@ -20,7 +20,9 @@ _FORGET = text("DELETE FROM procrastinate_jobs WHERE id = :id")
 
 
 async def enqueue(connection: AsyncConnection, job_id: UUID, queue: str) -> int:
-    """Let a worker of `queue` have the job; returns the queue's id. A job that waits already is not queued twice."""
+    """Queue the job for the workers of `queue`; returns the id in the queue. A job that already waits is not queued
+    twice.
+    """
     lock = str(job_id)
     entry = Entry(queue=queue, lock=None, queueing_lock=lock, task_name=TASK, task_kwargs={"job_id": lock})
     try:

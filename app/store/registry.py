@@ -1,5 +1,5 @@
-"""What a replica holds in memory to answer without the database: keys, experiments, policies, aliases, withdrawals.
-Read whole, swapped whole.
+"""What a replica holds in memory to answer without the database: keys, experiments, policies, aliases, withdrawals. It
+is read and replaced as a whole.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHANNEL = "relate"  # LISTEN/NOTIFY; the payload is a topic
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key as the hot path sees it."""
+    """An API key as the hot path needs it."""
 
     id: int
     name: str

@@ -1,5 +1,5 @@
-"""Requests by day, arm, source and latency: counted in the serving log's own transaction, read by the report's
-guardrails.
+"""Requests by day, arm, source and latency: counted in the transaction of the serving log, and read by the guardrails
+of reports.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ async def count_requests(connection: AsyncConnection, rows: Sequence[ServingRow]
         if row.phase_id and row.position == 0
     )
     names = ("phase", "day", "arm", "source", "latency")
-    # one order everywhere: replicas that count the same rows wait for each other and never deadlock
+    # all writers use one order: replicas that count the same rows wait for each other and never deadlock
     if values := [{**dict(zip(names, key, strict=True)), "requests": count} for key, count in sorted(counts.items())]:
         await connection.execute(_ADD, values)
 
 
 class Requests:
-    """One arm's requests, and what they were answered with."""
+    """The requests of one arm by source and latency."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self.by_source = Counter[int]()

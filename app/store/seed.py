@@ -1,4 +1,4 @@
-"""The rows every installation starts with: topics, the two first policies, the champion, the rules in force."""
+"""The first rows of an installation: topics, the first two policies, the champion, the rules in force."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def adopt_packaged(settings: Settings) -> tuple[str, str] | None:
     """Where the champion names weights that the vLLM of `relate up` does not have (an earlier release's), point it at
     the packaged policy.
 
-    Returns (old, new) version, None when nothing had to change. A champion with an endpoint of its own stays, and so
-    does `previous`.
+    Returns (old, new) version, None when nothing had to change. A champion with its own endpoint is kept, and so is
+    `previous`.
     """
     engine = create_engine(settings.sqlalchemy_url)
     with engine.begin() as connection:
@@ -89,7 +89,7 @@ def _first_policies(connection: Connection, settings: Settings) -> None:
 
 
 def _packaged_version(connection: Connection, settings: Settings) -> str:
-    """The version that asks the deployment's own server for its model as it should be asked; written where it is
+    """The version for the deployment's own server and its model, with the right parameters; created where it is
     missing.
     """
     name, decoding = (

@@ -1,4 +1,4 @@
-"""What is served: approved texts by advertiser and query, with what was reported about them."""
+"""Served texts: approved texts by advertiser and query, with their impressions, clicks and conversions."""
 
 from __future__ import annotations
 

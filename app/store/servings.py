@@ -1,4 +1,4 @@
-"""The serving log's tables: what was handed out, and which units were assigned to which arm."""
+"""The tables of the serving log: servings, and the units assigned to each arm."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ _NULL = "\\N"
 
 
 async def write_servings(connection: AsyncConnection, rows: Sequence[ServingRow]) -> None:
-    """COPY in text form, one string a batch: a third of the cost of one value at a time, and this runs beside the hot
-    path.
-    """
+    """Write with COPY in text format, one string per batch: it costs a third of writing single values."""
     async with (await driver(connection)).cursor() as cursor, cursor.copy(_COPY) as out:
         await out.write("".join(map(_line, rows)))
 
@@ -86,16 +84,16 @@ def _line(row: ServingRow) -> str:
 
 
 async def note_use(connection: AsyncConnection, text_ids: Sequence[bytes]) -> None:
-    """Remember that the briefs of these texts are in use: retention counts from then.
+    """Record that the briefs of these texts are in use: their retention counts from now.
 
-    Rows in one order everywhere: two statements that meet the same rows cannot deadlock.
+    All writers use one order of rows, so that two statements with the same rows cannot deadlock.
     """
     async with (await driver(connection)).cursor() as cursor:
         await cursor.execute(_USED, ([UUID(bytes=text_id) for text_id in text_ids],))
 
 
 async def write_assigned(connection: AsyncConnection, units: Sequence[tuple[Any, ...]]) -> None:
-    """(phase, unit, arm, first seen): a unit that is there already stays as it is."""
+    """Write (phase, unit, arm, first seen). A unit that exists already is not changed."""
     if not units:
         return
     phases, digests, arms, firsts = zip(*sorted(units), strict=True)

@@ -1,6 +1,6 @@
-"""What a report needs of a phase, summed in PostgreSQL: the arm-days, and the exposures of the cutoff's own day.
+"""The sums of a phase for a report, computed in PostgreSQL: the arm-days, and the exposures of the cutoff's day.
 
-An arm-day says by how much a day raised the sums over the units of a cohort, so its rows give the sums over units at
+An arm-day holds by how much a day raised the sums over the units of a cohort, so its rows give the sums over units at
 every cutoff, their trend over the days, and the cohorts by first day. Units seen in two arms of the phase are in no
 sum. Sums are floats and exact: whole numbers below 2^53.
 """
@@ -25,8 +25,8 @@ Dimension = Literal["locale", "industry", "platform", "source"]
 
 @dataclass(frozen=True, slots=True)
 class DaySums:
-    """What one day added to an arm's sums over the units first shown it on first_day; negative where it takes units
-    out again. Sums over days and cohorts add to FunnelSums.
+    """What one day added to an arm's sums over the units first shown the arm on first_day; negative where units are
+    removed. Sums over days and cohorts add to FunnelSums.
     """
 
     arm: int
@@ -50,7 +50,7 @@ _SUMMED = tuple(field.name for field in fields(FunnelSums))
 
 
 class RunningSums:
-    """Adds up what days added. Only a total is the sums of units: a single day's increments are not."""
+    """Adds up the increments of days. Only the total is a sum over units; the increments of a single day are not."""
 
     def __init__(self) -> None:
         self._totals = dict.fromkeys(_SUMMED, 0.0)
@@ -66,7 +66,7 @@ class RunningSums:
 
 
 def funnel_sums(rows: Iterable[DaySums]) -> FunnelSums:
-    """The sums over units of all that the rows added."""
+    """The sums over units of all rows."""
     running = RunningSums()
     for row in rows:
         running.add(row)
@@ -83,7 +83,7 @@ _COUNTED: Mapping[View, str] = {"valid": "NOT invalid", "all": "true"}
 
 
 async def day_sums(connection: AsyncConnection, phase_id: int, view: View) -> list[DaySums]:
-    """All that was counted of a phase so far, mature or not, less the units seen in two arms."""
+    """All counts of a phase so far, mature or not, without the units seen in two arms."""
     valid, phase = _VALID[view], {"phase": phase_id}
     days = text(_DAYS.format(columns=", ".join(f"{valid}{name} AS {name}" for name in _SUMMED)))
     rows = [DaySums(**row._mapping) for row in await connection.execute(days, phase)]
@@ -101,7 +101,9 @@ def _taken_out(row: DaySums) -> DaySums:
 
 
 async def cutoff_day_sums(connection: AsyncConnection, phase_id: int, view: View, cutoff: datetime) -> list[DaySums]:
-    """What the cutoff's own UTC day had added before the cutoff; with the whole days before it, all that is mature."""
+    """What the UTC day of the cutoff added before the cutoff. With the whole days before it, this is all that is
+    mature.
+    """
     day = cutoff.astimezone(UTC).date()
     midnight = datetime.combine(day, time(), UTC)
     if cutoff == midnight:
@@ -116,7 +118,7 @@ async def local_day_sums(
 ) -> list[DaySums]:
     """The mature sums by local day of the impression. `days` run without a gap and hold every local day of the phase.
 
-    Costs a pass over the phase's exposures: arm-days are kept by UTC day, which no other zone's days are made of.
+    Scans the exposures of the phase: arm-days are stored by UTC day, from which other days cannot be computed.
     """
     midnights = [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
     values = {"phase": phase_id, "cutoff": cutoff, "midnights": midnights}
@@ -136,7 +138,7 @@ async def local_day_sums(
 
 
 async def assigned_units(connection: AsyncConnection, phase_id: int, as_of: datetime) -> dict[int, int]:
-    """Units that asked for a text by then, by the arm they were assigned to."""
+    """Units that had requested a text by then, by the arm they were assigned to."""
     counted = text(
         "SELECT arm, count(*) AS units FROM assigned_units WHERE phase_id = :phase AND first_at <= :as_of GROUP BY arm"
     )

@@ -22,8 +22,8 @@ from app.store.statements import statement
 
 HEAD_TEXTS = 64  # texts of a key that are held in memory
 
-# The statements of a miss go to psycopg as they are, for many keys at once: under load their cost is the service's
-# capacity.
+# The statements of a miss are sent with psycopg, for many keys at once: under load their cost limits the capacity of
+# the service.
 _HEADS = """
     SELECT pool_key, id, title, description, description_2, policy_id, origin, rules_version, created_at FROM texts
     WHERE pool_key = ANY(%s) AND state = 'approved' ORDER BY score DESC, created_at, id"""
@@ -59,7 +59,7 @@ _SAVE = statement("save_texts").format(
 
 @dataclass(frozen=True, slots=True)
 class NewText:
-    """A vetted text on its way to the table."""
+    """A checked text that will be stored."""
 
     id: bytes
     text: AdText
@@ -85,8 +85,8 @@ class PoolRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one writing call brought: texts of one pool key with their shared provenance, and how many raw candidates
-    complied.
+    """The result of one call of a writer: texts of one pool key with their shared provenance, and the counts of raw and
+    compliant candidates.
     """
 
     pool_key: bytes
@@ -107,8 +107,8 @@ async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozens
     """Write briefs, texts and counts of several batches with one statement; for each batch, the ids of its texts that
     may be served.
 
-    A text that is there already keeps its state, so that what a reviewer rejected stays rejected; its rules version is
-    renewed. A retired one was not rejected: it lives again.
+    A text that exists already keeps its state, so that a rejected text stays rejected; its rules version is updated. A
+    retired text was not rejected: it becomes active again.
     """
     briefs = {batch.brief_digest: batch.brief for batch in batches if batch.texts}
     texts = {row[0]: row for batch in batches for row in _text_rows(batch)}
@@ -125,11 +125,11 @@ async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozens
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    """Rows as columns, `width` of them also where there is no row."""
+    """The columns of the rows: `width` columns, also without rows."""
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
-_APPROVED: Any = {"ad": {"approved"}}  # no text draws on the advertiser's own texts
+_APPROVED: Any = {"ad": {"approved"}}  # the advertiser's approved texts are not used in writing
 
 
 def _text_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
@@ -186,7 +186,7 @@ async def pool_texts(connection: Direct, keys: list[bytes]) -> list[list[PoolRow
 
 
 async def kept_texts(connection: Direct, pool_key: bytes) -> list[AdText]:
-    """Every text that the key has, in whatever state but retired: what retention took may be written again."""
+    """All texts of the key that are not retired: a retired text may be written again."""
     async with connection.cursor() as cursor:
         await cursor.execute(_KEPT, (pool_key,))
         return [
@@ -243,7 +243,7 @@ async def approved_count(connection: AsyncConnection, pool_key: bytes) -> int:
 
 
 async def announce_pool(connection: AsyncConnection, pool_key: bytes) -> None:
-    """Tell every replica, when this transaction commits, to read this key's head again."""
+    """Notify every replica, when this transaction commits, to read the head of this key again."""
     await connection.execute(
         text("SELECT pg_notify(:channel, :topic)"), {"channel": CHANNEL, "topic": f"pool:{pool_key.hex()}"}
     )

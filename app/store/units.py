@@ -1,4 +1,4 @@
-"""Single units that a report names or counts: those that bring too much, and those whose arm changed."""
+"""Units that a report lists or counts: units with a large share of the impressions, and units whose arm changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CHANGED = text("""
 
 @dataclass(frozen=True, slots=True)
 class HeavyUnit:
-    """A unit that alone brings a large share of its arm's impressions."""
+    """A unit with a large share of its arm's impressions."""
 
     digest: bytes
     impressions: int
@@ -44,8 +44,8 @@ class HeavyUnit:
 async def heavy_units(
     connection: AsyncConnection, phase_id: int, view: View, cutoff: datetime, limits: Mapping[int, float]
 ) -> dict[int, list[HeavyUnit]]:
-    """The units of each arm with more mature impressions than the arm's limit, largest first. Costs a pass over the
-    phase's exposures.
+    """The units of each arm with more mature impressions than the arm's limit, largest first. Scans the exposures of
+    the phase.
     """
     values = {"phase": phase_id, "cutoff": cutoff, "arms": list(limits), "limits": list(limits.values())}
     found: dict[int, list[HeavyUnit]] = {}

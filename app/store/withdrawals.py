@@ -1,4 +1,4 @@
-"""What is withdrawn from serving: the rows, and how a replica holds them in memory."""
+"""Withdrawals: the rows, and the form in which a replica holds them in memory."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ Kind = Literal["text", "advertiser", "policy"]
 
 
 def advertiser_key(name: str) -> str:
-    """Equal for spellings of one advertiser that differ only in case, width or spacing."""
+    """A key that is equal for spellings of an advertiser that differ only in case, width or spacing."""
     return " ".join((name if name.isascii() else unicodedata.normalize("NFKC", name)).casefold().split())
 
 
 def wording_key(text: AdText) -> str:
-    """Equal for spellings of one text."""
+    """A key that is equal for spellings of a text."""
     return blake2b(wording(text).encode(), digest_size=16).hexdigest()
 
 
 def text_key(advertiser: str, text: AdText) -> str:
-    """A text is withdrawn with its wording: the same words of the same advertiser stay away, whatever writes them."""
+    """The subject of a withdrawn text: its wording, so that no policy can write the same words for the advertiser
+    again.
+    """
     return f"{wording_key(text)} {advertiser_key(advertiser)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """Everything withdrawn, as the hot path asks for it. False where there is nothing."""
+    """All withdrawals, in the form that the hot path needs. False where there are none."""
 
     advertisers: frozenset[str] = frozenset()  # by advertiser_key
     policies: frozenset[str] = frozenset()  # versions
@@ -79,7 +81,7 @@ async def load_withdrawn(connection: AsyncConnection) -> Withdrawn:
 
 
 async def add(connection: AsyncConnection, **row: Any) -> Any:
-    """The new row; None where the same is withdrawn already."""
+    """The new row; None where it is already withdrawn."""
     statement = insert(Withdrawal).values(row).on_conflict_do_nothing().returning(Withdrawal)
     return (await connection.execute(statement)).one_or_none()
 
@@ -91,7 +93,7 @@ async def standing(connection: AsyncConnection, kind: Kind, key: str) -> Any:
 
 
 async def find(connection: AsyncConnection, withdrawal_id: int) -> Any:
-    """The row, held until the transaction ends; None where there is none."""
+    """The row, locked until the transaction ends; None where there is none."""
     statement = select(Withdrawal).where(Withdrawal.id == withdrawal_id).with_for_update()
     return (await connection.execute(statement)).one_or_none()
 

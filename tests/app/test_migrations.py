@@ -39,7 +39,7 @@ def test_each_step_is_taken_back_with_the_data_kept_and_taken_again(
         assert {name: left[name] for name in full if name in left} == {
             name: full[name] for name in full if name in left
         }
-    with pytest.raises(Problem, match="there is no step to take back"):
+    with pytest.raises(Problem, match="cannot be taken back"):
         take_back(settings)
     migrate(settings)
     assert rows(database) == full
