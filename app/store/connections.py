@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL with a limit on every wait, also for a server that accepts connections and never answers."""
+"""Connections to PostgreSQL with a limit on every wait, also on a server that accepts and never answers."""
 
 from __future__ import annotations
 
