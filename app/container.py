@@ -16,6 +16,7 @@ from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.core.tokens import Sealer
 from app.policies.clients import PolicyClients
+from app.policies.judges import make_judge
 from app.runtime.pool_cache import Heads
 from app.runtime.state import ReplicaState
 from app.services.admin.policy_watch import PolicyWatch
@@ -28,6 +29,7 @@ from app.services.reports.summaries import Summaries
 from app.services.serving.fallback import Fallback
 from app.services.serving.generate import TextServer
 from app.services.serving.generation import Generation
+from app.services.serving.judging import Judging
 from app.services.serving.pool_loader import PoolLoader
 from app.services.serving.prefill import Prefilling
 from app.services.serving.serving_log import ServingLog
@@ -81,7 +83,9 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         serving_log = ServingLog(database)
         await started(serving_log)
         pool_loader = PoolLoader(database, state, heads)
-        generation = Generation(settings, database, state, heads)
+        judging = Judging(make_judge(settings), settings.unjudged)
+        stack.push_async_callback(judging.stop)
+        generation = Generation(settings, database, state, heads, judging)
         stack.push_async_callback(generation.stop)
         sealer = Sealer(secrets.tokens)
         fallback = Fallback(database, state, heads)

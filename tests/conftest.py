@@ -79,8 +79,11 @@ def _at(url: str, database: str) -> str:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings of a service on its own database, with its own secrets, and no policy server unless a test names one."""
-    chosen = Settings(database_url=database_url, data_dir=tmp_path, policy_url="http://127.0.0.1:9")
+    """Settings of a service on its own database, with its own secrets; no judge, and no policy server unless a test
+    names one."""
+    chosen = Settings(
+        database_url=database_url, data_dir=tmp_path, policy_url="http://127.0.0.1:9", judge="none", unjudged="serve"
+    )
     Secrets.generate().save(chosen.secrets_path)
     return chosen
 

@@ -12,6 +12,11 @@ CANDIDATES = Counter(
     "Raw candidates before any filter (eq. 11), by policy and verdict.",
     ["policy", "verdict"],
 )
+JUDGED = Counter(
+    "relate_judged_total",
+    "Texts of models, by the judge's decision: serve, review, refuse; unjudged: no judge covers the language; failed.",
+    ["outcome"],
+)
 SERVINGS_LOST = Counter(
     "relate_servings_lost_total",
     "Serving rows dropped because the log was full or its database unavailable for too long.",

@@ -99,6 +99,27 @@ class Settings(BaseSettings):
         default=120.0, gt=0, le=600, description="A call to a policy server that takes longer is cancelled."
     )
 
+    judge: Literal["packaged", "llm", "none"] = Field(
+        default="packaged",
+        description="Who decides whether a model's text is true to its brief and well written: the packaged judge "
+        "(English), a language model behind judge_url (any language), or nobody.",
+    )
+    unjudged: Literal["review", "serve"] = Field(
+        default="review",
+        description="What becomes of a model's text in a language that the judge does not cover: it waits for a "
+        "person, or is served once the rules have passed it.",
+    )
+    judge_url: str = Field(
+        default="", description="Base URL of the vLLM server that RELATE_JUDGE=llm asks; default: policy_url."
+    )
+    judge_model: str = Field(default="", description="The model name that server answers to; default: policy_model.")
+    judge_serve: float = Field(
+        default=0.9, ge=0, le=1, description="RELATE_JUDGE=llm serves a text from this probability on."
+    )
+    judge_review: float = Field(
+        default=0.5, ge=0, le=1, description="RELATE_JUDGE=llm sends a text to review from this probability on."
+    )
+
     pool: bool = Field(
         default=True, description="Store written texts and serve them again. Turn it off only to measure the miss path."
     )

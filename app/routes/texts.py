@@ -41,6 +41,11 @@ class Provenance(BaseModel):
     seed: int | None
     score: float
     findings: list[dict[str, Any]]
+    judge: str | None = Field(description="The version of the judge that was asked; null: none was.")
+    judgement: dict[str, float] | None = Field(
+        description="The judge's probabilities: the text is true to its brief, and it is well written. Null: no judge "
+        "was asked, or it failed."
+    )
     advertiser: str
     ad_id: str
     industry: str

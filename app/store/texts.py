@@ -13,6 +13,7 @@ from sqlalchemy import func, literal, select, text, update
 
 from adtext.brief import AdBrief, AdText, products_of
 from adtext.checks import Finding
+from adtext.judge import Judgement
 from app.core.contract import HeldFor, TextState
 from app.store.database import AsyncConnection, Direct
 from app.store.models.creatives import BriefRow, TextRow
@@ -51,6 +52,8 @@ _TEXT_COLUMNS = {
     "findings": "jsonb",
     "held_for": "jsonb",
     "products": "jsonb",
+    "judge": "text",
+    "judgement": "jsonb",
 }
 _SAVE = statement("save_texts").format(
     columns=", ".join(_TEXT_COLUMNS), arrays=", ".join(f"%s::{kind}[]" for kind in _TEXT_COLUMNS.values())
@@ -68,6 +71,8 @@ class NewText:
     score: float
     findings: Sequence[Finding]
     held_for: Sequence[HeldFor] = ()  # why it waits for a person
+    judge: str | None = None  # the version of the judge that was asked
+    judgement: Judgement | None = None
 
 
 class PoolRow(NamedTuple):
@@ -160,6 +165,8 @@ def _text_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
             json.dumps([asdict(finding) for finding in new.findings], ensure_ascii=False),
             json.dumps(list(new.held_for)),
             products,
+            new.judge,
+            json.dumps(asdict(new.judgement)) if new.judgement else None,
         )
 
 

@@ -92,7 +92,7 @@ def stack(folder: Path, trained: Path, vllm_url: str) -> Iterator[Stack]:
     vllm = packaged.server(trained, name=MODEL, port=port, log=folder / "vllm.log", environment=os.environ)
     vllm.start()
     try:
-        settings = Settings(data_dir=folder / "data", port=0, policy_url=vllm_url)
+        settings = Settings(data_dir=folder / "data", port=0, policy_url=vllm_url, unjudged="serve")
         with Stack(settings) as running:
             vllm.wait_ready(packaged.LOAD_S)
             yield running

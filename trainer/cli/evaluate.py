@@ -103,6 +103,21 @@ def reward(
 
 
 @commands.command()
+def judge(
+    model: Annotated[Path, typer.Option(help="A judge's folder.", exists=True, file_okay=False)],
+    second: Annotated[
+        Path | None, typer.Option(help="The second judge's folder, reported beside it.", exists=True, file_okay=False)
+    ] = None,
+    report: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("judge.html"),
+) -> None:
+    """Measure a judge on labelled advertisers that it never learned from: what passes its serving threshold, curves.
+
+    Example: relate evaluate judge --model judges/monday --report judge.html
+    """
+    call("trainer.commands.judge:evaluate", model=model, second=second, report=report)
+
+
+@commands.command()
 def policy(
     policies: Entrants,
     out: Comparison,

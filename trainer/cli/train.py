@@ -25,7 +25,8 @@ from trainer.cli.options import (
 )
 
 commands = typer.Typer(
-    no_args_is_help=True, help="Train a reward model or a policy. Needs the \\[train] extra: pip install '.\\[train]'."
+    no_args_is_help=True,
+    help="Train a reward model, a judge or a policy. Needs the \\[train] extra: pip install '.\\[train]'.",
 )
 
 
@@ -57,6 +58,21 @@ def reward(
         cache=embeddings(cache, data_dir),
         threads=threads,
     )
+
+
+@commands.command()
+def judge(
+    out: Annotated[Path, typer.Option(help="The judge's folder.")],
+    config: Config = None,
+    change: Change = None,
+) -> None:
+    """Train a judge: it decides whether an English text is true to its brief and well written.
+
+    It learns from labelled texts of policies, from reference ads and from corruptions of these.
+
+    Example: relate train judge --config trainer/configs/judge.yaml --out judges/monday
+    """
+    call("trainer.commands.judge:train", config_file=config, changes=change or [], out=out)
 
 
 @commands.command()

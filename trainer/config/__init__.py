@@ -6,6 +6,7 @@ from trainer.config.ablation import AblateConfig
 from trainer.config.base import ConfigError, Settings
 from trainer.config.gate import GateConfig, GateLine, GateLines
 from trainer.config.grpo import Aggregation, DualSettings, GrpoConfig, Limits
+from trainer.config.judge import JudgeConfig
 from trainer.config.loading import from_mapping, load_config
 from trainer.config.policies import DpoConfig, LoraSettings, SftConfig
 from trainer.config.reward_model import RewardConfig
@@ -21,6 +22,7 @@ __all__ = [
     "GateLine",
     "GateLines",
     "GrpoConfig",
+    "JudgeConfig",
     "Limits",
     "LoraSettings",
     "RewardConfig",

@@ -24,7 +24,8 @@ from app.runtime.pool_cache import Head, Heads, PooledText, brief_digest
 from app.runtime.single_flight import SingleFlight
 from app.runtime.state import ReplicaState
 from app.services.compliance.off_loop import weighed
-from app.services.serving.candidates import Candidate, Vetted, vet
+from app.services.serving.candidates import vet
+from app.services.serving.judging import Judged, Judging
 from app.services.serving.slots import BACKGROUND, LIVE, PREFILL, CallSlots
 from app.services.serving.withdrawn import holds
 from app.store.database import Database, Unavailable
@@ -53,7 +54,10 @@ class Generation:
     waits for.
     """
 
-    def __init__(self, settings: Settings, database: Database, state: ReplicaState, heads: Heads) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, state: ReplicaState, heads: Heads, judging: Judging
+    ) -> None:
+        self._judging = judging
         self._database, self._state, self._heads = database, state, heads
         self._concurrency, self._most, self._pool = settings.policy_concurrency, settings.max_refills, settings.pool
         self._refills = SingleFlight[bytes, Sequence[PooledText]](
@@ -128,7 +132,12 @@ class Generation:
         vetted = await weighed(chars, lambda: vet(draft.completions, order.brief, order.spec, rules, cut=draft.cut))
         CANDIDATES.labels(order.policy.version, "compliant").inc(vetted.compliant)
         CANDIDATES.labels(order.policy.version, "refused").inc(vetted.candidates - vetted.compliant)
-        texts = self._new(vetted, order, await self._known(order.key))
+        judged = (
+            [Judged(candidate, served=True) for candidate in vetted.kept]  # a template repeats the brief's facts
+            if order.policy.kind == "nlg"
+            else await self._judging(vetted.kept, order.brief)
+        )
+        texts = self._new(judged, order, await self._known(order.key))
         batch = Batch(
             order.key,
             order.brief,
@@ -173,22 +182,24 @@ class Generation:
         async with self._database.direct() as connection:
             return {wording(text) for text in await kept_texts(connection, key)}
 
-    def _new(self, vetted: Vetted, order: Order, known: set[str]) -> list[NewText]:
+    def _new(self, judged: Sequence[Judged], order: Order, known: set[str]) -> list[NewText]:
         withdrawn = self._state.registry.withdrawn.wordings(order.brief.ad.advertiser)
         origin = "template" if order.policy.kind == "nlg" else "model"
         return [
             NewText(
                 id=os.urandom(16),
-                text=one.text,
+                text=one.candidate.text,
                 origin=origin,
-                # regulated industries, and texts that rules alone cannot decide, wait for a person
+                # regulated industries, and texts that rules and judge cannot decide, wait for a person
                 state=TextState.REVIEW if (held_for := _held_for(one, order.brief)) else TextState.APPROVED,
-                score=one.score,
-                findings=one.findings,
+                score=one.rank,
+                findings=one.candidate.findings,
                 held_for=held_for,
+                judge=one.judge,
+                judgement=one.judgement,
             )
-            for one in vetted.kept
-            if wording(one.text) not in known and not holds(withdrawn, one.text)
+            for one in judged
+            if wording(one.candidate.text) not in known and not holds(withdrawn, one.candidate.text)
         ]
 
     def _keep(self, key: bytes, fresh: Sequence[PooledText]) -> None:
@@ -197,7 +208,11 @@ class Generation:
         self._heads.put(key, Head(texts, born=time.time(), attempted=time.monotonic()))
 
 
-def _held_for(candidate: Candidate, brief: AdBrief) -> list[HeldFor]:
+def _held_for(judged: Judged, brief: AdBrief) -> list[HeldFor]:
     """Why a person looks at the text before it is served; empty: nobody need."""
-    reasons = {HeldFor.FINDING: candidate.needs_review, HeldFor.REGULATED: brief.regulated}
+    reasons = {
+        HeldFor.FINDING: judged.candidate.needs_review,
+        HeldFor.REGULATED: brief.regulated,
+        HeldFor.JUDGE_UNSURE: not judged.served,
+    }
     return [reason for reason, holds_it in reasons.items() if holds_it]

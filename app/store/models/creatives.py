@@ -59,6 +59,8 @@ class TextRow(Base):
     findings: Mapped[list[Any]]
     held_for: Mapped[list[Any]] = mapped_column(server_default="[]")  # app.core.contract.HeldFor: why it waits, or did
     products: Mapped[list[Any]] = mapped_column(server_default="[]")  # product classes of its brief
+    judge: Mapped[str | None]  # the version of the judge that was asked; null: none was
+    judgement: Mapped[dict[str, Any] | None]  # adtext.judge.Judgement; null where the judge failed
     edited_from: Mapped[UUID | None]  # the text that a reviewer edited
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     reviewed_by: Mapped[str | None]
