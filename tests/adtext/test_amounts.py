@@ -124,13 +124,16 @@ def test_an_amount_has_its_value_in_the_base_unit(text, kind, value, unit, quote
         ("2 to 3 km", ["2000000", "3000000"], "mm"),
         ("5 and 6", ["5", "6"], ""),  # no range
         ("9 to 5", ["9", "5"], ""),
-        ("3, 5 km", ["3", "5000000"], None),
     ],
 )
 def test_the_first_number_of_a_range_takes_the_unit_of_the_second(text, values, unit):
     found = read(text)
     assert [value for _, value, _, _ in found] == values
-    assert unit is None or {of for _, _, of, _ in found} == {unit}
+    assert {of for _, _, of, _ in found} == {unit}
+
+
+def test_a_number_beside_an_amount_keeps_to_itself():
+    assert [found[:3] for found in read("3, 5 km")] == [("number", "3", ""), ("quantity", "5000000", "mm")]
 
 
 @pytest.mark.parametrize("text", ["半", "打对折", "wide shoes", "跑鞋", "靴"])

@@ -94,8 +94,10 @@ def test_a_bar_ends_in_an_arrow_only_where_its_interval_goes_on(drawn):
         if segment is None:
             assert interval.low is None and interval.high is None
             continue
-        assert segment.open_left == (interval.low is None or interval.low < -1)
-        assert segment.open_right == (interval.high is None or interval.high > 1)
+        low, high = (
+            limit if limit is not None else sign * 9.0 for limit, sign in ((interval.low, -1), (interval.high, 1))
+        )
+        assert (segment.open_left, segment.open_right) == (low < -1, high > 1)
 
 
 @given(st.lists(st.none() | changes, max_size=40))
