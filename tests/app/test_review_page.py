@@ -14,6 +14,8 @@ from fakes import FakePolicyServer
 from fastapi import FastAPI
 from service import Generate, a_request
 
+from app.services.compliance.revalidation import Revalidation
+
 Database = psycopg.Connection[Any]
 PAGE = "/pages/review"
 
@@ -231,7 +233,7 @@ async def test_decisions_are_exported_as_examples_for_a_judge(desk: Any, waiting
 
 
 async def test_an_approved_text_with_a_review_finding_waits_for_a_reviewer_and_is_served_then(
-    generate: Generate, upstream: FakePolicyServer, database: Database, desk: Any
+    generate: Generate, upstream: FakePolicyServer, database: Database, desk: Any, app: FastAPI
 ) -> None:
     upstream.status = 500
     approved = {
@@ -250,6 +252,12 @@ async def test_an_approved_text_with_a_review_finding_waits_for_a_reviewer_and_i
     while (answer := await generate(body))["texts"][0]["source"] != "advertiser":
         pass  # until the announcement has reached this replica
     assert answer["texts"][0]["title"] == approved["title"]
+    recheck = Revalidation(app.state.container.database, app.state.container.state)
+    for reviewer, after in (("reviewed_by", "approved"), ("NULL", "review")):
+        database.execute(f"UPDATE texts SET rules_version = 'earlier', reviewed_by = {reviewer}")
+        await recheck.step()
+        row = database.execute("SELECT state FROM texts WHERE origin = 'advertiser'").fetchone()
+        assert row == (after,)  # a reviewer's word on a finding outlives a change of other rules
 
 
 async def test_a_form_without_its_token_changes_nothing(desk: Any, waiting: Any, database: Database) -> None:
