@@ -19,6 +19,7 @@ from app.pages import experiments as experiment_pages
 from app.pages import jobs as job_pages
 from app.pages import report as report_page
 from app.pages import review as review_page
+from app.pages import rules as rules_page
 from app.pages import texts as texts_page
 from app.routes import (
     advertisers,
@@ -65,6 +66,7 @@ ROUTED = (
     job_pages,
     texts_page,
     review_page,
+    rules_page,
     planner,
     assets,
     api_docs,

@@ -32,11 +32,14 @@ REVIEW, TEXTS = "/pages/review", "/pages/texts"
 ANALYSTS: tuple[Scope, ...] = ("report", "ops")
 REVIEWERS: tuple[Scope, ...] = ("review",)
 TEXTS_SCOPES: tuple[Scope, ...] = ("report", "review", "ops")
+RULES_PAGE = "/pages/rules"
+RULES_SCOPES: tuple[Scope, ...] = TEXTS_SCOPES
 # label, address, scopes: any of them
 NAVIGATION: tuple[tuple[str, str, tuple[Scope, ...]], ...] = (
     ("Experiments", HOME, ANALYSTS),
     ("Texts", TEXTS, TEXTS_SCOPES),
     ("Jobs", "/pages/jobs", ("ops",)),
+    ("Rules", RULES_PAGE, RULES_SCOPES),
     ("Review", REVIEW, REVIEWERS),
     ("Planner", "/pages/planner", ANALYSTS),
 )
