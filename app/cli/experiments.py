@@ -50,7 +50,7 @@ def create(
     service = Service(url, key, "ops")
     wanted = {
         "name": name,
-        "arms": [_arm(one) for one in arm],
+        "arms": [_arm(text) for text in arm],
         "layer": layer,
         "coverage_percent": coverage,
         "window_hours": window_hours,
@@ -106,10 +106,15 @@ def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
     from rich.table import Table
 
     table = Table("name", "state", "layer", "buckets", "arms", "phases", box=None)
-    for one in _pages(Service(url, key, "report")):
-        arms = ", ".join(f"{arm['name']} {arm['weight'] / 100:g} %" for arm in one["phases"][-1]["arms"])
+    for experiment in _pages(Service(url, key, "report")):
+        arms = ", ".join(f"{arm['name']} {arm['weight'] / 100:g} %" for arm in experiment["phases"][-1]["arms"])
         table.add_row(
-            one["name"], one["state"], one["layer"], f"{one['low']}-{one['high']}", arms, str(len(one["phases"]))
+            experiment["name"],
+            experiment["state"],
+            experiment["layer"],
+            f"{experiment['low']}-{experiment['high']}",
+            arms,
+            str(len(experiment["phases"])),
         )
     Console().print(table)
 

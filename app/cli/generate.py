@@ -98,8 +98,8 @@ def _follow(service: Service, started: list[str]) -> dict[str, int]:
     with Progress() as bar:
         task = bar.add_task("prefill", total=None)
         while True:
-            each = [service.get(f"/pool/prefill/{one}", after=2**31) for one in started]
-            totals = {name: sum(one[name] for one in each) for name in ("total", "done", "failed", "texts")}
+            each = [service.get(f"/pool/prefill/{prefill}", after=2**31) for prefill in started]
+            totals = {name: sum(progress[name] for progress in each) for name in ("total", "done", "failed", "texts")}
             ended = totals["done"] + totals["failed"]
             bar.update(task, total=totals["total"], completed=ended)
             if ended == totals["total"]:
@@ -110,10 +110,10 @@ def _follow(service: Service, started: list[str]) -> dict[str, int]:
 def _reasons(service: Service, started: list[str]) -> dict[str, int]:
     """The reasons why briefs have no text, with their counts."""
     reasons: dict[str, int] = {}
-    for one in started:
+    for prefill in started:
         after: int | None = -1
         while after is not None:
-            page: dict[str, Any] = service.get(f"/pool/prefill/{one}", after=after)
+            page: dict[str, Any] = service.get(f"/pool/prefill/{prefill}", after=after)
             for item in page["items"]:
                 if item["state"] == "failed":
                     reasons[item["reason"]] = reasons.get(item["reason"], 0) + 1

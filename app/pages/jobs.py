@@ -147,7 +147,7 @@ async def show(request: Request, job_id: UUID, container: ContainerDep, who: Ope
     run = folder_of(data_dir, job.id) / "run"
     trained: list[Panel] = await asyncio.to_thread(panels, run) if job.kind == "grpo" else []
     step, texts = await asyncio.to_thread(latest_texts, run) if job.kind == "grpo" else (0, list[SampledText]())
-    first = next((one for one in steps if one.state != "succeeded"), None)
+    first = next((step for step in steps if step.state != "succeeded"), None)
     context = {
         "job": job,
         "chain": chain,

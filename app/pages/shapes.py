@@ -46,7 +46,12 @@ class Axis:
         """The smallest round reach that holds every limit, at most ±100 %. An arrow shows that an interval continues
         beyond it.
         """
-        edges = [abs(edge) for one in intervals for edge in (one.value, one.low, one.high) if edge is not None]
+        edges = [
+            abs(edge)
+            for interval in intervals
+            for edge in (interval.value, interval.low, interval.high)
+            if edge is not None
+        ]
         widest = max(edges, default=_EMPTY)
         return cls(next((reach for reach in _REACHES if reach >= widest), _REACHES[-1]))
 

@@ -46,7 +46,8 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
 def is_reserved(address: IPv4Address | IPv6Address) -> bool:
     """Whether the address is refused for policy servers, also as an IPv4 address inside an IPv6 one."""
     return any(
-        one.is_link_local or one.is_multicast or one.is_unspecified or one in _METADATA for one in _wrapped(address)
+        form.is_link_local or form.is_multicast or form.is_unspecified or form in _METADATA
+        for form in _wrapped(address)
     )
 
 

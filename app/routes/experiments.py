@@ -173,7 +173,10 @@ class ExperimentDetail(ExperimentAnswer):
 
     @classmethod
     def of(cls, record: ExperimentRecord, audit: list[AuditRecord]) -> ExperimentDetail:
-        entries = [AuditAnswer(at=one.at, actor=one.actor, action=one.action, detail=dict(one.detail)) for one in audit]
+        entries = [
+            AuditAnswer(at=record.at, actor=record.actor, action=record.action, detail=dict(record.detail))
+            for record in audit
+        ]
         return cls(**ExperimentAnswer.model_validate(record).model_dump(), audit=entries)
 
 
@@ -210,7 +213,7 @@ async def list_all(
         found = await lifecycle.listed(connection, after=after, limit=limit + 1)
     shown = found[:limit]
     return ExperimentPage(
-        experiments=[ExperimentAnswer.model_validate(one) for one in shown],
+        experiments=[ExperimentAnswer.model_validate(experiment) for experiment in shown],
         next=shown[-1].id if len(found) > limit else None,
     )
 

@@ -81,10 +81,10 @@ async def prefill(
             value=body.policy,
         )
     serving = {registry.aliases["champion"]} | {
-        version for layer in registry.running.values() for one in layer for version in one.policies
+        version for layer in registry.running.values() for experiment in layer for version in experiment.policies
     }
     versions = [body.policy] if body.policy else sorted(serving)
-    items = [store.NewItem(one.platform, version, one.brief) for one in body.briefs for version in versions]
+    items = [store.NewItem(item.platform, version, item.brief) for item in body.briefs for version in versions]
     prefill_id = uuid4()
     async with container.database.begin() as connection:
         await store.create(connection, prefill_id, actor(key), items)

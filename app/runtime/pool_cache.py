@@ -133,5 +133,5 @@ class Rotation:
         size = len(texts)
         turn = [texts[(start + step) % size] for step in range(size if seen else min(n, size))]
         if seen:
-            turn.sort(key=lambda one: one.id in seen)  # stable: the rotation's order holds within unseen and seen
+            turn.sort(key=lambda text: text.id in seen)  # stable: the rotation's order holds within unseen and seen
         return turn[:n]

@@ -135,8 +135,8 @@ class Database:
 
     async def close(self) -> None:
         await self._direct.close()
-        for one in (self._main, self._background, self._events, self._revisions):
-            await one.engine.dispose()
+        for pool in (self._main, self._background, self._events, self._revisions):
+            await pool.engine.dispose()
 
 
 async def driver(connection: AsyncConnection) -> Direct:

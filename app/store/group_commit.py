@@ -45,7 +45,7 @@ class GroupCommit(Generic[Connection, Item, Result]):
     async def _drain(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            group = [one for one in group if not one[1].done()]  # the other writers have given up
+            group = [entry for entry in group if not entry[1].done()]  # the other writers have given up
             try:
                 await self._commit(group)
             except DatabaseTimeout as error:  # the database hangs: the waiting writers would wait as long again
@@ -57,14 +57,14 @@ class GroupCommit(Generic[Connection, Item, Result]):
                 if len(group) == 1:
                     _fail(group, error)
                     continue
-                for one in group:
-                    await self._alone(one)
+                for entry in group:
+                    await self._alone(entry)
 
-    async def _alone(self, one: tuple[Item, asyncio.Future[Result]]) -> None:
+    async def _alone(self, entry: tuple[Item, asyncio.Future[Result]]) -> None:
         try:
-            await self._commit([one])
+            await self._commit([entry])
         except Exception as error:
-            _fail([one], error)
+            _fail([entry], error)
 
     async def _commit(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         async with self._connect() as connection:

@@ -65,7 +65,8 @@ async def put_own_rules(
         first = found[0]
         problem = Problem(422, first.rule, f"{first.field} ({first.value!r}): {first.detail}", field=first.field)
         problem.errors = [
-            FieldProblem(field=one.field, value=one.value, rule=one.rule, detail=one.detail) for one in found
+            FieldProblem(field=problem.field, value=problem.value, rule=problem.rule, detail=problem.detail)
+            for problem in found
         ]
         raise problem
     current = await store.version_of(connection, advertiser)

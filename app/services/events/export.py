@@ -80,6 +80,6 @@ def _text(row: tuple[Any, ...]) -> dict[str, Any]:
 
 def _exposures(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     return pa.table(
-        [pa.array(column, one.type) for one, column in zip(EXPOSURES, zip(*rows, strict=True), strict=True)],
+        [pa.array(column, field.type) for field, column in zip(EXPOSURES, zip(*rows, strict=True), strict=True)],
         schema=EXPOSURES,
     )

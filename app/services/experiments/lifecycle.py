@@ -147,7 +147,7 @@ async def ramp(connection: AsyncConnection, name: str, *, coverage: int, actor: 
             "units out",
             field="coverage_percent", value=coverage / 100,
         )  # fmt: skip
-    wider = widen(experiment.range, coverage, [(one.low, one.high) for one in running])
+    wider = widen(experiment.range, coverage, [(other.low, other.high) for other in running])
     if wider is None:
         raise _no_room(coverage, running)
     await store.set_experiment(connection, experiment.id, low=wider[0], high=wider[1])
@@ -222,22 +222,22 @@ async def _held(connection: AsyncConnection, name: str, action: str, state: str)
     experiment = await find(connection, name)
     if experiment.state != state:
         raise Problem(409, "wrong_state", f"{name} is {experiment.state}: {action} needs an experiment that is {state}")
-    return experiment, [one for one in others if one.state == "running" and one.name != name]
+    return experiment, [other for other in others if other.state == "running" and other.name != name]
 
 
 def _room(coverage: int, others: Sequence[Any]) -> BucketRange:
     """A free range beside all running experiments and, if possible, all drafts. A draft takes its buckets when it
     starts.
     """
-    running = [(one.low, one.high) for one in others if one.state == "running"]
-    found = first_free(coverage, [(one.low, one.high) for one in others]) or first_free(coverage, running)
+    running = [(other.low, other.high) for other in others if other.state == "running"]
+    found = first_free(coverage, [(other.low, other.high) for other in others]) or first_free(coverage, running)
     if found is None:
-        raise _no_room(coverage, [one for one in others if one.state == "running"])
+        raise _no_room(coverage, [other for other in others if other.state == "running"])
     return found
 
 
 def _no_room(coverage: int, running: Sequence[Any]) -> Problem:
-    held = ", ".join(f"{one.name} [{one.low}, {one.high})" for one in running)
+    held = ", ".join(f"{other.name} [{other.low}, {other.high})" for other in running)
     return Problem(
         409, "layer_full", f"the layer has no room for {coverage / 100:g} % beside {held}: cover less, stop one, or "
                            "use another layer",
@@ -246,9 +246,11 @@ def _no_room(coverage: int, running: Sequence[Any]) -> Problem:
 
 
 def _refuse_overlap(wanted: BucketRange, running: Sequence[Any], field: str) -> None:
-    clash = overlapping(wanted, [(one.low, one.high) for one in running])
+    clash = overlapping(wanted, [(other.low, other.high) for other in running])
     if clash:
-        names = ", ".join(f"{one.name} [{one.low}, {one.high})" for one in running if (one.low, one.high) in clash)
+        names = ", ".join(
+            f"{other.name} [{other.low}, {other.high})" for other in running if (other.low, other.high) in clash
+        )
         raise Problem(
             409, "layer_overlap",
             f"buckets [{wanted[0]}, {wanted[1]}) are held by {names} of the same layer: stop it, or create this one "

@@ -135,7 +135,9 @@ async def retry(connection: AsyncConnection, job_id: UUID, *, actor: str) -> Any
             409, "not_retriable", f"job {job_id} is {job.state}: only a job that failed, was rejected or was cancelled "
             "is retried, and of a chain the first step that did not succeed",
         )  # fmt: skip
-    identity = _identity(kind_of(chain.kind), chain.parameters, [Artifact.of_json(one) for one in chain.inputs])
+    identity = _identity(
+        kind_of(chain.kind), chain.parameters, [Artifact.of_json(artifact) for artifact in chain.inputs]
+    )
     twin = await store.with_identity(connection, identity)
     if twin is not None:
         raise Problem(409, "same_job", f"job {twin.id} was asked for the same and is {twin.state}: there is no need")

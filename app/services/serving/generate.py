@@ -224,11 +224,11 @@ class TextServer:
         rules = self._state.rules_of(request.brief.ad.advertiser)
         if head.allowed_by != rules.version:
             head.allowed = [
-                replace(one, rules_version=rules.version)
-                for one in head.texts
-                if one.rules_version == rules.version
+                replace(text, rules_version=rules.version)
+                for text in head.texts
+                if text.rules_version == rules.version
                 or (
-                    (candidate := compliant_candidate(one.text, request.brief, spec, rules))
+                    (candidate := compliant_candidate(text.text, request.brief, spec, rules))
                     and not candidate.needs_review
                 )
             ]
@@ -270,20 +270,20 @@ class TextServer:
     ) -> GenerateResponse:
         now_ms = time.time_ns() // 1_000_000
         served = [Served(
-            os.urandom(16), unit, one.id, placement.phase_id, placement.arm, one.policy_id, choice.source, now_ms
-        ) for one in choice.texts]  # fmt: skip
+            os.urandom(16), unit, text.id, placement.phase_id, placement.arm, text.policy_id, choice.source, now_ms
+        ) for text in choice.texts]  # fmt: skip
         texts = [
             ServedText(
-                text_id=UUID(bytes=one.id),
-                title=one.text.title,
-                description=one.text.description,
-                description_2=one.text.description_2,
+                text_id=UUID(bytes=text.id),
+                title=text.text.title,
+                description=text.text.description,
+                description_2=text.text.description_2,
                 token=self._sealer.seal(serving),
                 source=_SOURCES[choice.source],
-                policy=one.policy,
-                machine_generated=one.origin != "advertiser",
+                policy=text.policy,
+                machine_generated=text.origin != "advertiser",
             )
-            for one, serving in zip(choice.texts, served, strict=True)
+            for text, serving in zip(choice.texts, served, strict=True)
         ]
         if texts:
             _SERVED[choice.source].inc(len(texts))
@@ -315,17 +315,17 @@ class TextServer:
     ) -> Iterator[ServingRow]:
         """One row per text, or one row without a text where none is served."""
         nothing = (Served(os.urandom(16), unit, b"", placement.phase_id, placement.arm, 0, Source.NONE, now_ms),)
-        for position, one in enumerate(served or nothing):
+        for position, serving in enumerate(served or nothing):
             yield ServingRow(
-                one.serve_id,
+                serving.serve_id,
                 now_ms,
                 request_id,
                 unit,
                 placement.phase_id,
                 placement.arm,
-                one.text_id or None,
-                one.policy_id,
-                one.source,
+                serving.text_id or None,
+                serving.policy_id,
+                serving.source,
                 position,
                 request.brief.query,
                 request.brief.locale,
