@@ -25,6 +25,7 @@ from app.services.compliance.revalidation import Revalidation
 from app.services.events.aggregation import Aggregation
 from app.services.events.ingest import Ingest
 from app.services.jobs.watch import JobWatch
+from app.services.registry.promotion import Promotions
 from app.services.reports.summaries import Summaries
 from app.services.serving.fallback import Fallback
 from app.services.serving.generate import TextServer
@@ -54,6 +55,7 @@ class Container:
     ingest: Ingest
     aggregation: Aggregation
     summaries: Summaries
+    promotions: Promotions
 
 
 class _Part(Protocol):
@@ -112,6 +114,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
             ingest=Ingest(settings, database, state, sealer),
             aggregation=aggregation,
             summaries=Summaries(database),
+            promotions=Promotions(database, state, clients),
         )
 
 

@@ -17,6 +17,7 @@ from app.pages import api_docs, assets, frame, planner, session
 from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
 from app.pages import jobs as job_pages
+from app.pages import policies as policy_pages
 from app.pages import report as report_page
 from app.pages import review as review_page
 from app.pages import rules as rules_page
@@ -64,6 +65,7 @@ ROUTED = (
     report_page,
     operate,
     job_pages,
+    policy_pages,
     texts_page,
     review_page,
     rules_page,

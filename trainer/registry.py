@@ -79,11 +79,17 @@ def policy_version(
     locales: Sequence[str],
     decoding: Decoding,
     today: date,
+    digest: str | None = None,
 ) -> str:
-    """The version of a policy with this content, wherever it is written: at the first start, or when registered."""
+    """The version of a policy with this content, wherever it is written: at the first start, or when registered.
+
+    digest: of its weights, where they are known: other weights under one model name are another policy.
+    """
     content = {
         "kind": kind, "model": model, "endpoint": endpoint, "locales": sorted(locales), "decoding": asdict(decoding)
     }  # fmt: skip
+    if digest is not None:
+        content["digest"] = digest
     return new_version(name, content, today)
 
 

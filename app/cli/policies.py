@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from app.cli.client import URL, KeyOption, Service, UrlOption
 from app.cli.errors import Refusal
 
-policies = typer.Typer(no_args_is_help=True, help="List, show, register, promote and roll back policy versions.")
+policies = typer.Typer(no_args_is_help=True, help="List, show, register, gate, promote and roll back policy versions.")
 
 Version = Annotated[str, typer.Argument(help="A version, as `relate policies list` shows it.")]
 
@@ -59,6 +60,12 @@ def register(
     max_tokens: Annotated[int, typer.Option(help="The maximum number of tokens of a completion.")] = 96,
     examples: Annotated[int, typer.Option(help="Worked examples in the prompt.", min=0, max=2)] = 0,
     structured: Annotated[bool, typer.Option("--structured", help="Constrain the output to the template.")] = False,
+    parent: Annotated[str | None, typer.Option(help="The version that it was trained from.")] = None,
+    artifact: Annotated[str | None, typer.Option(help="The folder or address that holds its weights.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--gate", help="The report of its gate (gate.json): kept, with the digest of its weights."),
+    ] = None,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
@@ -71,24 +78,61 @@ def register(
         "structured": structured,
     }
     wanted = {"name": name, "kind": kind, "locales": locale, "model": model, "endpoint": endpoint, "decoding": decoding}
-    print(Service(url, key, "ops").post("/policies", wanted)["version"])
+    made_from: dict[str, Any] = {"parent": parent, "artifact": artifact}
+    content = _report(report) if report else None
+    if content:
+        made_from["digest"] = content["challenger"]["digests"].get("policy")
+    service = Service(url, key, "ops")
+    version = service.post("/policies", wanted | made_from)["version"]
+    print(version)
+    if content:
+        service.post(f"/policies/{version}/gate", content)
+
+
+@policies.command()
+def gate(
+    version: Version,
+    report: Annotated[Path, typer.Argument(help="What `relate evaluate gate` wrote: gate.json or its folder.")],
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Store the gate's report with the policy that it is about. Only a policy that passed can become champion."""
+    stored = Service(url, key, "ops").post(f"/policies/{version}/gate", _report(report))
+    print(f"{'pass' if stored['passed'] else 'fail'}: report {stored['id']} of {version} against {stored['champion']}")
 
 
 @policies.command()
 def promote(
     version: Version,
     alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
+    override: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Promote without a passed gate; the reason is kept in the audit log."),
+    ] = None,
     url: UrlOption = URL,
     key: KeyOption = "",
 ) -> None:
-    """Point an alias to a version. It takes effect at once on every replica. A replaced champion becomes `previous`."""
-    _print_aliases(Service(url, key, "ops").post(f"/policies/{alias}", {"action": "promote", "version": version}))
+    """Point an alias to a version, at once on every replica. A replaced champion becomes `previous`.
+
+    The version must write for its golden prompts, and a champion must have passed the gate.
+    """
+    body = {"action": "promote", "version": version, "override_reason": override}
+    _print_aliases(Service(url, key, "ops").post(f"/policies/{alias}", body))
 
 
 @policies.command()
 def rollback(url: UrlOption = URL, key: KeyOption = "") -> None:
     """Swap the champion and the previous champion. A second rollback restores the first state."""
     _print_aliases(Service(url, key, "ops").post("/policies/champion", {"action": "rollback"}))
+
+
+def _report(path: Path) -> dict[str, Any]:
+    from trainer.gate_report import GateReport
+
+    try:
+        return GateReport.read(path).model_dump(mode="json")
+    except ValueError as error:
+        raise Refusal(str(error)) from error
 
 
 def _all(service: Service) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from app.container import Container, ContainerDep
 from app.core.defaults import PLANNED_UNITS, WINDOW_HOURS
 from app.core.problems import FieldProblem, Problem, field_problem
 from app.http.auth import actor
+from app.pages.forms import checked
 from app.pages.frame import HOME, PageRoute, Viewer, page, viewer
 from app.routes.experiments import ExperimentBody, RampBody, WeightsBody
 from app.services.experiments import lifecycle
@@ -78,7 +79,7 @@ async def start(name: str, container: ContainerDep, who: Operator) -> Response:
 
 @router.post(HOME + "/{name}/ramp")
 async def ramp(name: str, container: ContainerDep, who: Operator, coverage_percent: Annotated[str, Form()]) -> Response:
-    coverage = round(_checked(RampBody, coverage_percent=_number(coverage_percent)).coverage_percent * 100)
+    coverage = round(checked(RampBody, coverage_percent=_number(coverage_percent)).coverage_percent * 100)
     return await _change(
         container, lambda connection: lifecycle.ramp(connection, name, coverage=coverage, actor=actor(who.key))
     )
@@ -86,7 +87,7 @@ async def ramp(name: str, container: ContainerDep, who: Operator, coverage_perce
 
 @router.post(HOME + "/{name}/weights")
 async def reweigh(name: str, container: ContainerDep, who: Operator, weights: Annotated[list[str], Form()]) -> Response:
-    wanted = _checked(WeightsBody, weights=[_number(weight) for weight in weights]).weights
+    wanted = checked(WeightsBody, weights=[_number(weight) for weight in weights]).weights
     return await _change(
         container, lambda connection: lifecycle.reweigh(connection, name, weights=wanted, actor=actor(who.key))
     )
@@ -110,17 +111,6 @@ async def _change(container: Container, change: Callable[[AsyncConnection], Awai
         changed = await change(connection)
     await container.state.refresh()
     return RedirectResponse(f"{HOME}/{quote(changed.name, safe='')}", 303)
-
-
-def _checked(body: type[Any], **sent: object) -> Any:
-    """The API's request body, built from the fields of a form. Raises Problem with its first error."""
-    try:
-        return body.model_validate(sent)
-    except ValidationError as error:
-        first = field_problem(error.errors()[0])
-        raise Problem(
-            422, first.rule, f"{first.field}: {first.detail}", field=first.field, value=first.value
-        ) from error
 
 
 def _form(

@@ -38,6 +38,7 @@ RULES_SCOPES: tuple[Scope, ...] = TEXTS_SCOPES
 NAVIGATION: tuple[tuple[str, str, tuple[Scope, ...]], ...] = (
     ("Experiments", HOME, ANALYSTS),
     ("Texts", TEXTS, TEXTS_SCOPES),
+    ("Policies", "/pages/policies", ANALYSTS),
     ("Jobs", "/pages/jobs", ("ops",)),
     ("Rules", RULES_PAGE, RULES_SCOPES),
     ("Review", REVIEW, REVIEWERS),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query
@@ -11,12 +12,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from adtext.brief import Locale
 from app.container import ContainerDep
-from app.core.problems import documented
+from app.core.problems import Problem, documented
 from app.http.auth import actor, require
 from app.policies.addresses import address_of, is_reserved
-from app.services.registry import promotion
+from app.services.registry import promotion, versions
 from app.store import policies as store
 from app.store.registry import Key
+from trainer.gate_report import GateReport
 from trainer.registry import Decoding
 
 router = APIRouter(prefix="/policies", tags=["policies"])
@@ -24,6 +26,9 @@ router = APIRouter(prefix="/policies", tags=["policies"])
 Reader = Annotated[Key, Depends(require("report", "ops"))]
 Operator = Annotated[Key, Depends(require("ops"))]
 _LAST = 2**63 - 1
+_Name = Annotated[str, Field(pattern=r"^[\w.-]{1,80}$")]
+_Note = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f]+$")]
+_MAX_FACTS = 200  # values of config and metrics
 
 
 def _endpoint(value: str) -> str:
@@ -96,6 +101,16 @@ class PolicyBody(BaseModel):
         default=None, validate_default=True, description="The model's name on that server."
     )
     decoding: DecodingBody = DecodingBody()
+    parent: _Name | None = Field(default=None, description="The version that it was trained from.")
+    digest: Annotated[str, Field(pattern=r"^[0-9A-Za-z@:._/-]{4,200}$")] | None = Field(
+        default=None, description="Of its weights, as a gate report names them; part of the policy's identity."
+    )
+    artifact: _Note | None = Field(default=None, description="The folder or address that holds its weights.")
+    snapshot: _Note | None = Field(default=None, description="Digest of the logs that it learned from.")
+    config: dict[str, Any] = Field(default={}, max_length=_MAX_FACTS, description="The configuration of its training.")
+    metrics: dict[_Note, float | None] = Field(
+        default={}, max_length=_MAX_FACTS, description="What was measured after its training, by measure."
+    )
 
     @field_validator("endpoint", "model")
     @classmethod
@@ -106,6 +121,18 @@ class PolicyBody(BaseModel):
         if kind == "nlg" and value is not None:
             raise ValueError("an nlg policy writes in this process: leave model and endpoint out")
         return value
+
+
+class GateAnswer(BaseModel):
+    """A decision of the gate."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    version: str
+    champion: str = Field(description="What it was compared with, as the report names it.")
+    passed: bool
+    created_at: datetime
 
 
 class PolicyAnswer(BaseModel):
@@ -122,6 +149,13 @@ class PolicyAnswer(BaseModel):
     aliases: list[str] = Field(
         default=[], description="The aliases that point to this version: champion, challenger, previous."
     )
+    parent: str | None
+    digest: str | None
+    artifact: str | None
+    snapshot: str | None
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    gate: GateAnswer | None = Field(default=None, description="The latest decision of the gate; null: it never ran.")
 
 
 class PolicyPage(BaseModel):
@@ -133,7 +167,11 @@ class PromoteBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: Literal["promote"]
-    version: str = Field(pattern=r"^[\w.-]{1,80}$", description="The version as GET /policies lists it.")
+    version: _Name = Field(description="The version as GET /policies lists it.")
+    override_reason: Annotated[str, Field(min_length=10, max_length=400, pattern=r"^[^\x00-\x1f]+$")] | None = Field(
+        default=None,
+        description="Why a champion is promoted that has not passed the gate; it is kept in the audit log.",
+    )
 
 
 class RollBackBody(BaseModel):
@@ -157,9 +195,12 @@ async def list_all(
     async with container.database.begin() as connection:
         rows = await store.list_policies(connection, before, limit + 1)
         held = await store.aliases(connection)
+        gates = await store.latest_gates(connection, [row.version for row in rows])
     shown = [PolicyAnswer.model_validate(row) for row in rows[:limit]]
     for policy in shown:
         policy.aliases = sorted(alias for alias, version in held.items() if version == policy.version)
+        if policy.version in gates:
+            policy.gate = GateAnswer.model_validate(gates[policy.version])
     return PolicyPage(policies=shown, next=shown[-1].id if len(rows) > limit else None)
 
 
@@ -168,8 +209,9 @@ async def register(body: PolicyBody, container: ContainerDep, key: Operator) -> 
     """Register a policy version. It is immutable. It serves once it is promoted or an experiment uses it."""
     given = body.model_dump()
     given["decoding"] = Decoding(**given["decoding"])
+    given["made_from"] = versions.MadeFrom(**{each.name: given.pop(each.name) for each in fields(versions.MadeFrom)})
     async with container.database.begin() as connection:
-        row = await promotion.register(connection, **given, actor=actor(key))
+        row = await versions.register(connection, **given, actor=actor(key))
     await container.state.refresh()
     return PolicyAnswer.model_validate(row)
 
@@ -183,11 +225,35 @@ async def move(
 ) -> AliasesAnswer:
     """Promote a version to champion or challenger, or roll the champion back to the previous one. The change takes
     effect at once on every replica.
+
+    The version must write for its golden prompts, and a champion must have passed the gate.
+    """
+    if isinstance(body, PromoteBody):
+        after = await container.promotions.promote(
+            alias, body.version, actor=actor(key), override_reason=body.override_reason
+        )
+    else:
+        after = await container.promotions.roll_back(alias, actor=actor(key))
+    return AliasesAnswer(aliases=after)
+
+
+@router.post("/{version}/gate", status_code=201, responses=documented(404))
+async def store_gate(version: _Name, body: GateReport, container: ContainerDep, key: Operator) -> GateAnswer:
+    """Store a report of `relate evaluate gate` with the policy that it is about. The latest one decides whether the
+    policy may become champion.
     """
     async with container.database.begin() as connection:
-        if isinstance(body, PromoteBody):
-            after = await promotion.promote(connection, alias, body.version, actor=actor(key))
-        else:
-            after = await promotion.roll_back(connection, alias, actor=actor(key))
-    await container.state.refresh()
-    return AliasesAnswer(aliases=after)
+        row = await versions.store_gate_report(connection, version, body, actor=actor(key))
+    return GateAnswer.model_validate(row)
+
+
+@router.get("/{version}/gate", responses=documented(404))
+async def read_gate(version: _Name, container: ContainerDep, _: Reader) -> GateReport:
+    """The latest report of the gate about a policy."""
+    async with container.database.begin() as connection:
+        reports = await store.gate_reports(connection, version)
+    if not reports:
+        raise Problem(
+            404, "gate_never_ran", f"the gate never ran for {version!r}: POST a report", field="version", value=version
+        )
+    return GateReport.model_validate(reports[0].report)

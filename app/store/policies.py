@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import insert as insert_into
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.store.database import AsyncConnection
-from app.store.models.policies import Policy, PolicyAlias
+from app.store.models.policies import GateReport, Policy, PolicyAlias
 
 
 async def add_policy(connection: AsyncConnection, **values: Any) -> Any:
@@ -30,8 +31,37 @@ async def list_policies(connection: AsyncConnection, before: int, limit: int) ->
     ).all()
 
 
-async def policy_exists(connection: AsyncConnection, version: str) -> bool:
-    return await connection.scalar(select(Policy.id).where(Policy.version == version)) is not None
+async def find_policy(connection: AsyncConnection, version: str) -> Any:
+    """Its row; None where there is none."""
+    return (await connection.execute(select(Policy).where(Policy.version == version))).one_or_none()
+
+
+async def add_gate_report(connection: AsyncConnection, **values: Any) -> Any:
+    """The new row."""
+    statement = insert_into(GateReport).values(**values).returning(*GateReport.__table__.c)
+    return (await connection.execute(statement)).one()
+
+
+async def find_gate_report(connection: AsyncConnection, report_id: int) -> Any:
+    return (await connection.execute(select(GateReport).where(GateReport.id == report_id))).one_or_none()
+
+
+async def gate_reports(connection: AsyncConnection, version: str) -> Sequence[Any]:
+    """Every decision about a policy, latest first."""
+    reports = select(GateReport).where(GateReport.version == version).order_by(GateReport.id.desc())
+    return (await connection.execute(reports)).all()
+
+
+async def latest_gates(connection: AsyncConnection, versions: Sequence[str]) -> dict[str, Any]:
+    """The latest decision by version, without the report itself."""
+    columns = (GateReport.id, GateReport.version, GateReport.champion, GateReport.passed, GateReport.created_at)
+    latest = (
+        select(*columns)
+        .ext(distinct_on(GateReport.version))
+        .where(GateReport.version.in_(versions))
+        .order_by(GateReport.version, GateReport.id.desc())
+    )
+    return {row.version: row for row in await connection.execute(latest)}
 
 
 async def aliases(connection: AsyncConnection) -> dict[str, str]:

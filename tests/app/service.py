@@ -9,6 +9,9 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from adtext.brief import AdText
+from adtext.prompt import write
+
 Generate = Callable[..., Awaitable[dict[str, Any]]]
 Database = psycopg.Connection[tuple[Any, ...]]
 _SERIAL = count(1)
@@ -20,6 +23,15 @@ GOOD = [
     "Title: Boots Resoled in Keswick\nDescription: Leather walking boots from Fell & Moor, resoled in our own "
     "workshop.",
     "Title: Fell & Moor Boots\nDescription: Walking boots of leather, and a test slope in the shop in Keswick.",
+]
+GOOD_ZH = [
+    write(AdText(title="宽脚也能穿的跑鞋", description="青禾跑步，宽楦设计，欢迎选购。"), "zh"),
+    write(AdText(title="青禾跑步 宽楦跑鞋", description="宽楦设计的跑鞋，适合宽脚跑者，欢迎选购。"), "zh"),
+]
+GOOD_JA = [
+    write(
+        AdText(title="幅広の足に合う靴", description="みどりランニングの幅広設計。足に合う一足をお選びください。"), "ja"
+    )
 ]
 BAD = "Title: The Best Boots Ever\nDescription: Guaranteed the cheapest boots in the world, 90% off today only."
 BOOTS: dict[str, Any] = {

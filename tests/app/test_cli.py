@@ -14,6 +14,7 @@ from shell import BRIEF, ENGLISH, relate, saved
 from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.up.stack import Stack
+from tests.trainer.gate_reports import a_gate_report
 
 
 @pytest.fixture(scope="module")
@@ -97,23 +98,38 @@ class TestGenerate:
 
 class TestPolicies:
     def test_a_version_is_registered_promoted_and_rolled_back(self, here: dict[str, str]) -> None:
-        first = relate("policies", "show", "champion", **here)
         registered = relate(
-            "policies", "register", "--name", "relate", "--model", "relate-zh", "--locale", "zh-CN",
+            "policies", "register", "--name", "templates", "--kind", "nlg", "--locale", "zh-CN",
             "--locale", "ja-JP", "--temperature", "0.4", **here,
         )  # fmt: skip
         version = registered.stdout.strip()
         shown = json.loads(relate("policies", "show", version, **here).stdout)
         assert (shown["locales"], shown["decoding"]["temperature"]) == (["zh-CN", "ja-JP"], 0.4)
-        assert f"champion: {version}" in relate("policies", "promote", version, **here).stdout
+        assert f"the gate never ran for {version}" in relate("policies", "promote", version, **here).stderr
+        promoted = relate("policies", "promote", version, "--override", "templates need no gate", **here)
+        assert f"champion: {version}" in promoted.stdout
         assert version in relate("policies", "list", **here).stdout
-        back = relate("policies", "rollback", **here)
-        assert f"champion: {json.loads(first.stdout)['version']}" in back.stdout
+        back = relate("policies", "rollback", **here)  # the model of the first champion does not run here
+        assert "cannot be reached" in back.stderr and back.status == 1
         assert relate("policies", "show", "没有", **here).stderr.startswith("relate: there is no policy '没有'")
+
+    def test_a_gate_report_comes_with_its_policy_or_after_it(self, tmp_path: Path, here: dict[str, str]) -> None:
+        report = saved(tmp_path, "gate.json", a_gate_report("relate-next", digest="bb22"))
+        register = ("policies", "register", "--name", "relate", "--model", "next", "--locale", "zh-CN")
+        version = relate(*register, "--gate", report, **here).stdout.strip()
+        shown = json.loads(relate("policies", "show", version, **here).stdout)
+        assert (shown["digest"], shown["gate"]["passed"]) == ("bb22", True)
+        failed = saved(tmp_path, "failed.json", a_gate_report("relate-next", digest="bb22", passed=False))
+        assert relate("policies", "gate", version, failed, **here).stdout.startswith("fail: report ")
+        assert f"{version} failed the gate" in relate("policies", "promote", version, **here).stderr
+        unreadable = saved(tmp_path, "other.json", {"passed": True})
+        assert "is no report of the gate" in relate("policies", "gate", version, unreadable, **here).stderr
 
     def test_a_seeded_policy_cannot_be_registered_a_second_time(self, stack: Stack, here: dict[str, str]) -> None:
         nlg = next(
-            line.split()[0] for line in relate("policies", "list", **here).stdout.splitlines() if " nlg " in line
+            line.split()[0]
+            for line in relate("policies", "list", **here).stdout.splitlines()
+            if line.startswith("nlg-")
         )
         seeded = json.loads(relate("policies", "show", nlg, **here).stdout)
         locales = [word for locale in seeded["locales"] for word in ("--locale", locale)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from fakes import FakePolicyServer
+from service import GOOD
 from sqlalchemy import text
 
 from app.services.admin import readiness
@@ -40,18 +42,26 @@ async def test_a_policy_that_is_down_degrades_and_does_not_unready(client, upstr
     assert (await states(client))["policy relate"] == "degraded"
 
 
-async def test_every_policy_in_use_is_asked(client, bearer):
+@pytest.fixture
+async def other():
+    async with FakePolicyServer(answer=lambda body: GOOD[: body["n"]]).running() as server:
+        yield server
+
+
+async def test_every_policy_in_use_is_asked(client, bearer, other):
     client.headers.update(await bearer("ops"))
     body = {
         "name": "another",
         "kind": "vllm",
         "model": "relate-8b",
-        "locales": ["zh-CN"],
-        "endpoint": "http://127.0.0.1:9",
+        "locales": ["en-US"],
+        "endpoint": other.url,
     }
     version = (await client.post("/policies", json=body)).json()["version"]
     assert "policy another" not in await states(client)
-    await client.post("/policies/challenger", json={"action": "promote", "version": version})
+    promotion = await client.post("/policies/challenger", json={"action": "promote", "version": version})
+    assert promotion.status_code == 200, promotion.text
+    other.status = 503
     readiness_of_both = {name: state for name, state in (await states(client)).items() if name.startswith("policy")}
     assert readiness_of_both == {"policy relate": "ready", "policy another": "degraded"}
 

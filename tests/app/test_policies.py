@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from service import GOOD, GOOD_JA, GOOD_ZH
 from sqlalchemy import select
 
 from app.store.models.experiments import AuditEntry
+from tests.trainer.gate_reports import a_gate_report
 
 RELATE = {
     "name": "relate",
@@ -16,10 +18,23 @@ RELATE = {
     "locales": ["zh-CN", "en-US"],
     "endpoint": "http://vllm-2:8000/",
 }
+WHY = "the gate needs a judge, which is not trained yet"
+
+
+def asked_in(body) -> str:
+    """The language of a chat request."""
+    asked = body["messages"][-1]["content"]
+    return "ja" if "みどり" in asked else "zh" if "青禾" in asked else "en"
+
+
+def answers(body) -> list[str]:
+    """What a server writes that knows three languages."""
+    return {"en": GOOD, "zh": GOOD_ZH, "ja": GOOD_JA}[asked_in(body)][: body["n"]]
 
 
 @pytest.fixture
-async def ops(client, bearer):
+async def ops(client, bearer, upstream):
+    upstream.answer = answers
     client.headers.update(await bearer("ops"))
     return client
 
@@ -37,6 +52,14 @@ async def registered(ops, **over) -> str:
 
 async def move(ops, alias, **body):
     return await ops.post(f"/policies/{alias}", json=body)
+
+
+async def gated(ops, *, passed=True, **over) -> str:
+    """A version that the deployment's own server writes for, with a decision of the gate."""
+    version = await registered(ops, endpoint=None, **over)
+    stored = await ops.post(f"/policies/{version}/gate", json=a_gate_report(version, passed=passed))
+    assert stored.status_code == 201, stored.text
+    return version
 
 
 async def test_a_registered_policy_serves_nobody_yet(ops, app):
@@ -57,7 +80,7 @@ async def test_the_same_content_is_the_same_version(ops):
 
 async def test_a_promotion_keeps_the_champion_it_replaces_and_a_rollback_brings_it_back(ops):
     base = (await aliases(ops))["champion"]
-    relate = await registered(ops)
+    relate = await gated(ops)
     assert (await move(ops, "champion", action="promote", version=relate)).json()["aliases"] == {
         "champion": relate,
         "previous": base,
@@ -68,7 +91,7 @@ async def test_a_promotion_keeps_the_champion_it_replaces_and_a_rollback_brings_
 
 async def test_a_challenger_leaves_the_champion_alone(ops):
     base = (await aliases(ops))["champion"]
-    relate = await registered(ops)
+    relate = await registered(ops, endpoint=None)  # a challenger may have no gate yet
     assert (await move(ops, "challenger", action="promote", version=relate)).json()["aliases"] == {
         "champion": base,
         "challenger": relate,
@@ -76,7 +99,7 @@ async def test_a_challenger_leaves_the_champion_alone(ops):
 
 
 async def test_promotions_at_once_leave_one_champion_and_the_one_before_it(ops):
-    versions = [await registered(ops, model=f"relate-{number}") for number in range(4)]
+    versions = [await gated(ops, model=f"relate-{number}") for number in range(4)]
     await asyncio.gather(*(move(ops, "champion", action="promote", version=version) for version in versions))
     held = await aliases(ops)
     assert held["champion"] in versions
@@ -86,13 +109,113 @@ async def test_promotions_at_once_leave_one_champion_and_the_one_before_it(ops):
 
 async def test_every_move_is_audited_with_what_was_before(ops, app):
     base = (await aliases(ops))["champion"]
-    relate = await registered(ops)
+    relate = await gated(ops)
     await move(ops, "champion", action="promote", version=relate)
     async with app.state.container.database.begin() as connection:
         entry = (
             await connection.execute(select(AuditEntry).where(AuditEntry.action == "policy.promote.champion"))
         ).one()
-    assert entry.detail == {"before": {"champion": base}, "after": {"champion": relate, "previous": base}}
+    after = {"champion": relate, "previous": base}
+    assert entry.detail == {"before": {"champion": base}, "after": after, "gate": 1}
+
+
+# ---- the gate before a champion
+
+
+@pytest.mark.parametrize(
+    ("decision", "rule", "said"),
+    [(None, "gate_never_ran", "the gate never ran for"), (False, "gate_failed", "failed the gate on 20")],
+)
+async def test_a_policy_that_did_not_pass_the_gate_is_promoted_with_a_reason_only(ops, app, decision, rule, said):
+    before = await aliases(ops)
+    version = await (registered(ops, endpoint=None) if decision is None else gated(ops, passed=False))
+    refusal = await move(ops, "champion", action="promote", version=version)
+    assert (refusal.status_code, refusal.json()["rule"]) == (409, rule)
+    assert said in refusal.json()["detail"] and "\n" not in refusal.json()["detail"]
+    assert await aliases(ops) == before
+    assert (await move(ops, "champion", action="promote", version=version, override_reason="日本")).status_code == 422
+    moved = await move(ops, "champion", action="promote", version=version, override_reason=WHY)
+    assert moved.json()["aliases"]["champion"] == version
+    async with app.state.container.database.begin() as connection:
+        promoted = select(AuditEntry.detail).where(AuditEntry.action == "policy.promote.champion")
+        assert (await connection.scalars(promoted)).one()["override_reason"] == WHY
+
+
+async def test_the_latest_decision_of_the_gate_counts(ops):
+    version = await gated(ops)
+    await ops.post(f"/policies/{version}/gate", json=a_gate_report(version, passed=False))
+    assert (await move(ops, "champion", action="promote", version=version)).json()["rule"] == "gate_failed"
+    (listed,) = [one for one in (await ops.get("/policies")).json()["policies"] if one["version"] == version]
+    assert listed["gate"]["passed"] is False and listed["gate"]["champion"] == "relate-1"
+    report = (await ops.get(f"/policies/{version}/gate")).json()
+    assert [line["measure"] for line in report["lines"] if line["status"] == "fail"] == ["diversity"]
+
+
+async def test_a_report_about_other_weights_or_changed_by_hand_is_refused(ops):
+    named, sealed = await registered(ops), await registered(ops, digest="aa11")
+    assert sealed != named, "other weights are another policy"
+    for version, report, status, rule in [
+        (named, a_gate_report("relate-9"), 422, "other_policy"),
+        (sealed, a_gate_report(sealed, digest="bb22"), 422, "other_artifact"),
+        (sealed, a_gate_report("任意", digest="aa11"), 201, None),
+        (named, a_gate_report(named, passed=False) | {"passed": True}, 422, "invalid_request"),
+        ("relate-19990101-ffffff", a_gate_report("x"), 404, "unknown_policy"),
+    ]:
+        answer = await ops.post(f"/policies/{version}/gate", json=report)
+        assert (answer.status_code, answer.json().get("rule")) == (status, rule), answer.text
+    assert (await ops.get(f"/policies/{named}/gate")).status_code == 404
+
+
+async def test_a_policy_keeps_what_it_was_made_from(ops):
+    parent = (await aliases(ops))["champion"]
+    made_from = {"parent": parent, "digest": "aa11", "artifact": "s3://models/relate-2", "snapshot": "cc33"}
+    facts = {"config": {"steps": 100}, "metrics": {"clean": 0.93, "ctcvr": None}}
+    version = await registered(ops, **made_from, **facts)
+    (listed,) = [one for one in (await ops.get("/policies")).json()["policies"] if one["version"] == version]
+    assert {name: listed[name] for name in (*made_from, *facts)} == made_from | facts
+    orphan = await ops.post("/policies", json=RELATE | {"parent": "relate-19990101-ffffff"})
+    assert (orphan.status_code, orphan.json()["errors"][0]["field"]) == (422, "parent")
+
+
+# ---- golden prompts before any alias
+
+
+@pytest.mark.parametrize("alias", ["champion", "challenger"])
+async def test_a_policy_that_cannot_be_reached_is_no_ones_alias(ops, alias):
+    before = await aliases(ops)
+    version = await registered(ops, endpoint="http://127.0.0.1:9")
+    refusal = await move(ops, alias, action="promote", version=version, override_reason=WHY)
+    assert (refusal.status_code, refusal.json()["rule"]) == (409, "policy_unreachable")
+    assert "cannot be reached" in refusal.json()["detail"]
+    assert await aliases(ops) == before
+
+
+async def test_a_server_that_does_not_know_the_model_is_refused(ops, upstream):
+    upstream.status = 404
+    version = await gated(ops)
+    assert (await move(ops, "champion", action="promote", version=version)).json()["rule"] == "policy_unreachable"
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN", "ja-JP"])
+async def test_a_policy_writes_an_ad_in_each_of_its_languages_before_it_is_promoted(ops, upstream, locale):
+    def only_others(body):
+        return [] if locale[:2] in asked_in(body) else answers(body)
+
+    upstream.answer = only_others
+    version = await gated(ops, locales=["en-US", "en-GB", "zh-CN", "ja-JP"])
+    refusal = await move(ops, "champion", action="promote", version=version)
+    assert (refusal.status_code, refusal.json()["rule"]) == (409, "golden_prompts")
+    assert f"the golden prompt of {locale}" in refusal.json()["detail"]
+    upstream.answer = answers
+    assert (await move(ops, "champion", action="promote", version=version)).status_code == 200
+
+
+async def test_a_rollback_to_a_policy_that_does_not_answer_changes_nothing(ops, upstream):
+    await move(ops, "champion", action="promote", version=await gated(ops))
+    held = await aliases(ops)
+    upstream.status = 503
+    assert (await move(ops, "champion", action="rollback")).json()["rule"] == "policy_unreachable"
+    assert await aliases(ops) == held
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from app.core.problems import Problem
 from app.store import withdrawals as store
 from app.store.audit import record
 from app.store.database import AsyncConnection
-from app.store.policies import policy_exists
+from app.store.policies import find_policy
 from app.store.provenance import provenance
 from app.store.registry import Key, announce
 from app.store.texts import text_of
@@ -65,7 +65,7 @@ async def _row(connection: AsyncConnection, kind: Kind, subject: str, key: Key) 
     if kind == "advertiser":
         return {"key": advertiser_key(subject), "advertiser": subject, "subject": subject}
     if kind == "policy":
-        if not await policy_exists(connection, subject):
+        if await find_policy(connection, subject) is None:
             raise _unknown("policy", "no policy has that version: GET /policies lists them", subject)
         return {"key": subject, "subject": subject}
     text = await provenance(connection, UUID(subject)) if _is_id(subject) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Identity, func
+from sqlalchemy import Date, ForeignKey, Identity, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,6 +24,26 @@ class Policy(Base):
     model: Mapped[str | None]  # the name that server knows the weights or the adapter by
     locales: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
     decoding: Mapped[dict[str, Any]]  # template, worked examples, temperature, …: trainer.registry.Decoding
+    parent: Mapped[str | None]  # the version that it was trained from
+    digest: Mapped[str | None]  # of its weights, as `relate evaluate gate` names it
+    artifact: Mapped[str | None]  # the folder or address that holds its weights
+    snapshot: Mapped[str | None]  # digest of the logs that it learned from
+    config: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # of its training
+    metrics: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # value by measure
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class GateReport(Base):
+    """One decision of the gate about a policy: trainer.gate_report.GateReport. The latest one counts."""
+
+    __tablename__ = "gate_reports"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    version: Mapped[str] = mapped_column(ForeignKey("policies.version"), index=True)
+    champion: Mapped[str]  # what it was compared with, as the report names it
+    passed: Mapped[bool]
+    report: Mapped[dict[str, Any]]
+    actor: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
