@@ -149,6 +149,8 @@ class PolicyAnswer(BaseModel):
     aliases: list[str] = Field(
         default=[], description="The aliases that point to this version: champion, challenger, previous."
     )
+        default=[], description="The aliases that point to this version: champion, challenger, previous."
+    )
     parent: str | None
     digest: str | None
     artifact: str | None
