@@ -149,8 +149,6 @@ class PolicyAnswer(BaseModel):
     aliases: list[str] = Field(
         default=[], description="The aliases that point to this version: champion, challenger, previous."
     )
-        default=[], description="The aliases that point to this version: champion, challenger, previous."
-    )
     parent: str | None
     digest: str | None
     artifact: str | None
