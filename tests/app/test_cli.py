@@ -129,7 +129,7 @@ class TestPolicies:
         nlg = next(
             line.split()[0]
             for line in relate("policies", "list", **here).stdout.splitlines()
-            if line.startswith("nlg-")
+            if line.strip().startswith("nlg-")
         )
         seeded = json.loads(relate("policies", "show", nlg, **here).stdout)
         locales = [word for locale in seeded["locales"] for word in ("--locale", locale)]

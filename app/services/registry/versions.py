@@ -54,9 +54,7 @@ async def register(
     content = {"kind": kind, "model": model, "endpoint": endpoint, "locales": locales, "decoding": asdict(decoding)}
     row = await store.add_policy(connection, version=version, **content, **asdict(made_from))
     if row is None:
-        raise Problem(
-            409, "policy_exists", f"this very policy is registered already, as {version}", field="name", value=name
-        )
+        raise Problem(409, "policy_exists", f"this policy is already registered as {version}", field="name", value=name)
     origin = {"kind": kind, "model": model, "endpoint": endpoint, "parent": parent, "digest": digest}
     await record(connection, actor, "policy.register", f"policy:{version}", **origin)
     await announce(connection, "registry")
