@@ -105,7 +105,7 @@ class Lexicon:
         place. `language` is the brief's.
         """
         folded = text.folded
-        words = Words(folded.text, language)
+        words = Words(_segmented(text, language), language)
         excuses: dict[int, list[Span]] = defaultdict(list)
         spans: dict[tuple[Span, int], tuple[bool, str]] = {}  # whether it is denied, and how it is written
         hinted: set[int] = set(self._always)
@@ -115,7 +115,7 @@ class Lexicon:
                 excuses[row.number].append(view.raw_span(start, end))
             elif row.role == "hint":
                 hinted.add(row.number)
-            elif view is not folded or not words.cuts(start, end):
+            elif view is not folded or not words.cuts(start, end, kinds=row.role == "class" or end - start > 1):
                 if row.role == "class":
                     members[row.name].append((start, end))
                 else:
@@ -240,6 +240,15 @@ def _is_written_in(entry: Entry, written: str, words: Words, language: str) -> b
     if _HAN.search(written):
         return ("ja" if words.japanese else "zh") in entry.languages
     return "en" in entry.languages or language in entry.languages
+
+
+def _segmented(text: Views, language: str) -> str:
+    """The folded text, in Japanese with the characters as written: its dictionary does not know 贈り物 as 赠り物."""
+    folded = text.folded
+    if folded.starts is not None or (language != "ja" and KANA.search(folded.text) is None):
+        return folded.text
+    pairs = zip(text.raw, folded.text, strict=True)
+    return "".join([raw if "\u3400" <= raw <= "\u9fff" else char for raw, char in pairs])
 
 
 def _is_word(char: str) -> bool:

@@ -57,10 +57,11 @@ class Words:
         words = self.words
         return words[self._at[position]]
 
-    def cuts(self, start: int, end: int) -> bool:
+    def cuts(self, start: int, end: int, *, kinds: bool = True) -> bool:
         """True where text[start:end] begins or ends inside a word of the dictionary.
 
-        A word that ends with it is a kind of it (放射治疗 is 治疗). Seven characters and more are no coincidence.
+        A word that ends with it is a kind of it (放射治疗 is 治疗), where `kinds` holds: 贞操 is none of 操. Seven
+        characters and more are no coincidence.
         """
         if not (_is_written_together(self.text, start) or _is_written_together(self.text, end)):
             return False
@@ -71,7 +72,7 @@ class Words:
         if (
             first.start < start
             and (first.listed or katakana)
-            and not (first is last and first.end == end and not katakana)
+            and not (kinds and first is last and first.end == end and not katakana)
         ):
             return True
         return last.end > end and (last.listed or katakana)
