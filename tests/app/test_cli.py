@@ -217,7 +217,7 @@ class TestKeys:
         from app.core.secrets import Secrets
 
         own = {"RELATE_DATA_DIR": str(tmp_path)}
-        assert "is written" in relate("secrets", **own).stdout
+        assert "was created" in relate("secrets", **own).stdout
         before = Secrets.load(tmp_path / "secrets.json")
         assert "exists and is valid" in relate("secrets", **own).stdout
         assert "restart every replica" in relate("keys", "rotate-token-key", **own).stdout
