@@ -325,3 +325,39 @@ async def test_analysts_read_policies_and_only_ops_change_them(client, bearer):
     assert (await client.get("/policies")).status_code == 200
     assert (await client.post("/policies", json=RELATE)).status_code == 403
     assert (await client.post("/policies/champion", json={"action": "rollback"})).status_code == 403
+
+
+# ---- under load
+
+
+async def test_promotions_and_rollbacks_under_load_fail_no_request_and_stamp_no_text_wrongly(ops, generate, upstream):
+    """Two models write in their own words: whoever is stamped on a text must be who wrote it."""
+    titles = {"relate-a": "Leather Walking Boots", "relate-b": "Boots Resoled in Keswick"}
+
+    def own_words(body):
+        written = [text for text in GOOD if titles.get(body["model"], "") in text]
+        return (written * body["n"])[: body["n"]]
+
+    upstream.answer = own_words
+    model_of = {await gated(ops, model=model, locales=["en-GB"]): model for model in titles}
+    first, second = model_of
+    assert (await move(ops, "champion", action="promote", version=first)).status_code == 200
+    served, done = [], asyncio.Event()
+
+    async def ad_system() -> None:
+        while not done.is_set():
+            served.extend((await generate())["texts"])
+
+    callers = [asyncio.create_task(ad_system()) for _ in range(4)]
+    moves = [await move(ops, "champion", action="promote", version=second)]
+    for _ in range(4):
+        await asyncio.sleep(0.1)
+        moves.append(await move(ops, "champion", action="rollback"))
+    done.set()
+    await asyncio.gather(*callers)
+    assert [answer.status_code for answer in moves] == [200] * 5
+    written = [text for text in served if text["policy"] in model_of]
+    assert {text["policy"] for text in written} == {first, second}
+    assert {(text["policy"], text["title"]) for text in written} == {
+        (version, titles[model]) for version, model in model_of.items()
+    }
