@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from fake_commands import runs
 from job_platform import JobPlatform, lives
@@ -88,6 +89,28 @@ async def test_two_workers_of_a_host_train_one_job_at_a_time(platform: JobPlatfo
     assert states == ["succeeded"] * 3
     times = sorted((float(begin), float(end)) for _, begin, end in runs(platform.folder))
     assert all(end <= begin for (_, end), (begin, _) in pairwise(times))
+
+
+async def test_a_job_outlives_the_connections_of_its_worker(platform: JobPlatform, postgres: str) -> None:
+    """As when PostgreSQL restarts: every connection is cut, twice, and nothing is run again."""
+    platform.tell("train-grpo", sleep=4)
+    job = await platform.ask("grpo")
+    with platform.worker() as worker:
+        for _ in range(2):
+            steps = (await platform.find(job.id)).done or 0
+            while ((await platform.find(job.id)).done or 0) == steps:
+                await asyncio.sleep(0.1)
+            cut(postgres)
+        assert (await ended(platform, job.id)).state == "succeeded"
+        assert (await ended(platform, (await platform.ask("backup")).id)).state == "succeeded"
+        assert worker.poll() is None
+    assert [command for command, *_ in runs(platform.folder)] == ["train-grpo", "backup"]
+
+
+def cut(postgres: str) -> None:
+    """End every other connection to the server's test databases."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test%'")
 
 
 async def test_a_cancelled_job_is_gone_in_seconds_and_the_worker_goes_on(platform: JobPlatform) -> None:

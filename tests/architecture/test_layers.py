@@ -35,7 +35,16 @@ def test_imports_run_down_only_and_light_packages_stay_light() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["app.main", "app.cli", "app.up.run", "abtest.report", "trainer.registry", "trainer.config", "trainer.cli"],
+    [
+        "app.main",
+        "app.cli",
+        "app.up.run",
+        "app.jobs.worker",
+        "abtest.report",
+        "trainer.registry",
+        "trainer.config",
+        "trainer.cli",
+    ],
 )
 def test_what_serves_loads_no_heavy_module(module: str) -> None:
     program = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
