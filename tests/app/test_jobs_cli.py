@@ -82,7 +82,7 @@ def test_a_worker_that_ends_is_started_again(stack: Stack, relate: Relate) -> No
     assert stack.worker is not None
     lines: list[str] = []
     stack.worker.kill()
-    deadline = monotonic() + 30
+    deadline = monotonic() + 120
     while len(lines) < 2 and monotonic() < deadline:
         stack.look_after(lines.append)
     assert "the worker was killed by SIGKILL" in lines[0] and "jobs wait until then" in lines[0]
