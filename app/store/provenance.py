@@ -76,6 +76,8 @@ async def add_edited(
     changed = text.model_dump() | {
         "id": text_id,
         "edited_from": row.id,
+        "judge": None,  # it judged other words
+        "judgement": None,
         "rules_version": rules_version,
         "findings": [asdict(finding) for finding in findings],
         "created_at": func.now(),
