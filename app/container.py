@@ -89,8 +89,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         stack.push_async_callback(judging.stop)
         generation = Generation(settings, database, state, heads, judging)
         stack.push_async_callback(generation.stop)
-        sealer = Sealer(secrets.tokens)
-        fallback = Fallback(database, state, heads)
+        sealer, fallback = Sealer(secrets.tokens), Fallback(database, state, heads)
         serving = TextServer(
             settings, secrets, sealer, state, heads, pool_loader, generation, fallback, serving_log, clients
         )
