@@ -95,9 +95,8 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         )
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
         aggregation = Aggregation(settings, database)
-        for part in (
-            prefilling, Revalidation(database, state), PolicyWatch(state, clients), JobWatch(database), aggregation
-        ):  # fmt: skip
+        await started(prefilling)
+        for part in (Revalidation(database, state), PolicyWatch(state, clients), JobWatch(database), aggregation):
             await started(part)
         yield Container(
             settings=settings,
