@@ -48,6 +48,27 @@ class HeavyUnitAnswer(BaseModel):
     share: float
 
 
+class SetAsideAnswer(BaseModel):
+    """What was reported about an arm's served texts and is not counted, mature or not, in either view."""
+
+    tokens: int = Field(description="Served texts with an event.")
+    orphans: int = Field(description="Of them with a click or conversion and no impression.")
+    orphan_share: float = Field(description="orphans / tokens")
+    conversions: int = Field(description="Of them with a conversion, counted or not.")
+    view_through: int = Field(description="Conversions inside the window without a click before them.")
+    view_through_share: float = Field(description="view_through / conversions")
+    repeated_orders: int = Field(description="Conversions whose order an earlier conversion has.")
+    impressions: int = Field(description="Of the tokens with an impression.")
+    shifted: int = Field(
+        description="Impressions a whole number of hours after their serving: a clock of another zone."
+    )
+    shifted_share: float = Field(description="shifted / impressions")
+    events: int
+    reused_ids: int = Field(description="Events whose event_id another event had already; these do count.")
+    reused_id_share: float = Field(description="reused_ids / events")
+    unmatched_corrections: int = Field(description="Retractions and restatements of events that never came.")
+
+
 class ArmAnswer(BaseModel):
     """The counts of one arm, in the view of the report."""
 
@@ -74,6 +95,7 @@ class ArmAnswer(BaseModel):
     units_in_two_arms: int = Field(description="Units that saw this arm and another one: excluded from all figures.")
     units_that_changed_arm: int = Field(description="Units that an earlier phase assigned to another arm.")
     heavy_units: list[HeavyUnitAnswer] = Field(description="Largest first.")
+    set_aside: SetAsideAnswer
 
 
 class VerdictAnswer(BaseModel):
@@ -125,6 +147,7 @@ class Banner(BaseModel):
         "served_violations",
         "two_arms",
         "heavy_unit",
+        "set_aside",
         "low_counts",
         "no_data",
         "immature",

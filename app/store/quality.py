@@ -21,16 +21,16 @@ _QUALITY = text("""
 class EventQuality:
     """Tokens of one arm with events, and the events that do not count. Shares without tokens are 0."""
 
-    tokens: int
-    impressions: int  # tokens with an impression
-    conversions: int  # tokens with a conversion, counted or not
-    orphans: int  # tokens with a click or conversion and no impression
-    view_through: int  # conversions in the window without a click before them
-    repeated_orders: int  # conversions whose order another token's earlier conversion has
-    shifted: int  # impressions a whole number of hours after their serving
-    events: int
-    reused_ids: int  # events whose event_id another event had already
-    unmatched_corrections: int  # retractions and restatements of events that never came
+    tokens: int = 0
+    impressions: int = 0  # tokens with an impression
+    conversions: int = 0  # tokens with a conversion, counted or not
+    orphans: int = 0  # tokens with a click or conversion and no impression
+    view_through: int = 0  # conversions in the window without a click before them
+    repeated_orders: int = 0  # conversions whose order another token's earlier conversion has
+    shifted: int = 0  # impressions a whole number of hours after their serving
+    events: int = 0
+    reused_ids: int = 0  # events whose event_id another event had already
+    unmatched_corrections: int = 0  # retractions and restatements of events that never came
 
     @property
     def orphan_share(self) -> float:

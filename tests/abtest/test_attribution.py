@@ -12,6 +12,7 @@ from abtest.events import EventKind, TokenEvent
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WINDOW = timedelta(days=7)
 KINDS = {"i": EventKind.IMPRESSION, "c": EventKind.CLICK, "y": EventKind.CONVERSION}
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def events(history: str, token: str = "广告-1") -> list[TokenEvent]:
@@ -51,6 +52,115 @@ def test_what_counts(history, clicked, converted, view_through, orphan):
         view_through,
         orphan,
     )
+
+
+def told(kind: EventKind, after: timedelta = timedelta(0), token: str = "广告-1", **more: object) -> TokenEvent:
+    """One event, so long after a quarter past noon and a bit, by a clock that writes fractions of a second."""
+    return TokenEvent(token, kind, QUARTER + after, served_at=QUARTER - SECOND, **more)
+
+
+QUARTER = datetime(2026, 11, 22, 12, 17, 23, 456_789, tzinfo=UTC)
+IMPRESSION, CLICK, CONVERSION, RETRACTION = EventKind
+SALE = [told(IMPRESSION), told(CLICK, MINUTE), told(CONVERSION, HOUR, event_id="sale", value=10.0)]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "clicked_after"),
+    [
+        ({"microsecond": 0}, timedelta(0)),
+        ({"second": 0, "microsecond": 0}, timedelta(0)),
+        ({"second": 0, "microsecond": 0}, 20 * SECOND),
+        ({"minute": 0, "second": 0, "microsecond": 0}, 30 * MINUTE),
+    ],
+)
+def test_a_clock_of_seconds_minutes_or_hours_keeps_its_clicks_and_conversions(resolution, clicked_after):
+    """The click has the impression's own time: no person is that fast, but no such clock can say so."""
+    times = {IMPRESSION: QUARTER, CLICK: QUARTER + clicked_after, CONVERSION: QUARTER + clicked_after + 5 * SECOND}
+    coarse = [TokenEvent("t", kind, at.replace(**resolution), served_at=QUARTER) for kind, at in times.items()]
+    outcome = attribute(coarse, WINDOW)["t"]
+    assert (outcome.clicked, outcome.converted, outcome.invalid) == (True, True, False)
+
+
+@pytest.mark.parametrize(("after", "invalid"), [(0.0, True), (0.499, True), (0.5, False), (-0.2, False)])
+def test_a_click_faster_than_a_person_is_invalid_where_both_clocks_can_tell(after, invalid):
+    click = told(CLICK, timedelta(seconds=after))
+    assert attribute([told(IMPRESSION), click], WINDOW)["广告-1"].invalid == invalid
+
+
+@pytest.mark.parametrize("resolution", [{"second": 0, "microsecond": 0}, {"minute": 0, "second": 0, "microsecond": 0}])
+def test_a_sale_from_a_coarse_clock_is_not_before_the_pixels_that_led_to_it(resolution):
+    sale = TokenEvent("广告-1", CONVERSION, QUARTER.replace(**resolution))
+    outcome = attribute([told(IMPRESSION), told(CLICK, 9 * SECOND), sale], WINDOW)["广告-1"]
+    assert outcome.converted and not outcome.view_through
+
+
+@pytest.mark.parametrize(
+    ("late", "shifted"),
+    [(HOUR, True), (9 * HOUR, True), (9 * HOUR + 55 * SECOND, True), (14 * HOUR, True),
+     (timedelta(0), False), (30 * MINUTE, False), (9 * HOUR + 2 * MINUTE, False), (15 * HOUR, False)],
+)  # fmt: skip
+def test_a_clock_of_another_time_zone_is_seen_and_never_counted(late, shifted):
+    outcome = attribute([told(kind, late + n * SECOND) for n, kind in enumerate(KINDS.values())], WINDOW)["广告-1"]
+    assert (outcome.shifted, outcome.clicked, outcome.converted) == (shifted, not shifted, not shifted)
+
+
+@pytest.mark.parametrize(
+    ("corrections", "converted", "value"),
+    [
+        ([told(RETRACTION, 2 * HOUR, event_id="refund", corrects="sale")], False, None),
+        ([told(RETRACTION, HOUR, event_id="refund", corrects="sale")], False, None),  # equal times are in order
+        ([told(RETRACTION, HOUR - SECOND, event_id="refund", corrects="sale")], True, 10.0),  # the sale is later
+        ([told(RETRACTION, 2 * HOUR, event_id="refund", corrects="another")], True, 10.0),
+        ([told(CONVERSION, 9 * DAY, event_id="fix", corrects="sale", value=7.0)], True, 7.0),  # keeps its time
+        ([told(CONVERSION, 2 * HOUR, event_id="fix", corrects="sale", value=7.0),
+          told(RETRACTION, 3 * HOUR, event_id="refund", corrects="sale")], False, None),
+        ([told(RETRACTION, 2 * HOUR, event_id="refund", corrects="sale"),
+          told(CONVERSION, 3 * HOUR, event_id="fix", corrects="sale", value=7.0)], True, 7.0),
+    ],
+)  # fmt: skip
+def test_the_latest_retraction_or_restatement_decides(corrections, converted, value):
+    outcome = attribute(corrections[::-1] + SALE, WINDOW)["广告-1"]
+    assert (outcome.clicked, outcome.converted, outcome.value) == (True, converted, value)
+
+
+def test_a_restatement_of_a_sale_that_never_came_is_no_sale():
+    fix = told(CONVERSION, 2 * HOUR, event_id="fix", corrects="sale", value=7.0)
+    assert attribute([*SALE[:2], fix], WINDOW)["广告-1"].conversion_at is None
+
+
+def test_a_retraction_takes_back_the_sale_of_an_auction_id_that_all_events_share():
+    events_ = [told(kind, n * MINUTE, event_id="auction-7") for n, kind in enumerate(KINDS.values())]
+    refund = told(RETRACTION, HOUR, event_id="refund", corrects="auction-7")
+    outcome = attribute([refund, *events_], WINDOW)["广告-1"]
+    assert (outcome.impression_at, outcome.clicked, outcome.converted) == (QUARTER, True, False)
+    assert attribute([refund, *events_[:2]], WINDOW)["广告-1"].clicked  # of two events, neither is meant
+
+
+def test_an_order_counts_once_on_whichever_token_it_came_first():
+    def sold(token: str, after: timedelta, order: tuple[str, str] | None, *, clicked: bool = True) -> list[TokenEvent]:
+        funnel = [told(IMPRESSION, token=token), told(CONVERSION, after, token, order=order)]
+        return [*funnel, told(CLICK, SECOND, token)] if clicked else funnel
+
+    stream = [
+        *sold("late", 2 * HOUR, ("青禾", "o-1")), *sold("first", HOUR, ("青禾", "o-1")),
+        *sold("unclicked", MINUTE, ("青禾", "o-1"), clicked=False),  # would not count, so it holds no order
+        *sold("other advertiser", HOUR, ("Fell & Moor", "o-1")), *sold("no order", HOUR, None),
+    ]  # fmt: skip
+    outcomes = attribute(stream, WINDOW)
+    assert {token for token, outcome in outcomes.items() if outcome.converted} == {
+        "first", "other advertiser", "no order",
+    }  # fmt: skip
+    assert [token for token, outcome in outcomes.items() if outcome.repeated_order] == ["late"]
+
+
+@pytest.mark.parametrize(
+    ("kinds_of_machines", "clicked", "invalid"),
+    [([IMPRESSION], True, False), ([CLICK], True, False), ([IMPRESSION, CLICK], True, False)],
+)
+def test_what_a_machine_loaded_does_not_void_a_persons_view(kinds_of_machines, clicked, invalid):
+    machines = [told(kind, -SECOND, machine=True, invalid=True) for kind in kinds_of_machines]
+    outcome = attribute([*machines, told(IMPRESSION), told(CLICK, MINUTE)], WINDOW)["广告-1"]
+    assert (outcome.impression_at, outcome.clicked, outcome.invalid) == (QUARTER, clicked, invalid)
 
 
 moments = st.integers(-20, 20).map(lambda hours: NOON + timedelta(hours=hours * 12))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
-from counting import DAY, a_funnel, an_event
+from counting import DAY, HOUR, a_funnel, an_event
 from reported import LATER, MATURE, NOW, SHOWN, fill
 
 from abtest.report import Report, report
@@ -310,3 +310,37 @@ async def test_the_notebook_client_says_what_the_service_says(ad_system, monkeyp
     assert report("http://relate.test/", "title-test", key=key).arms[0].arm == "control"
     with pytest.raises(ValueError, match="there is no experiment 'no'"):
         report("http://relate.test", "no", key=key)
+
+
+async def test_what_is_reported_and_not_counted_is_shown_with_its_share(ad_system):
+    phase = (await ad_system.experiment())["phase"]
+    await fill(ad_system, phase, units=(40, 40), converted=(12, 20), days=1)
+    clean = await ad_system.read()
+    order = {"order_id": "订单-1"}
+
+    def served(name: str, arm: int = 0, at: datetime = SHOWN) -> str:
+        return ad_system.serve(name, phase=phase, arm=arm, at=at)
+
+    orphan, view_through, early = (
+        served("orphan", 1),
+        served("view-through"),
+        served("shifted", at=SHOWN - 9 * HOUR),
+    )
+    await ad_system.report(
+        *(an_event(served(f"orphan-{number}", 1), "click", SHOWN) for number in range(9)),
+        an_event(orphan, "conversion", SHOWN),
+        an_event(view_through, at=SHOWN),
+        an_event(view_through, "conversion", SHOWN + HOUR, **order),
+        an_event(early, at=SHOWN + timedelta(seconds=2)),
+        an_event(early, "click", SHOWN + timedelta(minutes=1)),
+        an_event(served("retraction"), "retraction", SHOWN, corrects="never-came"),
+    )
+    found = await ad_system.read()
+    control, treatment = (arm["set_aside"] for arm in found["arms"])
+    assert (treatment["orphans"], control["view_through"], control["shifted"]) == (10, 1, 1)
+    assert control["unmatched_corrections"] == 1
+    assert treatment["orphan_share"] == treatment["orphans"] / treatment["tokens"]
+    assert [arm["clicks"] for arm in found["arms"]] == [arm["clicks"] for arm in clean["arms"]]
+    assert [arm["conversions"] for arm in found["arms"]] == [arm["conversions"] for arm in clean["arms"]]
+    said = [banner["sentence"] for banner in found["banners"] if banner["kind"] == "set_aside"]
+    assert len(said) == 1 and "no impression" in said[0]  # of 92 tokens; the others are under 5 %

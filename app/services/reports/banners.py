@@ -8,6 +8,7 @@ from abtest.document import ArmAnswer, Banner, SampleRatioAnswer
 from abtest.lift import COUNTS_BELOW
 from abtest.verdict import Comparison
 
+SET_ASIDE_SHARE = 0.05  # of what was reported: orphans, view-through or shifted clocks above it raise a banner
 _NAMED = 3  # heavy units listed in one sentence; the document lists all
 _OUTSTANDING = 2.0  # times the mean of its arm: in an arm of few units, every unit exceeds 5 %
 
@@ -21,6 +22,7 @@ def banners(
         *_violations(violations),
         *_two_arms(arms),
         *_heavy_units(arms),
+        *_set_aside(arms),
         *_low_counts(arms, compared),
         *_maturity(arms),
         *_changed_arm(arms),
@@ -71,6 +73,35 @@ def _heavy_units(arms: Sequence[ArmAnswer]) -> Iterator[Banner]:
                 "or a test client."
             )
             yield Banner(kind="heavy_unit", level="warning", sentence=sentence)
+
+
+def _set_aside(arms: Sequence[ArmAnswer]) -> Iterator[Banner]:
+    """What is reported and not counted, once it is more than a few. All arms together: a sender reports for each."""
+    parts = [arm.set_aside for arm in arms]
+    for share, what, check in (
+        (
+            _share(sum(part.orphans for part in parts), sum(part.tokens for part in parts)),
+            "of the tokens have a click or conversion and no impression",
+            "impressions are lost, or come from another sender",
+        ),
+        (
+            _share(sum(part.view_through for part in parts), sum(part.conversions for part in parts)),
+            "of the conversions have no click before them (view-through)",
+            "clicks are lost, or a clock is wrong",
+        ),
+        (
+            _share(sum(part.shifted for part in parts), sum(part.impressions for part in parts)),
+            "of the impressions are a whole number of hours after their serving",
+            "a sender's clock is in another time zone",
+        ),
+    ):
+        if share > SET_ASIDE_SHARE:
+            sentence = f"{share:.0%} {what}, and are not counted. Check whether {check}."
+            yield Banner(kind="set_aside", level="warning", sentence=sentence)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
 
 
 def _low_counts(arms: Sequence[ArmAnswer], compared: Sequence[Comparison]) -> Iterator[Banner]:

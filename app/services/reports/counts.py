@@ -9,6 +9,7 @@ from datetime import timedelta
 from abtest.sums import FunnelSums
 from app.services.reports.question import Question
 from app.store.database import AsyncConnection
+from app.store.quality import EventQuality, event_quality
 from app.store.sums import DaySums, assigned_units, cutoff_day_sums, day_sums, funnel_sums, local_day_sums
 from app.store.units import HeavyUnit, changed_arm, heavy_units
 
@@ -25,6 +26,7 @@ class PhaseCounts:
     local: Sequence[DaySums] = ()  # mature, by day of the report's time zone; empty for UTC
     heavy: Mapping[int, Sequence[HeavyUnit]] = field(default_factory=dict)
     changed: Mapping[int, int] = field(default_factory=dict)
+    quality: Mapping[int, EventQuality] = field(default_factory=dict)
 
     @property
     def by_day(self) -> Sequence[DaySums]:
@@ -60,6 +62,7 @@ async def read_counts(connection: AsyncConnection, question: Question) -> PhaseC
         local=await _local(connection, question, counts.mature),
         heavy=await heavy_units(connection, phase, view, cutoff, suspects) if suspects else {},
         changed=await changed_arm(connection, phase, earlier, question.as_of) if earlier else {},
+        quality=await event_quality(connection, phase, question.as_of),
     )
 
 

@@ -17,6 +17,7 @@ from abtest.document import (
     PhaseAnswer,
     Rate,
     Report,
+    SetAsideAnswer,
 )
 from abtest.lift import ratio_lift
 from abtest.sums import FunnelSums, UnitSums
@@ -27,6 +28,7 @@ from app.services.reports.guardrails import GuardrailData, guardrails
 from app.services.reports.outcome import METRICS, outcome, phase_answer
 from app.services.reports.question import Question
 from app.services.reports.series import cohorts, daily
+from app.store.quality import EventQuality
 
 FORMULAS = [
     "ΔCTCVR = R_T / R_C − 1, R = Σy / Σx over units with a mature counted impression (x impressions, y counted "
@@ -103,6 +105,17 @@ def _arm(question: Question, number: int, sums: FunnelSums, counts: PhaseCounts)
             )
             for unit in counts.heavy.get(number, ())
         ],
+        set_aside=_set_aside(counts.quality.get(number, EventQuality())),
+    )
+
+
+def _set_aside(quality: EventQuality) -> SetAsideAnswer:
+    return SetAsideAnswer(
+        **asdict(quality),
+        orphan_share=quality.orphan_share,
+        view_through_share=quality.view_through_share,
+        shifted_share=quality.shifted_share,
+        reused_id_share=quality.reused_id_share,
     )
 
 
