@@ -66,7 +66,7 @@ def _introduce(console: Console, stack: Stack) -> None:
     keys_file = file_of(settings.data_dir)
     console.print(
         f"\n[bold]RELATE[/] is running.\n"
-        f"  pages: [link={stack.url}]{stack.url}/[/] (sign in with the report, ops or admin key)\n"
+        f"  pages: [link={stack.url}]{stack.url}/[/] (sign in with the report, review, ops or admin key)\n"
         f"  API:   {stack.url}/docs",
         soft_wrap=True,
     )
