@@ -17,6 +17,11 @@ REPORT_FILE = "gate.json"
 MAX_TEXTS = 50
 
 
+def _as_tuple(value: object) -> object:
+    """JSON has lists only; where bodies are validated strictly, a list is no tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -89,8 +94,8 @@ class GateReport(_Part):
     prompts: Prompts
     reward_models: dict[str, str]  # digest by measure
     config: dict[str, Any]  # trainer.config.GateConfig
-    lines: Annotated[tuple[Line, ...], BeforeValidator(lambda lines: tuple(lines)), Field(min_length=1, max_length=40)]
-    texts: Annotated[tuple[SideBySide, ...], BeforeValidator(lambda texts: tuple(texts)), Field(max_length=MAX_TEXTS)]
+    lines: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=40)]
+    texts: Annotated[tuple[SideBySide, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_TEXTS)]
     passed: bool
 
     @model_validator(mode="after")

@@ -11,8 +11,8 @@ import pytest
 from counting import AdSystem
 from fakes import FakePolicyServer
 from fastapi import FastAPI
+from page_visits import Visitors, csrf_of
 from service import GOOD, Generate, a_request
-from visits import Visitors, csrf_of
 
 from app.core.settings import Settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from uuid import UUID
 
 import psutil
 from fake_commands import stand_in
+from sqlalchemy.exc import OperationalError
 
 from app.core.settings import Settings
 from app.jobs.runner import Runner
@@ -29,6 +31,7 @@ from app.core.logs import configure
 from app.core.settings import Settings
 from app.jobs import sweeper, worker
 from fake_commands import stand_in
+from sqlalchemy.exc import OperationalError
 
 sweeper.SILENT_S, sweeper.INTERVAL_S = float(sys.argv[2]), 1.0
 configure("info")
@@ -71,8 +74,14 @@ class JobPlatform:
         return await self.find(job.id)
 
     async def find(self, job_id: UUID) -> Any:
-        async with self.database.begin() as connection:
-            return await store.find(connection, job_id)
+        """The job's row. A connection of the test's own pool may have been cut since its last use: it asks again."""
+        for _ in range(10):
+            try:
+                async with self.database.begin() as connection:
+                    return await store.find(connection, job_id)
+            except OperationalError:
+                await asyncio.sleep(0.1)
+        raise AssertionError("the database does not answer")
 
     async def steps(self, chain: Any) -> list[Any]:
         async with self.database.begin() as connection:

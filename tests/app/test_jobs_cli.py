@@ -86,5 +86,5 @@ def test_a_worker_that_ends_is_started_again(stack: Stack, relate: Relate) -> No
     while len(lines) < 2 and monotonic() < deadline:
         stack.look_after(lines.append)
     assert "the worker was killed by SIGKILL" in lines[0] and "jobs wait until then" in lines[0]
-    assert lines[1] == "the worker is started again"
+    assert lines[1] == "the worker was restarted"
     assert relate("run", "retention", "--wait").exit_code == 0

@@ -12,9 +12,9 @@ import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI
+from page_visits import LIST, NEW, PLANNER, csrf_of, read
 from psycopg.types.json import Jsonb
 from trials import ArmOf, draft, run, start, stop
-from visits import LIST, NEW, PLANNER, csrf_of, read
 
 HOSTILE = '"><script>alert(1)</script>'
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from visits import PLANNER, read
+from page_visits import PLANNER, read
 
 # ---- the planner
 
@@ -15,7 +15,7 @@ async def test_the_planner_answers_both_ways(analyst: httpx.AsyncClient) -> None
     page = await read(analyst, f"{PLANNER}?{query}")
     assert "2,182 units in both arms together" in page
     assert "20 days of new units" in page
-    assert "+25 % is the smallest lift that 20 days (2,200 units) would find" in page
+    assert "+25 % is the smallest lift that 20 days (2,200 units) would detect" in page
 
 
 @pytest.mark.parametrize(

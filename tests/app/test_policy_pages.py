@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from visits import csrf_of, read
+from page_visits import csrf_of, read
 
 from tests.trainer.gate_reports import a_gate_report
 

@@ -41,9 +41,9 @@ class Installation:
         errors.install(self.app)
         self.app.state.container = SimpleNamespace(settings=chosen)
         self.app.state.authenticator = self.authenticator
-        self.app.include_router(session_router)
-        for scope in SCOPES:
+        for scope in SCOPES:  # before the session's routes, which lead `/review` to its page
             self._route(scope)
+        self.app.include_router(session_router)
 
     def _route(self, scope: Any) -> None:
         @self.app.get(f"/{scope}")
