@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -250,7 +251,7 @@ async def test_an_approved_text_with_a_review_finding_waits_for_a_reviewer_and_i
     assert "Sent by the advertiser" in page and "/edit" not in page
     assert (await post(http, f"{PAGE}/{open_text(page)}/approve")).status_code == 303
     while (answer := await generate(body))["texts"][0]["source"] != "advertiser":
-        pass  # until the announcement has reached this replica
+        await asyncio.sleep(0.05)  # until the announcement has reached this replica
     assert answer["texts"][0]["title"] == approved["title"]
     recheck = Revalidation(app.state.container.database, app.state.container.state)
     for reviewer, after in (("reviewed_by", "approved"), ("NULL", "review")):
