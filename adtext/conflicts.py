@@ -17,7 +17,7 @@ from adtext.words import language_of
 class Conflict:
     """Why a rule is refused."""
 
-    field: str  # of the body, such as excluded_terms.3
+    field: str  # path in the request body, such as excluded_terms.3
     value: str
     rule: str  # what it contradicts, by name
     detail: str

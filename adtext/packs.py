@@ -51,7 +51,7 @@ class Pack:
 
     name: str
     version: str  # short hash of the file
-    source: str  # of the file; groups may name their own
+    source: str  # the file's source; a group may name its own
     entries: Sequence[Entry]
     classes: Mapping[str, Sequence[str]]
     examples: Sequence[Example]

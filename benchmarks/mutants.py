@@ -181,7 +181,7 @@ def environment() -> dict[str, str]:
 
 
 def groups(wanted: Iterable[str]) -> list[tuple[list[str], dict[str, Any]]]:
-    """The modules to mutate, by the group whose tests they share."""
+    """The modules to mutate, grouped by the tests that run against them."""
     wanted = set(wanted)
     if unknown := wanted - {module for group in PLAN["group"] for module in group["modules"]}:
         raise SystemExit(f"mutants.toml does not list {', '.join(sorted(unknown))}")

@@ -116,7 +116,7 @@ def power_curve(days: Sequence[int], powers: Sequence[float], *, wanted: float, 
 
 
 def over_steps(steps: Sequence[int], values: Sequence[float | None]) -> Figure:
-    """One value of a training run, by step."""
+    """A line plot of one logged value over the steps of a training run."""
     data = [
         {
             "type": "scatter",

@@ -21,7 +21,7 @@ from app.pages.frame import ANALYSTS, PageRoute, Viewer, page, viewer
 
 router = APIRouter(prefix="/pages/planner", include_in_schema=False, route_class=PageRoute)
 
-_POINTS = 40  # of the power curve
+_POINTS = 40  # points of the power curve
 _LONGEST = 10_000  # days: a longer plan is not useful
 
 
@@ -51,7 +51,7 @@ class Plan:
 
     units: int  # both arms together
     days: int
-    smallest_lift: float | None  # of an experiment of wish.days; None: not even a rate of 1 could be detected
+    smallest_lift: float | None  # detectable within wish.days; None: not even a rate of 1 could be detected
     units_in_days: int  # units of that experiment, both arms together
     curve: Sequence[tuple[int, float]]  # day, power
 

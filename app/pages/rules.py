@@ -199,8 +199,8 @@ def _body(values: Mapping[str, str], current: Mapping[str, Any]) -> dict[str, An
     """`reason: word, word | near, near` is a restriction; `id: claim` is evidence. What the form does not show (where
     and in which locales a phrase is required, how strict a restriction is) stays as it is in force.
     """
-    phrases = {one["phrase"]: one for one in current.get("required_phrases", ())}
-    severities = {one["reason"]: one["severity"] for one in current.get("restrictions", ())}
+    phrases = {phrase["phrase"]: phrase for phrase in current.get("required_phrases", ())}
+    severities = {restriction["reason"]: restriction["severity"] for restriction in current.get("restrictions", ())}
     restrictions: list[dict[str, Any]] = []
     for line in _lines(values["restrictions"]):
         reason, _, rest = line.partition(":")
@@ -222,14 +222,14 @@ def _written(body: Mapping[str, Any] | None) -> dict[str, str]:
     if body is None:
         return dict(OWN)
     restrictions = [
-        f"{one['reason']}: {', '.join(one['words'])}" + (f" | {', '.join(one['near'])}" if one["near"] else "")
-        for one in body["restrictions"]
+        f"{rule['reason']}: {', '.join(rule['words'])}" + (f" | {', '.join(rule['near'])}" if rule["near"] else "")
+        for rule in body["restrictions"]
     ]
     return {
         "excluded_terms": "\n".join(body["excluded_terms"]),
         "restrictions": "\n".join(restrictions),
         "trademarks": "\n".join(body["trademarks"]),
-        "required_phrases": "\n".join(one["phrase"] for one in body["required_phrases"]),
-        "evidence": "\n".join(f"{one['id']}: {one['claim']}" for one in body["evidence"]),
+        "required_phrases": "\n".join(phrase["phrase"] for phrase in body["required_phrases"]),
+        "evidence": "\n".join(f"{proof['id']}: {proof['claim']}" for proof in body["evidence"]),
         "note": "",
     }

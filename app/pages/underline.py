@@ -15,8 +15,8 @@ class Piece:
     """A stretch of a text that the same findings cover."""
 
     text: str
-    numbers: tuple[int, ...]  # of the findings, from 1
-    ends: tuple[int, ...]  # of those, the ones that end here
+    numbers: tuple[int, ...]  # numbers of the findings that cover this piece, from 1
+    ends: tuple[int, ...]  # the numbers of those that end with it
     severity: str  # the heaviest of them; empty where there is none
 
 

@@ -18,7 +18,7 @@ class WriterUnavailable(RuntimeError):
 class WriterAnswer:
     """The result of one call of a writer."""
 
-    completions: Sequence[str]  # raw, one per completed sample
+    completions: Sequence[str]  # the raw answer of every sample that was completed
     prompt_hash: str  # SHA-256 of the request, first 16 hex characters
     seed: int | None
     cut: int = 0  # samples that the token limit cut off: candidates that are never shown

@@ -40,8 +40,8 @@ class Head:
     texts: Sequence[PooledText]  # all that are approved
     born: float  # wall-clock seconds of the newest text: staleness
     attempted: float = float("-inf")  # monotonic seconds of the last refill: a thin pool is not refilled on every hit
-    without: frozenset[str] = frozenset()  # of a fallback: the advertiser's withdrawn texts when it was made
-    allowed: Sequence[PooledText] = ()  # of the texts, those that pass the rules `allowed_by`
+    without: frozenset[str] = frozenset()  # a fallback was made without these withdrawn texts of the advertiser
+    allowed: Sequence[PooledText] = ()  # the texts that pass the rules `allowed_by`
     allowed_by: str = ""
 
 

@@ -82,7 +82,7 @@ class ReviewerUse(NamedTuple):
     approved: int
     p50_s: float | None
     seconds: int  # of them, decisions that got a second opinion
-    overturned: int  # of those, where it differs
+    overturned: int  # second opinions that differ from the first
 
 
 async def held_rules(connection: AsyncConnection, since: datetime) -> list[HeldRule]:

@@ -35,7 +35,7 @@ _CHANGED = text("""
 
 @dataclass(frozen=True, slots=True)
 class HeavyUnit:
-    """A unit with a large share of its arm's impressions."""
+    """A unit that alone has over 5 % of its arm's impressions."""
 
     digest: bytes
     impressions: int

@@ -95,6 +95,7 @@ async def test_an_item_that_a_crashed_replica_held_is_written_when_its_time_is_o
     async with asyncio.timeout(20):
         while database.execute("SELECT state FROM prefill_items").fetchone() != ("done",):
             await asyncio.sleep(0.05)
+    assert database.execute("SELECT DISTINCT origin, state FROM texts").fetchall() == [("model", "approved")]
 
 
 async def test_what_is_finished_keeps_no_query(prefilled: Prefill, database: Database) -> None:

@@ -38,7 +38,7 @@ DEFAULT = GateConfig()
 
 
 def compared(champion: dict[str, float], challenger: dict[str, float], spread: float = 0.01) -> PolicyComparison:
-    """A comparison whose intervals reach `spread` of the champion's value to both sides."""
+    """A comparison in which every interval is the value plus or minus `spread` times the champion's value."""
 
     def interval(value: float, scale: float) -> Interval:
         return Interval(value, value - spread * abs(scale), value + spread * abs(scale))

@@ -9,32 +9,35 @@ from trainer.scoring.facts import BriefFacts, Sentence, longest_common
 
 def answers(title: Sentence, body: Sequence[Sentence], facts: BriefFacts) -> dict[str, float]:
     """The features of one text, by name."""
-    head, asked = set(title.content_stems), {item for one in facts.asked for item in one.content_stems}
-    flat = [item for one in body for item in one.content_stems]
-    sold = {item for one in facts.own[: facts.page] for item in one.content_stems}
-    best_asked = max(facts.asked, key=lambda one: longest_common(title.stems, one.stems), default=title)
-    best_own = max(facts.own[: facts.page], key=lambda one: longest_common(title.stems, one.stems), default=title)
-    sets = [set(one.content_stems) for one in body]
+    head, asked = set(title.content_stems), {item for sentence in facts.asked for item in sentence.content_stems}
+    flat = [item for sentence in body for item in sentence.content_stems]
+    sold = {item for sentence in facts.own[: facts.page] for item in sentence.content_stems}
+    best_asked = max(facts.asked, key=lambda sentence: longest_common(title.stems, sentence.stems), default=title)
+    best_own = max(
+        facts.own[: facts.page], key=lambda sentence: longest_common(title.stems, sentence.stems), default=title
+    )
+    sets = [set(sentence.content_stems) for sentence in body]
     return {
         "title_asked": len(head & asked) / max(len(head), 1),
         "title_sold": len(head & sold) / max(len(head), 1),
         "title_only_asked": len(head - facts.stems),
         "title_like_asked": _alike(title, best_asked),
         "title_like_own": _alike(title, best_own),
-        "title_is_asked": float(any(title.stems == one.stems for one in facts.asked)),
-        "title_is_own": float(any(title.stems == one.stems for one in facts.own[: facts.page])),
+        "title_is_asked": float(any(title.stems == sentence.stems for sentence in facts.asked)),
+        "title_is_own": float(any(title.stems == sentence.stems for sentence in facts.own[: facts.page])),
         "title_number": float(any(word[0].isdigit() for word in title.words)),
         "body_asked": len(asked & set(flat)) / max(len(asked), 1),
-        "body_on_title": max((len(head & one) for one in sets), default=0),
+        "body_on_title": max((len(head & content) for content in sets), default=0),
         "same_twice": sum(
             len(left & right) / max(min(len(left), len(right)), 1)
             for at, left in enumerate(sets)
             for right in sets[at + 1 :]
         ),
-        "title_in_body": max((len(head & one) / max(len(one), 1) for one in sets), default=0),
-        "points": sum(any(one.stems == fact.stems for fact in facts.own) for one in body),
-        "exact_share": sum(any(one.stems == fact.stems for fact in facts.own) for one in body) / max(len(body), 1),
-        "least_content": min((len(one) for one in sets), default=0),
+        "title_in_body": max((len(head & content) / max(len(content), 1) for content in sets), default=0),
+        "points": sum(any(sentence.stems == fact.stems for fact in facts.own) for sentence in body),
+        "exact_share": sum(any(sentence.stems == fact.stems for fact in facts.own) for sentence in body)
+        / max(len(body), 1),
+        "least_content": min((len(content) for content in sets), default=0),
     }
 
 

@@ -65,8 +65,8 @@ class Grams:
                 p = (self.counts.get(f"{context} {word}", 0) + kinds * p) / (seen + kinds)
         return p
 
-    def classes(self, one: Sentence) -> list[str]:
-        return [self._class(word) for word in one.words]
+    def classes(self, sentence: Sentence) -> list[str]:
+        return [self._class(word) for word in sentence.words]
 
     def _class(self, word: str) -> str:
         if word in self.kept:
@@ -79,13 +79,13 @@ class Grams:
 def count(texts: Iterable[Sentence], *, own: int = 40) -> Grams:
     """Learn from sentences; function words and words seen at least `own` times stand for themselves."""
     known = list(texts)
-    words = Counter(word for one in known for word in one.words)
+    words = Counter(word for sentence in known for word in sentence.words)
     kept = FUNCTION | set("$£€%&") | {word for word, seen in words.items() if seen >= own and not word[0].isdigit()}
     empty = Grams({}, {}, frozenset(kept), 0)
     counts: Counter[str] = Counter()
     following: dict[str, set[str]] = {}
-    for one in known:
-        padded = [BORDER, BORDER, *empty.classes(one), BORDER]
+    for sentence in known:
+        padded = [BORDER, BORDER, *empty.classes(sentence), BORDER]
         counts[BORDER] += 1
         counts[f"{BORDER} {BORDER}"] += 1
         for at in range(2, len(padded)):
@@ -102,49 +102,53 @@ def fluency(title: Sentence, body: Sequence[Sentence], facts: BriefFacts, grams:
     """The features of one text, by name."""
     values = {f"title_{name}": value for name, value in _surprises([title], grams).items()}
     values |= {f"body_{name}": value for name, value in _surprises(body, grams).items()}
-    words = [word for one in (title, *body) for word in one.words]
-    stems = [one.content_stems for one in body]
+    words = [word for sentence in (title, *body) for word in sentence.words]
+    stems = [sentence.content_stems for sentence in body]
     flat = [item for part in stems for item in part]
     head = title.content_stems
     known = english_words()
-    pairs = Counter(pair for one in body for pair in zip(one.stems, one.stems[1:], strict=False))
+    pairs = Counter(pair for sentence in body for pair in zip(sentence.stems, sentence.stems[1:], strict=False))
     values |= {
         "unknown": sum(_unknown(word, facts, known) for word in words),
-        "wrong_article": sum(_wrong_article(one) for one in (title, *body)),
+        "wrong_article": sum(_wrong_article(sentence) for sentence in (title, *body)),
         "title_repeats": len(head) - len(set(head)),
         "body_repeats": len(flat) - len(set(flat)),
         "pair_repeats": sum(seen - 1 for seen in pairs.values()),
         "shared": sum(item in flat for item in set(head)) / max(len(set(head)), 1),
-        "doubled": sum(a == b for one in (title, *body) for a, b in zip(one.words, one.words[1:], strict=False)),
-        "small_pairs": sum(
-            a in FUNCTION and b in FUNCTION for one in body for a, b in zip(one.words, one.words[1:], strict=False)
+        "doubled": sum(
+            a == b for sentence in (title, *body) for a, b in zip(sentence.words, sentence.words[1:], strict=False)
         ),
-        "no_stop": sum(not one.raw.rstrip().endswith((".", "!", "?")) for one in body[-1:]),
-        "shortest": min((len(one.words) for one in body), default=0),
-        "longest": max((len(one.words) for one in body), default=0),
-        "words": sum(len(one.words) for one in body),
+        "small_pairs": sum(
+            a in FUNCTION and b in FUNCTION
+            for sentence in body
+            for a, b in zip(sentence.words, sentence.words[1:], strict=False)
+        ),
+        "no_stop": sum(not sentence.raw.rstrip().endswith((".", "!", "?")) for sentence in body[-1:]),
+        "shortest": min((len(sentence.words) for sentence in body), default=0),
+        "longest": max((len(sentence.words) for sentence in body), default=0),
+        "words": sum(len(sentence.words) for sentence in body),
         "title_words": len(title.words),
         "title_lower": sum(part[0].islower() and part.lower() not in FUNCTION for part in title.raw.split()),
         "title_small": sum(word in FUNCTION for word in title.words),
         "title_ends_small": float(title.words[-1] in FUNCTION),
-        "lower_start": sum(one.raw[:1].islower() for one in body),
+        "lower_start": sum(sentence.raw[:1].islower() for sentence in body),
         "wanders": sum(not set(a) & set(b) for a, b in pairwise(stems)),
         "has_we": sum(word in ("we", "our") for word in words),
         "is": sum(word in ("is", "are", "was", "were") for word in words),
-        "commas": sum(one.raw.count(",") for one in body),
+        "commas": sum(sentence.raw.count(",") for sentence in body),
     }
     return values
 
 
 def _surprises(parts: Sequence[Sentence], grams: Grams) -> dict[str, float]:
-    found = [grams.surprise(grams.classes(one)) for one in parts] or [[0.0]]
+    found = [grams.surprise(grams.classes(sentence)) for sentence in parts] or [[0.0]]
     return {
         "surprise_mean": sum(map(sum, found)) / sum(map(len, found)),
         "surprise_worst": max(map(max, found)),
-        "surprise_end": max(one[-1] for one in found),
-        "surprise_start": max(one[0] for one in found),
+        "surprise_end": max(values[-1] for values in found),
+        "surprise_start": max(values[0] for values in found),
         "surprise_peak": max(
-            max((sum(one[at : at + 3]) / 3 for at in range(len(one) - 2)), default=one[0]) for one in found
+            max((sum(values[at : at + 3]) / 3 for at in range(len(values) - 2)), default=values[0]) for values in found
         ),
     }
 
@@ -159,5 +163,7 @@ _ARTICLE = re.compile(r"\b(a|an) ([a-z0-9]+)", re.IGNORECASE)
 _VOWEL = re.compile(r"(?:[aeio]|u(?!ni|s[ei])|hour|honest|8|11\b|18\b)", re.IGNORECASE)
 
 
-def _wrong_article(one: Sentence) -> int:
-    return sum((article.lower() == "an") != bool(_VOWEL.match(word)) for article, word in _ARTICLE.findall(one.raw))
+def _wrong_article(sentence: Sentence) -> int:
+    return sum(
+        (article.lower() == "an") != bool(_VOWEL.match(word)) for article, word in _ARTICLE.findall(sentence.raw)
+    )

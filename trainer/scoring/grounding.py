@@ -29,7 +29,7 @@ def grounding(title: Sentence, body: Sequence[Sentence], facts: BriefFacts) -> d
     """The features of one text, by name."""
     values: dict[str, float] = {}
     everything = facts.own + facts.asked
-    parts = [_of_sentence(one, facts, everything) for one in body] or [_EMPTY]
+    parts = [_of_sentence(sentence, facts, everything) for sentence in body] or [_EMPTY]
     for name in _EMPTY:
         column = [part[name] for part in parts]
         values[f"{name}_worst"] = max(column)
@@ -48,21 +48,21 @@ _NAMES = """
 _EMPTY = dict.fromkeys(_NAMES, 0.0)
 
 
-def _of_sentence(one: Sentence, facts: BriefFacts, everything: Sequence[Sentence]) -> dict[str, float]:
+def _of_sentence(sentence: Sentence, facts: BriefFacts, everything: Sequence[Sentence]) -> dict[str, float]:
     """Each value is 0 for a sentence that repeats a fact, and grows with the distance from it."""
-    content = one.content_stems
+    content = sentence.content_stems
     new = [word for word in content if word not in facts.stems and word not in facts.asked_stems]
     unowned = [word for word in content if word not in facts.stems]
-    best, covered = _nearest(one, facts)
+    best, covered = _nearest(sentence, facts)
     size = max(len(content), 1)
     order = longest_common(content, best.content_stems)
-    runs, unseen = _runs(one, facts)
-    crossed, far, wrong = _links(one, facts, everything)
-    alone, left, right = _numbers(one, facts)
-    start, end = _edges(one, best)
+    runs, unseen = _runs(sentence, facts)
+    crossed, far, wrong = _links(sentence, facts, everything)
+    alone, left, right = _numbers(sentence, facts)
+    start, end = _edges(sentence, best)
     small_novel = sum(
         word in FUNCTION and word not in best.words and word not in ("a", "the", "an", "our", "and")
-        for word in one.words
+        for word in sentence.words
     )
     return {
         "new": len([word for word in new if word not in _PLAIN]),
@@ -79,33 +79,33 @@ def _of_sentence(one: Sentence, facts: BriefFacts, everything: Sequence[Sentence
         "number_alone": alone,
         "number_left": left,
         "number_right": right,
-        "negated": abs(_negations(one) - _negations(best)),
-        "unstated_capitals": _capitals(one, facts),
+        "negated": abs(_negations(sentence) - _negations(best)),
+        "unstated_capitals": _capitals(sentence, facts),
         "mid_start": start,
         "mid_end": end,
-        "unlike": 1 - 2 * longest_common(one.stems, best.stems) / max(len(one.stems) + len(best.stems), 1),
+        "unlike": 1 - 2 * longest_common(sentence.stems, best.stems) / max(len(sentence.stems) + len(best.stems), 1),
         "novel_small": small_novel,
     }
 
 
-def _nearest(one: Sentence, facts: BriefFacts) -> tuple[Sentence, int]:
+def _nearest(sentence: Sentence, facts: BriefFacts) -> tuple[Sentence, int]:
     """The fact that holds most of the sentence's content words, the most alike among equals; and how many."""
-    content = one.content_stems
-    best, key = one, (-1, -1.0)
+    content = sentence.content_stems
+    best, key = sentence, (-1, -1.0)
     for fact in facts.own:
         held = set(fact.stems)
         covered = sum(word in held for word in content)
         if covered < key[0]:
             continue
-        alike = longest_common(one.stems, fact.stems) / max(len(fact.stems), len(one.stems))
+        alike = longest_common(sentence.stems, fact.stems) / max(len(fact.stems), len(sentence.stems))
         if (covered, alike) > key:
             best, key = fact, (covered, alike)
     return best, max(key[0], 0)
 
 
-def _runs(one: Sentence, facts: BriefFacts) -> tuple[float, float]:
+def _runs(sentence: Sentence, facts: BriefFacts) -> tuple[float, float]:
     """Pieces that the sentence is made of, less one, and pairs of neighbours that stand together nowhere."""
-    stems, pieces, place, unseen = one.stems, 0, 0, 0
+    stems, pieces, place, unseen = sentence.stems, 0, 0, 0
     for at in range(len(stems) - 1):
         unseen += (stems[at], stems[at + 1]) not in facts.runs
     while place < len(stems):
@@ -120,13 +120,13 @@ def _runs(one: Sentence, facts: BriefFacts) -> tuple[float, float]:
     return pieces - 1, unseen
 
 
-def _links(one: Sentence, facts: BriefFacts, everything: Sequence[Sentence]) -> tuple[float, float, float]:
+def _links(sentence: Sentence, facts: BriefFacts, everything: Sequence[Sentence]) -> tuple[float, float, float]:
     """Neighbouring content words that no fact holds both; those among them that a linking word joins; and joined
     ones that facts hold, but never joined."""
     crossed = far = wrong = 0
-    for left, right in zip(one.content, one.content[1:], strict=False):
-        pair = one.stems[left], one.stems[right]
-        joining = [word for word in one.words[left + 1 : right] if word in _LINKS]
+    for left, right in zip(sentence.content, sentence.content[1:], strict=False):
+        pair = sentence.stems[left], sentence.stems[right]
+        joining = [word for word in sentence.words[left + 1 : right] if word in _LINKS]
         together = [fact for fact in everything if pair[0] in fact.stems and pair[1] in fact.stems]
         if not together:
             crossed += 1
@@ -141,15 +141,15 @@ def _joined(pair: tuple[str, str], fact: Sentence) -> bool:
     return any(item == pair[0] and pair[1] in content[place + 1 : place + 3] for place, item in enumerate(content))
 
 
-def _numbers(one: Sentence, facts: BriefFacts) -> tuple[float, float, float]:
+def _numbers(sentence: Sentence, facts: BriefFacts) -> tuple[float, float, float]:
     """Numbers none of whose neighbours stands beside them in a fact; whose left, whose right neighbours do not."""
     alone = lefts = rights = 0
-    for position, place in enumerate(one.content):
-        if not _NUMBER.search(one.words[place]):
+    for position, place in enumerate(sentence.content):
+        if not _NUMBER.search(sentence.words[place]):
             continue
-        number = one.stems[place]
-        before = [one.stems[at] for at in one.content[max(position - 3, 0) : position]]
-        after = [one.stems[at] for at in one.content[position + 1 : position + 4]]
+        number = sentence.stems[place]
+        before = [sentence.stems[at] for at in sentence.content[max(position - 3, 0) : position]]
+        after = [sentence.stems[at] for at in sentence.content[position + 1 : position + 4]]
         before = [word for word in before if word not in _COST]
         held = [_beside(number, fact) for fact in facts.own if number in fact.stems]
         if not held:
@@ -168,34 +168,34 @@ def _beside(number: str, fact: Sentence) -> tuple[set[str], set[str]]:
     return set(content[max(place - 4, 0) : place]), set(content[place + 1 : place + 5])
 
 
-def _negations(one: Sentence) -> int:
-    return sum(word in NEGATIONS or word.endswith("n't") for word in one.words)
+def _negations(sentence: Sentence) -> int:
+    return sum(word in NEGATIONS or word.endswith("n't") for word in sentence.words)
 
 
-def _capitals(one: Sentence, facts: BriefFacts) -> float:
-    names = re.findall(r"(?<=\w )\b[A-Z][\w'-]*", one.raw)
+def _capitals(sentence: Sentence, facts: BriefFacts) -> float:
+    names = re.findall(r"(?<=\w )\b[A-Z][\w'-]*", sentence.raw)
     return sum(
         name.lower().removesuffix("'s") not in facts.capitals and stem(name.lower()) not in facts.stems
         for name in names
     )
 
 
-def _edges(one: Sentence, best: Sentence) -> tuple[float, float]:
+def _edges(sentence: Sentence, best: Sentence) -> tuple[float, float]:
     """1 where the sentence begins, or ends, inside its nearest fact."""
-    first = [place for place, word in enumerate(best.stems) if word == one.stems[0]]
-    last = [place for place, word in enumerate(best.stems) if word == one.stems[-1]]
+    first = [place for place, word in enumerate(best.stems) if word == sentence.stems[0]]
+    last = [place for place, word in enumerate(best.stems) if word == sentence.stems[-1]]
     return float(not first or first[0] > 0), float(not last or last[-1] < len(best.stems) - 1)
 
 
 def _antecedents(body: Sequence[Sentence], facts: BriefFacts) -> dict[str, float]:
     """Sentences that begin with a pronoun, and those whose pronoun stands for something else than in the page."""
     begins = lost = inner = 0
-    for number, one in enumerate(body):
-        inner += sum(bool(_PRONOUN.match(word)) for word in one.words[1:])
-        if not _PRONOUN.match(one.words[0]):
+    for number, sentence in enumerate(body):
+        inner += sum(bool(_PRONOUN.match(word)) for word in sentence.words[1:])
+        if not _PRONOUN.match(sentence.words[0]):
             continue
         begins += 1
-        best, _ = _nearest(one, facts)
+        best, _ = _nearest(sentence, facts)
         if number == 0:
             lost += 1
             continue

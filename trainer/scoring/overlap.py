@@ -22,9 +22,9 @@ def overlap(
 ) -> dict[str, float]:
     """The features of one text, by name."""
     known = _pieces_of(brief, _LENGTH)
-    asked = frozenset().union(*(_pieces(one.raw, _LENGTH) for one in facts.asked))
+    asked = frozenset().union(*(_pieces(sentence.raw, _LENGTH) for sentence in facts.asked))
     whole = frozenset().union(*known)
-    parts = [_of_sentence(one, known, whole, asked) for one in body] or [(0.0,) * 4]
+    parts = [_of_sentence(sentence, known, whole, asked) for sentence in body] or [(0.0,) * 4]
     names = ("outside", "apart", "split", "asked_only")
     values = {}
     for number, name in enumerate(names):
@@ -33,26 +33,26 @@ def overlap(
     values |= {
         f"title_{name}": value for name, value in zip(names, _of_sentence(title, known, whole, asked), strict=True)
     }
-    surprise = [value for one in (title, *body) for value in grams.surprise(list(squeeze(one.raw)))]
+    surprise = [value for sentence in (title, *body) for value in grams.surprise(list(squeeze(sentence.raw)))]
     return values | {
         "surprise": sum(surprise) / len(surprise),
         "surprise_worst": max(surprise),
-        "length": sum(len(one.raw) for one in body),
+        "length": sum(len(sentence.raw) for sentence in body),
         "title_length": len(title.raw),
         "sentences": len(body),
         "mean_word": sum(map(len, title.words)) / len(title.words),
     }
 
 
-def letters(one: Sentence) -> Sentence:
+def letters(sentence: Sentence) -> Sentence:
     """A sentence whose words are its letters: what the second judge's n-gram model counts."""
-    return Sentence(one.raw, tuple(squeeze(one.raw)) or ("|",), (), ())
+    return Sentence(sentence.raw, tuple(squeeze(sentence.raw)) or ("|",), (), ())
 
 
 def _of_sentence(
-    one: Sentence, known: Sequence[frozenset[str]], whole: frozenset[str], asked: frozenset[str]
+    sentence: Sentence, known: Sequence[frozenset[str]], whole: frozenset[str], asked: frozenset[str]
 ) -> tuple[float, float, float, float]:
-    pieces = _pieces(one.raw, _LENGTH)
+    pieces = _pieces(sentence.raw, _LENGTH)
     size = max(len(pieces), 1)
     best = max((len(pieces & fact) for fact in known), default=0) / size
     inside = len(pieces & whole) / size

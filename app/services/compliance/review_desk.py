@@ -57,7 +57,7 @@ async def _open(connection: AsyncConnection, text_id: UUID, reviewer: Reviewer) 
 
 
 async def queued(connection: AsyncConnection, wanted: Wanted, reviewer: Reviewer, limit: int) -> Sequence[Any]:
-    """What waits for this reviewer, in the order in which it comes."""
+    """The texts that wait for this reviewer, in the order in which they are shown."""
     return await reviews.queue(connection, reviewer.key.id, replace(wanted, advertiser=reviewer.key.advertiser), limit)
 
 

@@ -188,18 +188,18 @@ class Generation:
         return [
             NewText(
                 id=os.urandom(16),
-                text=one.candidate.text,
+                text=verdict.candidate.text,
                 origin=origin,
                 # regulated industries, and texts that rules and judge cannot decide, wait for a person
-                state=TextState.REVIEW if (held_for := _held_for(one, order.brief)) else TextState.APPROVED,
-                score=one.rank,
-                findings=one.candidate.findings,
+                state=TextState.REVIEW if (held_for := _held_for(verdict, order.brief)) else TextState.APPROVED,
+                score=verdict.rank,
+                findings=verdict.candidate.findings,
                 held_for=held_for,
-                judge=one.judge,
-                judgement=one.judgement,
+                judge=verdict.judge,
+                judgement=verdict.judgement,
             )
-            for one in judged
-            if wording(one.candidate.text) not in known and not holds(withdrawn, one.candidate.text)
+            for verdict in judged
+            if wording(verdict.candidate.text) not in known and not holds(withdrawn, verdict.candidate.text)
         ]
 
     def _keep(self, key: bytes, fresh: Sequence[PooledText]) -> None:
