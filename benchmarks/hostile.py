@@ -226,8 +226,8 @@ def _crowd(stack: Stack, plan: Plan, workload: Workload, sent: bytes) -> Figures
                 statuses.append(0)  # a reset or a timeout: this caller was not served
         return {"served_share": statuses.count(200) / len(statuses)}
     finally:
-        for one in opened:
-            one.close()
+        for connection in opened:
+            connection.close()
 
 
 def _misses(http: httpx.Client, plan: Plan, lab: Lab, numbers: Iterator[int]) -> Figures:

@@ -135,9 +135,12 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._phase is Phase.ANSWER and self.cycle.response_complete:
+        if not self.cycle.response_complete:
+            return
+        if self._phase is Phase.ANSWER:
             self._enter(Phase.REQUEST)
-            self._crowd.idle(self)
+        # also where the answer came before the body: the connection waits for its caller, and is closed before others
+        self._crowd.idle(self)
 
     def pause_writing(self) -> None:
         super().pause_writing()

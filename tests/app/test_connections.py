@@ -21,7 +21,7 @@ SLOW = b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 class Service:
-    """Answers with the size of what it read; at /slow, when it may."""
+    """Answers with the size of what it read; at /slow, when it may; at /unread, before it has read anything."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -30,7 +30,7 @@ class Service:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begun.append(scope["path"])
         size, more = 0, True
-        while more:
+        while more and scope["path"] != "/unread":
             message = await receive()
             size, more = size + len(message.get("body", b"")), message.get("more_body", False)
         if scope["path"] == "/slow":
@@ -128,6 +128,17 @@ async def test_idle_connections_make_room_for_a_new_one(service, monkeypatch):
         writer.write(GET)
         assert (await answer(reader))[0] == 200
         assert [await asyncio.wait_for(reader.read(), 5) for reader, _ in idle[:12]] == [b""] * 12
+
+
+async def test_connections_that_were_answered_before_their_body_make_room_for_a_new_one(service, monkeypatch):
+    async with serving(service, monkeypatch, max_connections=8) as connect:
+        for _ in range(8):
+            reader, writer = await connect()
+            writer.write(b"POST /unread HTTP/1.1\r\ncontent-length: 200000\r\n\r\n" + b"x" * 30_000)
+            assert (await answer(reader))[0] == 200
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await answer(reader))[0] == 200
 
 
 async def test_a_request_at_work_does_not_make_room(service, monkeypatch):
