@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import backup, check, database, export, generate, serve, up, worker
+from app.cli import backup, check, database, demo, export, generate, serve, up, worker
 from app.cli.errors import sentence
 from app.cli.experiments import experiments
 from app.cli.jobs import jobs
@@ -31,6 +31,7 @@ cli = typer.Typer(
 )
 for command in (
     up.up,
+    demo.demo,
     serve.serve,
     serve.secrets,
     worker.worker,

@@ -29,24 +29,30 @@ def run(settings: Settings, *, model: bool, once: bool) -> None:
     """Start the service, show an ad, supervise, and stop. Raises UpError when a part does not start or ends."""
     console = Console()
     stack = Stack(settings, model=model, worker=not once)
+    with stopped_in_the_end(stack, console):
+        with _progress(console) as progress:
+            task = progress.add_task("checking the data directory")
+
+            def report(step: str) -> None:
+                progress.update(task, description=step)
+                if not console.is_terminal:
+                    console.print(step)
+
+            stack.start(report)
+            report("requesting a first ad")
+            ad = served_ad(stack.url, stack.keys["generate"], patient=stack.vllm is not None)
+        introduce(console, stack)
+        console.print(ad)
+        if not once:
+            watch(stack, console)
+
+
+@contextmanager
+def stopped_in_the_end(stack: Stack, console: Console) -> Iterator[None]:
+    """Stop all parts at the end, also after the first Ctrl-C, SIGTERM or SIGHUP, which ends the block quietly."""
     with _stoppable():
         try:
-            with _progress(console) as progress:
-                task = progress.add_task("checking the data directory")
-
-                def report(step: str) -> None:
-                    progress.update(task, description=step)
-                    if not console.is_terminal:
-                        console.print(step)
-
-                stack.start(report)
-                report("requesting a first ad")
-                ad = served_ad(stack.url, stack.keys["generate"], patient=stack.vllm is not None)
-            _introduce(console, stack)
-            console.print(ad)
-            if not once:
-                console.print("Ctrl-C stops it; the data stays.", style="dim")
-                _watch(stack, console)
+            yield
         except _Stopped:
             console.print("stopping")
         finally:
@@ -54,14 +60,16 @@ def run(settings: Settings, *, model: bool, once: bool) -> None:
             stack.stop()
 
 
-def _watch(stack: Stack, console: Console) -> None:
+def watch(stack: Stack, console: Console) -> None:
     """Supervise until stopped. Raises UpError when PostgreSQL or the API ends."""
+    console.print("Ctrl-C stops it; the data stays.", style="dim")
     pause = Event()
     while not pause.wait(_WATCH_S):
         stack.look_after(lambda line: console.print(line, markup=False, soft_wrap=True))
 
 
-def _introduce(console: Console, stack: Stack) -> None:
+def introduce(console: Console, stack: Stack) -> None:
+    """Print where the pages, the API, the data and the keys are, and a request to try."""
     settings = stack.settings
     keys_file = file_of(settings.data_dir)
     console.print(
