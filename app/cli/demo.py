@@ -22,6 +22,14 @@ def demo(
         Path, typer.Option(help="Directory of the demonstration; it must not hold experiments yet.")
     ] = Path(".relate-demo"),
     port: Annotated[int, typer.Option(help="Port of the API.", min=1, max=65535)] = 8080,
+    learning: Annotated[
+        bool,
+        typer.Option(
+            "--learn",
+            help="Afterwards train a reward model and the policy on what people did, and let the gate decide: half an "
+            "hour more. Needs the packages of the extra `train`.",
+        ),
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Print the report and stop.")] = False,
 ) -> None:
     """Start a fresh platform, let made-up people use it for some days, and show the report: a few minutes.
@@ -39,4 +47,10 @@ def demo(
     chosen = [request["brief"] for request in valid if request["brief"]["locale"].startswith("en")][:advertisers]
     if not chosen:
         raise Refusal(f"{briefs} holds no valid English brief: the packaged policy writes English")
-    run(Settings().replaced(data_dir=data_dir, port=port), chosen, Plan(people, days, seed), once=once)
+    run(
+        Settings().replaced(data_dir=data_dir, port=port),
+        chosen,
+        Plan(people, days, seed),
+        learning=learning,
+        once=once,
+    )

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from abtest.document import Report
 from app.core.settings import Settings
 from app.demo.clock import BEGINS
+from app.demo.learn import learn
 from app.demo.play import AFTER_DAYS, EXPERIMENT, WINDOW_HOURS, Plan, Play
 from app.up import model as packaged
 from app.up.child import Child, UpError
@@ -29,8 +31,8 @@ TIMEOUT_S = 60.0
 class DemoStack(Stack):
     """The whole service, whose API has the clock of the demonstration."""
 
-    def __init__(self, settings: Settings, begins: datetime, *, model: bool = True) -> None:
-        super().__init__(settings, model=model)
+    def __init__(self, settings: Settings, begins: datetime, *, model: bool = True, worker: bool = False) -> None:
+        super().__init__(settings, model=model, worker=worker)
         self._begins = begins
 
     def _make_api(self) -> Child:
@@ -49,10 +51,10 @@ def first_day(plan: Plan) -> datetime:
     return today - timedelta(days=plan.days + AFTER_DAYS)
 
 
-def run(settings: Settings, briefs: list[Mapping[str, Any]], plan: Plan, *, once: bool) -> None:
-    """Start, write ahead, play, report; then supervise until stopped, or stop at once."""
+def run(settings: Settings, briefs: list[Mapping[str, Any]], plan: Plan, *, learning: bool, once: bool) -> None:
+    """Start, write ahead, play, report, learn where wanted; then supervise until stopped, or stop at once."""
     console = Console()
-    stack = DemoStack(settings, first_day(plan))
+    stack = DemoStack(settings, first_day(plan), worker=learning)
     with stopped_in_the_end(stack, console):
         with _progress(console) as progress:
             task = progress.add_task("starting", total=None)
@@ -61,6 +63,10 @@ def run(settings: Settings, briefs: list[Mapping[str, Any]], plan: Plan, *, once
             play = play_out(stack, briefs, plan, progress)
         report = Report.model_validate(_call(stack, "report", "GET", f"/experiments/{EXPERIMENT}/report"))
         tell(console, stack, play, report)
+        if learning:
+            with _progress(console) as progress:
+                ending = learn(partial(_call, stack), progress)
+            console.print(ending, style="bold")
         if not once:
             introduce(console, stack)
             watch(stack, console)

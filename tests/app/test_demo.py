@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from app.core.settings import Settings
 from app.demo.clock import DemoClock
+from app.demo.learn import learn
 from app.demo.people import BOTS, Person, chances, crowd
 from app.demo.play import EXPERIMENT, Plan, Play
 from app.demo.run import DemoStack, first_day, play_out
@@ -110,3 +111,43 @@ def test_a_demonstration_begins_on_a_fresh_platform(played: tuple[DemoStack, Pla
     stack, _ = played
     with pytest.raises(UpError, match="begins on a fresh platform"), Progress(disable=True) as progress:
         play_out(stack, [BRIEF], PLAN, progress)
+
+
+def job(state: str, *steps: dict[str, Any]) -> dict[str, Any]:
+    return {"id": "j", "state": state, "steps": list(steps)}
+
+
+def step(kind: str, state: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "s",
+        "kind": kind,
+        "state": state,
+        "started_at": "t",
+        "done": None,
+        "total": None,
+        "error": None,
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        (job("rejected", step("gate", "rejected")), "the champion stays"),
+        (job("succeeded", step("gate", "succeeded")), "beside the champion"),
+    ],
+)
+def test_both_decisions_of_the_gate_are_endings(
+    monkeypatch: pytest.MonkeyPatch, ending: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr("app.demo.learn.time.sleep", lambda seconds: None)
+    answers = iter([job("queued"), job("running", step("grpo", "running", done=3, total=8)), ending])
+    with Progress(disable=True) as progress:
+        assert said in learn(lambda *call: next(answers), progress)
+        assert next((task.description, task.completed) for task in progress.tasks) == ("grpo", 3)
+
+
+def test_a_step_that_failed_ends_the_demonstration_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.demo.learn.time.sleep", lambda seconds: None)
+    answers = iter([job("queued"), job("failed", step("reward", "failed", error="too few conversions"))])
+    with Progress(disable=True) as progress, pytest.raises(UpError, match="too few conversions"):
+        learn(lambda *call: next(answers), progress)
