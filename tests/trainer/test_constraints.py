@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +64,7 @@ def test_without_a_checkpoint_there_is_nothing_to_choose():
         choose([], DualSettings())
 
 
-WELL = Vitals(kl=0.05, length=30, distinct=0.9, gap=0.1)
+WELL = Vitals(kl=0.05, length=30, distinct=0.9, gap=0.1, judge_gap=0.05, truth=0.7, fluency=0.8)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,10 @@ WELL = Vitals(kl=0.05, length=30, distinct=0.9, gap=0.1)
         (Vitals(0.05, 12, 0.9, 0.1), "texts are 0.40 times as long as at the start, below limits.shortest"),
         (Vitals(0.05, 60, 0.9, 0.1), "texts are 2.00 times as long as at the start, above limits.longest"),
         (Vitals(0.05, 30, 0.2, 0.1), "0.20 of a brief's texts are distinct"),
-        (Vitals(0.05, 30, 0.9, 0.6), "ahead of the held-out one by 0.500 more"),
+        (Vitals(0.05, 30, 0.9, 0.6), "the training reward model is ahead of the held-out one by 0.500 more"),
+        (replace(WELL, judge_gap=0.25), "the judge is ahead of the second judge by 0.200 more than at the start"),
+        (replace(WELL, truth=0.45), "truth is 0.250 lower than at the start, more than limits.truth 0.2"),
+        (replace(WELL, fluency=0.5), "fluency is 0.300 lower than at the start, more than limits.fluency 0.2"),
     ],
 )
 def test_a_broken_limit_is_named_with_its_value(vitals, said):
@@ -80,6 +85,12 @@ def test_a_broken_limit_is_named_with_its_value(vitals, said):
     assert [watch.look(one) for one in (WELL, WELL, WELL)] == [None, None, None]
     watch.look(vitals)  # half the window
     assert said in str(watch.look(vitals))
+
+
+def test_a_gain_that_the_second_judge_sees_too_stops_nothing():
+    watch = Watch(Limits(window=2))
+    better = replace(WELL, truth=0.95, fluency=0.95)  # the gap between the judges stays
+    assert [watch.look(vitals) for vitals in (WELL, WELL, better, better)] == [None] * 4
 
 
 def test_one_odd_step_stops_nothing_and_no_held_out_model_means_no_gap():
@@ -90,7 +101,16 @@ def test_one_odd_step_stops_nothing_and_no_held_out_model_means_no_gap():
 
 @given(
     st.lists(
-        st.builds(Vitals, st.floats(0, 0.4), st.floats(25, 35), st.floats(0.7, 1), st.none() | st.floats(0, 0.2)),
+        st.builds(
+            Vitals,
+            st.floats(0, 0.4),
+            st.floats(25, 35),
+            st.floats(0.7, 1),
+            st.none() | st.floats(0, 0.2),
+            st.none() | st.floats(0, 0.3),
+            st.none() | st.floats(0.5, 1),
+            st.none() | st.floats(0.5, 1),
+        ),
         max_size=20,
     )
 )

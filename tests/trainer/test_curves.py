@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,6 +49,19 @@ def test_the_gap_is_how_far_the_training_reward_model_is_ahead_of_the_held_out_o
     assert curve["gap"] == pytest.approx(0.75 - 0.4)  # positive where the training model is ahead: hacking
     assert vitals_of(curve, group_size=2).gap == curve["gap"]
     assert curve_of(3, a_step([0.0] * 4, held_out=None), {}, 1e-4, ALONE)["gap"] is None
+
+
+def test_the_judges_gap_is_the_mean_over_truth_and_fluency():
+    step = a_step([0.0] * 4)
+    own = {"truth": np.full(4, 0.8), "fluency": np.full(4, 0.6)}
+    second = {"truth": np.full(4, 0.5), "fluency": np.full(4, 0.5)}
+    judged = replace(step, scored=replace(step.scored, terms=step.scored.terms | own, second_judge=second))
+    curve = curve_of(3, judged, {}, 1e-4, ALONE)
+    assert curve["judge_gap"] == pytest.approx((0.3 + 0.1) / 2) and curve["second_judge"]["truth"] == 0.5
+    vitals = vitals_of(curve, group_size=2)
+    assert (vitals.judge_gap, vitals.truth, vitals.fluency) == (curve["judge_gap"], 0.8, 0.6)
+    unjudged = vitals_of(curve_of(3, step, {}, 1e-4, ALONE), group_size=2)
+    assert (unjudged.judge_gap, unjudged.truth, unjudged.fluency) == (None, None, None)
 
 
 def test_a_curve_holds_the_means_of_the_texts():

@@ -17,6 +17,7 @@ from trainer.evaluation.compare import compare, verdict
 from trainer.evaluation.metrics import MEASURES, Measured, measure, mentioned, with_truth
 from trainer.prompts import Prompt
 from trainer.rewards.base import read
+from trainer.rewards.judge_scores import judges_of
 from trainer.rewards.semantics import Relevance
 
 RULES = load_rules()
@@ -124,6 +125,14 @@ def test_the_true_ctcvr_is_a_column_where_users_are_simulated():
     measured = measure("a policy", samples(an_ad(locale="en-US"), "Buy now"), RELEVANCE, {})
     told = with_truth(measured, lambda briefs, texts: np.array([0.02 for _ in texts]))
     assert told.values["true_ctcvr"][0] == 0.02 and np.isnan(told.values["true_ctcvr"][1])
+
+
+def test_truth_and_fluency_are_columns_of_both_judges():
+    judges = dict(zip(("", "second_"), judges_of("en"), strict=True))
+    values = measure("a policy", samples(an_ad(locale="en-US"), "Buy now"), RELEVANCE, {}, judges).values
+    columns = [values[name] for name in ("truth", "fluency", "second_truth", "second_fluency")]
+    assert all(column[0] > 0 == column[1] for column in columns)
+    assert values["truth"][0] != values["second_truth"][0]
 
 
 # ---- comparison

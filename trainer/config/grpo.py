@@ -37,6 +37,9 @@ class Limits(Settings):
     longest: Annotated[Number, Field(gt=1)] | None = 1.5
     distinct: Fraction = 0.5  # distinct texts per brief, as a share of the group size
     gap: Positive | None = 0.25  # rise of (training − held-out reward model) over the first window's, both in [0, 1]
+    judge_gap: Positive | None = 0.15  # rise of (judge − second judge), mean of truth and fluency, likewise
+    truth: Positive | None = 0.2  # fall of the judge's mean truth below the first window's
+    fluency: Positive | None = 0.2
 
 
 class GrpoConfig(Settings):
@@ -67,6 +70,10 @@ class GrpoConfig(Settings):
 
     learning_rate: Positive = 1e-6
     warmup_steps: Annotated[int, Field(ge=0)] = 5
+    decay: Literal["constant", "linear", "cosine"] = "constant"  # after the warm-up
+    # the step from which on the floor holds, so that more steps do not change the schedule of those before
+    decay_steps: Count | None = None
+    learning_rate_floor: Fraction = 0.1  # as a share of learning_rate
     weight_decay: NotNegative = 0.0
     max_grad_norm: Positive = 1.0
     updates: Count = 1  # optimiser steps per rollout
@@ -97,6 +104,17 @@ class GrpoConfig(Settings):
             )
         if self.ranks > 1 and self.engine == "torch":
             raise ValueError(f"ranks {self.ranks} need engine: deepspeed; engine: torch is one process")
+        return self
+
+    @model_validator(mode="after")
+    def _decay_has_an_end(self) -> Self:
+        if (self.decay == "constant") != (self.decay_steps is None):
+            raise ValueError(
+                f"decay {self.decay} with decay_steps {self.decay_steps}: linear and cosine need the step at which "
+                "they reach the floor, such as decay_steps: 150; constant takes none"
+            )
+        if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
+            raise ValueError(f"decay_steps {self.decay_steps} must be greater than warmup_steps {self.warmup_steps}")
         return self
 
     @model_validator(mode="after")

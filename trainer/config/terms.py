@@ -74,6 +74,8 @@ class Terms(Settings):
     relevance: RelevanceTerm | None = None
     correctness: TermSettings | None = None
     risk: TermSettings | None = None
+    truth: SentenceTerm | None = None
+    fluency: SentenceTerm | None = None
     diversity: TermSettings | None = None
     ctcvr: ConversionTerm | None = None
 

@@ -108,7 +108,7 @@ class Judged:
                 nlg=self.sticks.nlg,
                 base=self.base,
             )
-            each.append(measure(name, samples, self.sticks.relevance, self.sticks.models))
+            each.append(measure(name, samples, self.sticks.relevance, self.sticks.models, self.sticks.judges))
         values = {column: np.concatenate([one.values[column] for one in each]) for column in each[0].values}
         return Measured(name, [sample for one in each for sample in one.samples], values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from adtext.checks import is_clean, is_compliant
 from adtext.ngrams import FrequentNgrams, copy_rate, distinct, units
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import Sample
+from trainer.rewards.judge_scores import JudgeScores
+from trainer.rewards.judged import Fluency, Truth
 from trainer.rewards.risk import Correctness, Risk
 from trainer.rewards.semantics import Relevance
 from trainer.rewards.structure import Format, Length
@@ -38,6 +41,8 @@ MEASURES: Mapping[str, Measure] = {
     "clean": Measure("clean rate: nothing to block or review", "more"),
     "truth": Measure("truth (judge)", "more"),
     "fluency": Measure("fluency (judge)", "more"),
+    "second_truth": Measure("truth (second judge)", "more"),
+    "second_fluency": Measure("fluency (second judge)", "more"),
     "diversity": Measure("Diversity (eq. 12)", "more"),
     "ctcvr": Measure("predicted CTCVR, training model", "more", "rate"),
     "held_out_reward_model": Measure("predicted CTCVR, held-out reward model", "more", "rate"),
@@ -68,10 +73,15 @@ class Measured:
 
 
 def measure(
-    policy: str, samples: Sequence[Sample], relevance: Relevance, models: Mapping[str, RewardModel]
+    policy: str,
+    samples: Sequence[Sample],
+    relevance: Relevance,
+    models: Mapping[str, RewardModel],
+    judges: Mapping[str, JudgeScores] = MappingProxyType({}),
 ) -> Measured:
     """Every measure of every sample. models: the reward model as `ctcvr` and the held-out one as
-    `held_out_reward_model`, where they are given.
+    `held_out_reward_model`, where they are given. judges: the judge under "" and the second one under "second_", the
+    prefixes of their columns, where they judge this language.
 
     A text that does not parse is neither compliant nor diverse, and scores 0 as in the rewards; predicted rates and
     habits of writing are of texts that parse. Structural quality is the mean of length and format; semantic quality of
@@ -100,6 +110,9 @@ def measure(
     }
     for name, model in models.items():
         values[name] = _of_texts(samples, _predicted(model))
+    for prefix, scores in judges.items():
+        values[f"{prefix}truth"] = Truth(scores).score(samples)
+        values[f"{prefix}fluency"] = Fluency(scores).score(samples)
     return Measured(policy, samples, values)
 
 

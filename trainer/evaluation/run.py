@@ -19,6 +19,7 @@ from trainer.prompts import DataSplit, evenly, load_prompts
 from trainer.reward_model.dataset import read_cells
 from trainer.reward_model.encoders import make_encoder
 from trainer.reward_model.score import RewardModel
+from trainer.rewards.judge_scores import JudgeScores, judges_of
 from trainer.rewards.semantics import Relevance
 from trainer.snapshot import read_snapshot
 
@@ -32,6 +33,7 @@ class Yardsticks:
     rules: Rules
     relevance: Relevance
     models: dict[str, RewardModel]  # ctcvr: the one that policies are trained on; held_out_reward_model: the other
+    judges: dict[str, JudgeScores]  # by the prefix of their columns: the judge, and second_, which nothing else reads
     nlg: Nlg
 
     @staticmethod
@@ -53,7 +55,8 @@ class Yardsticks:
         folders = {"ctcvr": reward_model, "held_out_reward_model": held_out_reward_model}
         models = {name: RewardModel.load(folder, cache=cache) for name, folder in folders.items() if folder}
         nlg = Nlg(best_logged(read_cells(read_snapshot(logged)))) if logged else Nlg()
-        return Yardsticks(prompts, language, load_rules(), relevance, models, nlg)
+        judges = {prefix: scores for prefix, scores in zip(("", "second_"), judges_of(language), strict=True) if scores}
+        return Yardsticks(prompts, language, load_rules(), relevance, models, judges, nlg)
 
 
 Found = dict[str, tuple[PolicyComparison, list[Measured]]]
@@ -91,7 +94,7 @@ def evaluate(
                 base=base,
                 watch=watch,
             )
-            one = measure(entrant.name, samples, sticks.relevance, sticks.models)
+            one = measure(entrant.name, samples, sticks.relevance, sticks.models, sticks.judges)
             measured.append(with_truth(one, truth) if truth else one)
         found[split] = compare(measured), measured
     results = {split: asdict(comparison) for split, (comparison, _) in found.items()}

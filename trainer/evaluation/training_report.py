@@ -13,7 +13,7 @@ from typing import Any
 from trainer.evaluation.curves import figure_3, lines, read_lines
 from trainer.page import Html, heading, paragraph, plot, table, write_page
 
-_REWARDS = ("length", "format", "relevance", "correctness", "risk", "diversity", "ctcvr")
+_REWARDS = ("length", "format", "relevance", "correctness", "risk", "truth", "fluency", "diversity", "ctcvr")
 _VITALS = {
     "kl": "KL to the start, nats per token",
     "entropy": "entropy, nats per token",
@@ -24,6 +24,9 @@ _VITALS = {
     "finished": "finished texts",
     "compliance": "raw compliance",
     "gap": "training minus held-out reward model",
+    "judge_gap": "judge minus second judge",
+    "second_judge.truth": "truth, second judge",
+    "second_judge.fluency": "fluency, second judge",
     "grad_norm": "gradient norm",
     "multipliers.quality": "multiplier of quality",
     "multipliers.diversity": "multiplier of diversity",

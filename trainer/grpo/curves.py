@@ -57,7 +57,7 @@ def _means(taken: StepRecord, spread: dict[str, float]) -> Curve:
     tokens.
 
     distinct: different texts of a group. zero_signal_share: share of groups in which every advantage is 0. gap:
-    training reward model − held-out reward model.
+    training reward model − held-out reward model. judge_gap: the judge − the second judge, mean of truth and fluency.
     """
     groups, samples, scored = taken.groups, taken.samples, taken.scored
     size = len(groups[0].completions)
@@ -65,6 +65,8 @@ def _means(taken: StepRecord, spread: dict[str, float]) -> Curve:
     texts = [[sample.text for sample in samples[at : at + size] if sample.text] for at in starts]
     terms = {name: float(scores.mean()) for name, scores in scored.terms.items()}
     held_out = None if scored.held_out is None else float(scored.held_out.mean())
+    second = {name: float(scores.mean()) for name, scores in scored.second_judge.items()}
+    judge_gaps = [terms[name] - value for name, value in second.items() if name in terms]
     return {
         "reward": float(scored.sentence.mean()),
         "rewards": terms,
@@ -77,6 +79,8 @@ def _means(taken: StepRecord, spread: dict[str, float]) -> Curve:
         "zero_signal_share": fmean(not taken.advantages[at : at + size].any() for at in starts),
         "held_out_reward_model": held_out,
         "gap": None if held_out is None or "ctcvr" not in terms else terms["ctcvr"] - held_out,
+        "second_judge": second,
+        "judge_gap": fmean(judge_gaps) if judge_gaps else None,
     }
 
 
@@ -107,7 +111,15 @@ def diagnostics(report: StepReport) -> Curve:
 
 def vitals_of(curve: Curve, group_size: int) -> Vitals:
     """What the limits are held against."""
-    return Vitals(curve["kl"], curve["length"], curve["distinct"] / group_size, curve["gap"])
+    return Vitals(
+        curve["kl"],
+        curve["length"],
+        curve["distinct"] / group_size,
+        curve["gap"],
+        curve["judge_gap"],
+        curve["rewards"].get("truth"),
+        curve["rewards"].get("fluency"),
+    )
 
 
 def records(step: int, tokenizer: Any, taken: StepRecord) -> list[dict[str, Any]]:

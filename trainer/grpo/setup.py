@@ -22,6 +22,8 @@ from trainer.prompts import Prompt
 from trainer.registry import read_reward_model
 from trainer.rewards import Given, Rewards, Term, build_terms
 from trainer.rewards.conversion import Conversion
+from trainer.rewards.judge_scores import JudgeScores, judges_of
+from trainer.rewards.judged import Fluency, Truth
 from trainer.rollout.base import Rollout
 from trainer.rollout.hf import HfRollout
 from trainer.source import base_of, check_lengths, tokenizer_of
@@ -84,7 +86,8 @@ def check_start(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -
 
 def identity(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> Identity:
     """What makes this run: its config, everything that it reads, and the rules that its rewards go by."""
-    digests = inputs.digests() | {"prompts": prompts_digest(prompts), "rules": load_rules().version}
+    judges = {name: scores.version if scores else "none" for name, scores in _judges(config).items()}
+    digests = inputs.digests() | judges | {"prompts": prompts_digest(prompts), "rules": load_rules().version}
     return Identity("grpo", config, digests, inputs.names())
 
 
@@ -124,14 +127,23 @@ def make_rollout(config: GrpoConfig, inputs: Inputs, policy: Policy, prompts: Se
 
 
 def make_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> Rewards:
-    """The configured terms, and the held-out reward model beside them."""
-    given = Given(prompts=prompts, reward_model=inputs.reward_model, cache=inputs.cache)
+    """The configured terms, and the held-out reward model and the second judge beside them."""
+    judges = _judges(config)
+    given = Given(prompts=prompts, reward_model=inputs.reward_model, cache=inputs.cache, judge=judges.get("judge"))
+    second = judges.get("second_judge")
     return Rewards(
         build_terms(config.terms, given),
         config.terms.weights("sentence"),
         config.terms.weights("token"),
         held_out=_held_out(inputs),
+        second_judge={"truth": Truth(second), "fluency": Fluency(second)} if second else {},
     )
+
+
+def _judges(config: GrpoConfig) -> dict[str, JudgeScores | None]:
+    """The judge and the second judge, where a term asks for one; None where none covers the language."""
+    asked = config.terms.truth or config.terms.fluency
+    return dict(zip(("judge", "second_judge"), judges_of(config.language), strict=True)) if asked else {}
 
 
 def _held_out(inputs: Inputs) -> Term | None:

@@ -21,6 +21,7 @@ from adtext.prompt import parse
 from adtext.rules import RULES, Rules
 from trainer.config import ConfigError
 from trainer.prompts import Prompt
+from trainer.rewards.judge_scores import JudgeScores
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -72,6 +73,7 @@ class Given:
     prompts: Sequence[Prompt] = ()
     reward_model: Path | None = None
     cache: Path | None = None  # of embeddings
+    judge: JudgeScores | None = None  # None: no judge covers the run's language
 
 
 @runtime_checkable

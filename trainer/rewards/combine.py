@@ -5,7 +5,7 @@ granularities).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from trainer.rewards.base import FloatArray, Sample, Term, TokenTerm
 
 Priced = tuple[Mapping[str, Sequence[Span]], float]  # spans by field, and what each token under them pays
 HELD_OUT = "held_out_reward_model"
+SECOND = "second_judge"
 
 
 class RewardError(ValueError):
@@ -32,13 +33,14 @@ class Scored:
     charges: tuple[tuple[Priced, ...], ...]  # [N]; penalties ≥ 0
     terms: dict[str, FloatArray]  # every term's score [N], also of those that act on tokens: Figure 3's curves
     held_out: FloatArray | None = None  # [N] score by the held-out reward model: only watched
+    second_judge: Mapping[str, FloatArray] = field(default_factory=dict)  # truth and fluency [N]: only watched
 
 
 class Rewards:
     """The reward of one run: which terms act, where, and how much.
 
-    sentence: term → weight w. tokens: term → λ (eq. 5). A term with neither is only watched, as is held_out, the score
-    by the held-out reward model.
+    sentence: term → weight w. tokens: term → λ (eq. 5). A term with neither is only watched, as are held_out, the score
+    by the held-out reward model, and second_judge, truth and fluency by the second judge.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class Rewards:
         sentence: Mapping[str, float],
         tokens: Mapping[str, float],
         held_out: Term | None = None,
+        second_judge: Mapping[str, Term] | None = None,
     ) -> None:
-        self.terms, self.held_out = dict(terms), held_out
+        self.terms, self.held_out, self.second_judge = dict(terms), held_out, dict(second_judge or {})
         self.sentence, self.tokens = dict(sentence), dict(tokens)
 
     # ---- the terms' life
@@ -79,7 +82,8 @@ class Rewards:
             term.load_state_dict(state[name])
 
     def _all(self) -> dict[str, Term]:
-        return self.terms | ({HELD_OUT: self.held_out} if self.held_out else {})
+        watched = {f"{SECOND}.{name}": term for name, term in self.second_judge.items()}
+        return self.terms | watched | ({HELD_OUT: self.held_out} if self.held_out else {})
 
     # ---- scores
 
@@ -93,7 +97,8 @@ class Rewards:
         penalties = {name: penalty * (multipliers or {}).get(name, 1.0) for name, penalty in self.tokens.items()}
         charges = tuple(self._charges(sample, penalties) for sample in samples)
         held_out = _scores(HELD_OUT, self.held_out, samples) if self.held_out else None
-        return Scored(sentence, charges, terms, held_out)
+        second = {name: _scores(f"{SECOND}.{name}", term, samples) for name, term in self.second_judge.items()}
+        return Scored(sentence, charges, terms, held_out, second)
 
     def _charges(self, sample: Sample, penalties: Mapping[str, float]) -> tuple[Priced, ...]:
         priced: list[Priced] = []

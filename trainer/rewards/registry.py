@@ -15,6 +15,8 @@ SHIPPED = {
     "relevance": "trainer.rewards.semantics:Relevance",
     "correctness": "trainer.rewards.risk:Correctness",
     "risk": "trainer.rewards.risk:Risk",
+    "truth": "trainer.rewards.judged:Truth",
+    "fluency": "trainer.rewards.judged:Fluency",
     "diversity": "trainer.rewards.diversity:Diversity",
     "ctcvr": "trainer.rewards.conversion:Conversion",
 }

@@ -19,6 +19,7 @@ from trainer.scoring.fluency import Grams
 from trainer.scoring.trees import FloatArray, Trees
 
 PACKAGED = Path(__file__).parents[1] / "data" / "judge" / "relate-judge-1"
+SECOND = PACKAGED.with_name("second-judge-1")
 
 # one thread: the work is Python, so two would only take turns
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
@@ -121,3 +122,9 @@ class PackagedJudge:
 def packaged_judge() -> PackagedJudge:
     """The judge that ships with the package, read once."""
     return PackagedJudge.load()
+
+
+@cache
+def second_judge() -> PackagedJudge:
+    """The second judge, read once: other features, other advertisers. It is for reporting; no choice may read it."""
+    return PackagedJudge.load(SECOND)
