@@ -62,12 +62,12 @@ def test_the_gate_writes_its_decision_and_keeps_the_samples(folder, tmp_path, ca
     quick = ["split=held_out", "samples=2", "lines.distinct=null"]
     options = [f"--set={setting}" for setting in quick]
     given = arguments(folder, "evaluate", "gate", *sides, *models, f"--out={out}", *options)
-    assert run(given) == 3  # no judge: truth cannot be decided
+    assert run(given) == 3  # nlg predicts no better
     said = capsys.readouterr().out
     assert "Fail: nlg against writer: " in said.replace("\n", " ") and said.splitlines()[-1] == str(out / "gate.json")
     report = GateReport.read(out)
     decided = {line.measure: line.status for line in report.lines}
-    assert decided["truth"] == "undecided" and decided["clean"] in ("pass", "fail")
+    assert all(decided[name] in ("pass", "fail") for name in ("truth", "fluency", "clean"))  # the judge reads English
     assert report.prompts.split == "held_out" and report.texts and report.challenger.digests["policy"] == "nlg"
     assert (out / "held_out" / "writer.jsonl").is_file() and (out / "gate.html").is_file()
     with pytest.raises(ValueError, match="the held-out one must be another"):
