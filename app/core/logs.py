@@ -22,6 +22,11 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _FLUSH_S = 0.2
 
 
+def utc(seconds: float) -> str:
+    """Unix time as every log writes it: 2026-11-22T10:00:00.123Z."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object per record: time, level, logger, message, the fields of `extra`, and the traceback without
     messages.
@@ -29,7 +34,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "at": utc(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -58,6 +63,7 @@ class AccessLog:
     def __init__(self) -> None:
         self._stream: TextIO | None = None
         self._lines: list[str] = []
+        self._second = (0.0, "")
 
     def open(self, stream: TextIO | None) -> None:
         """The stream of the lines; None disables the log."""
@@ -71,10 +77,17 @@ class AccessLog:
         if not self._lines:
             asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
         self._lines.append(
-            f'{{"at":{time():.3f},"level":"info","logger":"app.access","method":{quoted(method)},"route":{quoted(route)},'
+            f'{{"at":"{self._time()}","level":"info","logger":"app.access","method":{quoted(method)},"route":{quoted(route)},'
             f'"status":{status},"ms":{seconds * 1000:.2f},"request_id":{quoted(request_id)},'
             f'"client":{quoted(client)},"key":{quoted(key)}}}\n'
         )
+
+    def _time(self) -> str:
+        """As `utc`, whose conversion is made once a second."""
+        second, fraction = divmod(time(), 1)
+        if second != self._second[0]:
+            self._second = second, utc(second)[:-4]
+        return f"{self._second[1]}{int(fraction * 1000):03d}Z"
 
     def flush(self) -> None:
         lines, self._lines = self._lines, []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, time
 
 from adtext.brief import AdBrief
 from adtext.spec import TextSpec
+from app.core.logs import utc
 from app.core.metrics import POLICY_UP
 from app.policies.base import Writer, WriterAnswer, WriterUnavailable
 
@@ -21,7 +21,7 @@ SURE_S = 10.0
 
 @dataclass(slots=True)
 class _Outage:
-    since: datetime
+    since: float  # Unix time
     began: float  # monotonic seconds, as the two below
     logged: float
     failed: float
@@ -38,7 +38,7 @@ class Outages:
     def failed(self, version: str) -> None:
         """Record that a call or the health check failed."""
         now = monotonic()
-        outage = self._down.setdefault(version, _Outage(datetime.now(UTC), now, now, now))
+        outage = self._down.setdefault(version, _Outage(time(), now, now, now))
         outage.failed = now
         self._show(version, up=False)
         if now - outage.logged > REPEAT_S:
@@ -79,7 +79,7 @@ class Outages:
 def _told(version: str, outage: _Outage) -> dict[str, object]:
     return {
         "policy": version,
-        "since": outage.since.isoformat(timespec="seconds"),
+        "since": utc(outage.since),
         "seconds": round(monotonic() - outage.began, 1),
         "texts_fell_back": outage.texts,
     }

@@ -13,6 +13,13 @@ from app.up.child import Child, UpError
 from trainer.registry import PACKAGED_POLICY
 
 LOAD_S = 900.0
+LOG_FORMAT = Path(__file__).with_name("vllm_log.json")  # times as in the other logs, where TZ is UTC
+_DEFAULTS = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_LOGGING_CONFIG_PATH": str(LOG_FORMAT),
+}
 
 # Eager: compiling would take two more minutes at the first start. Prompts whole: this vLLM's engine dies when a prompt
 # with a seed is prefilled in pieces («CPU Generator does not use offset»). Blocks of 32 tokens, the smallest that its
@@ -59,7 +66,7 @@ def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping
             *(_ON_CPU if on_cpu else ()),
         ],
         log=log,
-        environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", **environment},
+        environment=_DEFAULTS | dict(environment) | {"TZ": "UTC"},
         ready=lambda: answers(f"{url}/health"),
     )
 

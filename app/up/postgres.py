@@ -58,6 +58,8 @@ def embedded_postgres(data_dir: Path, environment: Mapping[str, str]) -> tuple[C
             "listen_addresses=",
             "-c",
             "unix_socket_permissions=0700",
+            "-c",
+            "log_timezone=UTC",
         ],
         log=data_dir / "logs" / "postgres.log",
         environment=environment,
