@@ -26,6 +26,7 @@ from app.services.events.aggregation import Aggregation
 from app.services.events.ingest import Ingest
 from app.services.jobs.watch import JobWatch
 from app.services.registry.promotion import Promotions
+from app.services.reports.ratio_watch import RatioWatch
 from app.services.reports.summaries import Summaries
 from app.services.serving.fallback import Fallback
 from app.services.serving.generate import TextServer
@@ -96,7 +97,8 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
         aggregation = Aggregation(settings, database)
         await started(prefilling)
-        for part in (Revalidation(database, state), PolicyWatch(state, clients), JobWatch(database), aggregation):
+        watches = (PolicyWatch(state, clients), JobWatch(database), RatioWatch(database, state))
+        for part in (Revalidation(database, state), *watches, aggregation):
             await started(part)
         yield Container(
             settings=settings,

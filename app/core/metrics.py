@@ -6,7 +6,17 @@ from prometheus_client import Counter, Gauge, Histogram
 
 SERVED = Counter("relate_texts_served_total", "Texts served, by source.", ["source"])
 EMPTY = Counter("relate_empty_answers_total", "Answers to /generate without a text, by reason.", ["reason"])
-REFILLS = Counter("relate_refills_total", "Refills of a pool key, by outcome.", ["outcome"])
+ANSWERS = Counter(
+    "relate_answers_total",
+    "Answers to /generate, by the reason why they hold no text of the policy; none: they hold one.",
+    ["reason"],
+)
+REFILLS = Counter(
+    "relate_refills_total",
+    "Refills of a pool key, by outcome: written; no_text: none of its texts may be served; cancelled; "
+    "policy_unavailable, store_unavailable and failed: errors.",
+    ["outcome"],
+)
 CANDIDATES = Counter(
     "relate_candidates_total",
     "Raw candidates before any filter (eq. 11), by policy and verdict.",
@@ -35,9 +45,20 @@ CONNECTIONS = Gauge("relate_connections", "Open connections of callers.")
 INFLIGHT = Gauge("relate_requests_inflight", "Requests that are being answered.")
 WAITING = Gauge("relate_requests_waiting", "Requests that have arrived and wait to begin.")
 EVENTS = Counter("relate_events_total", "Reported events, by outcome.", ["status"])
+EVENTS_REJECTED = Counter("relate_events_rejected_total", "Rejected events, by reason.", ["reason"])
+SAMPLE_RATIO_ALARM = Gauge(
+    "relate_sample_ratio_alarm",
+    "1 while the units of a running experiment do not fall into its arms as configured, else 0.",
+    ["experiment"],
+)
 JOBS = Gauge("relate_jobs", "Jobs by kind and state.", ["kind", "state"])
 JOBS_QUEUED = Gauge("relate_jobs_queued", "Jobs that wait for a worker.")
 JOBS_OLDEST_QUEUED = Gauge("relate_jobs_oldest_queued_seconds", "How long the job that waits longest has waited.")
 JOBS_LAST_SUCCESS = Gauge(
     "relate_jobs_last_success_timestamp_seconds", "When a job of this kind last succeeded, as Unix time.", ["kind"]
+)
+LAST_SUCCESS = Gauge(
+    "relate_last_success_timestamp_seconds",
+    "When this last succeeded, as a job or as a command, as Unix time; 0: never.",
+    ["task"],
 )

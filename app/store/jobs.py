@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.store.database import AsyncConnection
-from app.store.models.jobs import Job, JobSchedule
+from app.store.models.jobs import Job, JobSchedule, LastRun
 
 UNFINISHED = ("waiting", "queued", "running")
 _LAST = 2**63 - 1
@@ -140,3 +140,15 @@ async def last_success(connection: AsyncConnection) -> dict[str, datetime]:
 
 async def last_created(connection: AsyncConnection, kind: str) -> datetime | None:
     return await connection.scalar(select(func.max(Job.created_at)).where(Job.kind == kind))
+
+
+async def note_run(connection: AsyncConnection, task: str) -> None:
+    """Note that a command succeeded now."""
+    noted = upsert(LastRun).values(task=task, succeeded_at=func.now())
+    newer = {"succeeded_at": func.greatest(LastRun.succeeded_at, noted.excluded.succeeded_at)}
+    await connection.execute(noted.on_conflict_do_update(index_elements=["task"], set_=newer))
+
+
+async def last_runs(connection: AsyncConnection) -> dict[str, datetime]:
+    """The time at which each command last succeeded."""
+    return {row.task: row.succeeded_at for row in await connection.execute(select(LastRun.__table__))}

@@ -7,6 +7,7 @@ model is not included: it is prepared again after a restore.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tarfile
@@ -15,8 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import func, select
 
 from app.core.settings import Settings
+from app.store.database import Database
+from app.store.jobs import note_run
+from app.store.models.jobs import LastRun
 from app.up.child import UpError
 from app.up.database import reachable
 from app.up.keys import file_of
@@ -41,6 +46,18 @@ def backup(settings: Settings, target: Path) -> None:
                 if path.exists():
                     tar.add(path, name, filter=_owners_only)
         partial.replace(target)
+        asyncio.run(_note(ready))
+
+
+async def _note(settings: Settings) -> None:
+    """Note the backup for the metrics, where the schema has a place for it: a backup comes before a migration."""
+    database = Database(settings)
+    try:
+        async with database.begin() as connection:
+            if await connection.scalar(select(func.to_regclass(LastRun.__tablename__))):
+                await note_run(connection, "backup")
+    finally:
+        await database.close()
 
 
 def restore(settings: Settings, source: Path, *, force: bool = False) -> None:

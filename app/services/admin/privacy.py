@@ -11,6 +11,7 @@ from app.services.serving.serving_log import ServingLog
 from app.store import privacy as store
 from app.store.audit import record
 from app.store.database import Database
+from app.store.jobs import note_run
 
 BATCH = 5_000  # rows deleted in one transaction: short enough not to disturb serving
 
@@ -57,4 +58,6 @@ async def retain(settings: Settings, database: Database, now: datetime | None = 
                 counts = await delete(connection, before, BATCH)
             total.update(counts)
             deleted = any(counts.values())
+    async with database.begin() as connection:
+        await note_run(connection, "retention")
     return dict(total)

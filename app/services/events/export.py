@@ -16,6 +16,7 @@ from app.core.settings import Settings
 from app.services.events.aggregation import Aggregation
 from app.store.database import Database
 from app.store.export import ExportRange, arm_names, one_moment
+from app.store.jobs import note_run
 from trainer.snapshot import EXPOSURES, TEXTS, Manifest, SnapshotWriter, describe_ad, describe_text
 
 LIMIT_S = 6 * 3600.0  # a large installation exports its whole history
@@ -62,7 +63,10 @@ async def export(
         async for rows in wanted.exposures(connection):
             writer.add_rows(_exposures(rows))
         arms, left_out = await arm_names(connection), await wanted.left_out(connection)
-    return writer.close(as_of=at, arms=arms, since=since, until=until, left_out=left_out)
+    manifest = writer.close(as_of=at, arms=arms, since=since, until=until, left_out=left_out)
+    async with database.begin() as connection:
+        await note_run(connection, "export")
+    return manifest
 
 
 def _text(row: tuple[Any, ...]) -> dict[str, Any]:

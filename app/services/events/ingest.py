@@ -11,7 +11,7 @@ from uuid import UUID
 
 from abtest.attribution import LATENESS, resolution
 from abtest.events import Event, EventKind
-from app.core.metrics import EVENTS
+from app.core.metrics import EVENTS, EVENTS_REJECTED
 from app.core.settings import Settings
 from app.core.tokens import Sealer, Served, TokenError, expire
 from app.runtime.state import ReplicaState
@@ -30,6 +30,12 @@ WAITING = (
 GROUP = 8  # batches that share a transaction: enough to hide the latency of the disk, and few enough to keep it short
 
 Status = Literal["accepted", "duplicate", "rejected"]
+_REASONS = (
+    *("invalid_event", "future_event", "before_serving", "forged_token", "expired_token", "unknown_token_key"),
+    "other_advertiser",
+)
+for _reason in _REASONS:
+    EVENTS_REJECTED.labels(_reason)  # shown as 0 before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,7 @@ class Ingest:
         answers = [event if isinstance(event, EventAnswer) else _stored(event, known) for event in judged]
         for index, answer in enumerate(answers):
             answer.index = index
-        for status, rows_of_it in Counter(answer.status for answer in answers).items():
-            EVENTS.labels(status).inc(rows_of_it)
+        _count(answers)
         return answers
 
     async def _of_advertiser(
@@ -111,10 +116,14 @@ class Ingest:
         replace the event of the person who follows it.
         """
         now = current_time()
-        served = self._open(token, now)
+        try:
+            served = self._open(token, now)
+        except TokenError as error:
+            _count([EventAnswer(None, "rejected", reason=error.reason)])
+            raise
         event = NewEvent(MACHINE if invalid_reason else PERSON, kind, served, now, invalid_reason=invalid_reason)
         known = await self._commits.submit({event.identity: event})
-        EVENTS.labels("duplicate" if known else "accepted").inc()
+        _count([EventAnswer(event.event_id, "duplicate" if known else "accepted")])
 
     def _judge(self, row: Event | InvalidEvent, now: datetime) -> NewEvent | EventAnswer:
         if isinstance(row, InvalidEvent):
@@ -160,6 +169,13 @@ async def _write(connection: AsyncConnection, batches: list[dict[Identity, NewEv
         merged = batch | merged
     known = await store_events(connection, merged)
     return [known & batch.keys() | repeated for batch, repeated in zip(batches, repeats, strict=True)]
+
+
+def _count(answers: Sequence[EventAnswer]) -> None:
+    for (status, reason), rows in Counter((answer.status, answer.reason) for answer in answers).items():
+        EVENTS.labels(status).inc(rows)
+        if reason is not None:
+            EVENTS_REJECTED.labels(reason).inc(rows)
 
 
 def _stored(event: NewEvent, known: set[Identity]) -> EventAnswer:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from app.core.metrics import JOBS, JOBS_LAST_SUCCESS, JOBS_OLDEST_QUEUED, JOBS_QUEUED
+from app.core.metrics import JOBS, JOBS_LAST_SUCCESS, JOBS_OLDEST_QUEUED, JOBS_QUEUED, LAST_SUCCESS
 from app.runtime.periodic import Periodic
 from app.store import jobs as store
 from app.store.database import Database
 
 INTERVAL_S = 15.0
+# the kinds of jobs that do what an operator watches; `relate export`, `backup` and `retention` count without a job too
+TASKS = {
+    "export": ("export",),
+    "training": ("reward", "sft", "dpo", "grpo"),
+    "backup": ("backup",),
+    "retention": ("retention",),
+}
 
 
 class JobWatch:
@@ -20,6 +27,7 @@ class JobWatch:
 
     async def start(self) -> None:
         self._periodic.start()
+        self._periodic.wake()  # the gauges are there from the start
 
     async def stop(self) -> None:
         await self._periodic.stop()
@@ -29,6 +37,7 @@ class JobWatch:
             counts = await store.counts(connection)
             oldest = await store.oldest_queued(connection)
             succeeded = await store.last_success(connection)
+            commands = await store.last_runs(connection)
         for kind, state in self._shown | counts.keys():
             JOBS.labels(kind, state).set(counts.get((kind, state), 0))
         self._shown |= counts.keys()
@@ -36,3 +45,7 @@ class JobWatch:
         JOBS_OLDEST_QUEUED.set(oldest)
         for kind, ended_at in succeeded.items():
             JOBS_LAST_SUCCESS.labels(kind).set(ended_at.timestamp())
+        for task, kinds in TASKS.items():
+            times = [succeeded[kind] for kind in kinds if kind in succeeded]
+            times += [commands[task]] if task in commands else []
+            LAST_SUCCESS.labels(task).set(max(times).timestamp() if times else 0)

@@ -40,11 +40,7 @@ class Outcome:
 def outcome(question: Question, counts: PhaseCounts) -> Outcome:
     """Compute the outcome from the counts of one phase. A pure function."""
     sums = counts.sums(len(question.arms))
-    assigned = [counts.assigned.get(arm, 0) for arm in range(len(sums))]
-    ratios = [
-        _sample_ratio(question, "assigned", assigned),
-        _sample_ratio(question, "exposed", [arm.n for arm in sums]),
-    ]
+    ratios = sample_ratios(question, counts, sums)
     compared = {metric: _compare(question, sums, metric) for metric in METRICS}
     decided_on, decisive = _decisive_sums(question, counts.mature)
     deciding = compared["ctcvr"] if decided_on is None else _compare(question, decisive, "ctcvr")
@@ -57,6 +53,14 @@ def outcome(question: Question, counts: PhaseCounts) -> Outcome:
         for arm, comparison in zip(question.arms[1:], deciding, strict=True)
     ]
     return Outcome(sums, ratios, compared, verdicts, _decision(question, counts, decided_on))
+
+
+def sample_ratios(question: Question, counts: PhaseCounts, sums: Sequence[FunnelSums]) -> list[SampleRatioAnswer]:
+    """The sample-ratio checks of a phase, on its assigned and on its exposed units."""
+    return [
+        _sample_ratio(question, "assigned", [counts.assigned.get(arm, 0) for arm in range(len(sums))]),
+        _sample_ratio(question, "exposed", [arm.n for arm in sums]),
+    ]
 
 
 def phase_answer(question: Question, found: Outcome) -> PhaseAnswer:

@@ -17,7 +17,7 @@ from uuid import UUID
 from abtest.events import Source
 from adtext.spec import TextSpec, load_spec
 from app.core.contract import GenerateRequest, GenerateResponse, Reason, ServedText
-from app.core.metrics import EMPTY, SERVED
+from app.core.metrics import ANSWERS, EMPTY, SERVED
 from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.core.tokens import Sealer, Served
@@ -49,6 +49,7 @@ _SOURCES: dict[Source, Literal["pool", "fresh", "advertiser", "template"]] = {
     Source.TEMPLATE: "template",
 }
 _SERVED = {source: SERVED.labels(name) for source, name in _SOURCES.items()}
+_ANSWERS = {reason: ANSWERS.labels(reason or "none") for reason in (None, *Reason)}
 
 
 class CallerGone(Exception):
@@ -285,6 +286,7 @@ class TextServer:
             )
             for text, serving in zip(choice.texts, served, strict=True)
         ]
+        _ANSWERS[choice.reason].inc()
         if texts:
             _SERVED[choice.source].inc(len(texts))
         else:

@@ -33,6 +33,9 @@ from app.store.group_commit import GroupCommit
 from app.store.texts import Batch, NewText, kept_texts, save_batches
 from trainer.registry import PolicyVersion
 
+_OUTCOMES = ("written", "no_text", "cancelled", "policy_unavailable", "store_unavailable", "failed")
+_REFILLS = {outcome: REFILLS.labels(outcome) for outcome in _OUTCOMES}
+
 
 class Overloaded(RuntimeError):
     """Too many keys are being written."""
@@ -115,13 +118,19 @@ class Generation:
         outcome = "cancelled"
         try:
             texts = await self._run(order, writer, priority)
-            outcome = "written"
+            outcome = "written" if texts else "no_text"
             return texts
-        except Exception as error:
-            outcome = type(error).__name__
+        except WriterUnavailable:
+            outcome = "policy_unavailable"
+            raise
+        except Unavailable:
+            outcome = "store_unavailable"
+            raise
+        except Exception:
+            outcome = "failed"
             raise
         finally:
-            REFILLS.labels(outcome).inc()
+            _REFILLS[outcome].inc()
 
     async def _run(self, order: Order, writer: Writer, priority: int) -> Sequence[PooledText]:
         seed = int.from_bytes(os.urandom(4), "big") >> 1  # a new seed per call, stored as provenance

@@ -64,3 +64,12 @@ class JobSchedule(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     cron: Mapped[str]
     due_at: Mapped[datetime]
+
+
+class LastRun(Base):
+    """When a command last succeeded, whether a job or a person called it."""
+
+    __tablename__ = "last_runs"
+
+    task: Mapped[str] = mapped_column(primary_key=True)  # export | backup | retention
+    succeeded_at: Mapped[datetime] = mapped_column(server_default=func.now())
