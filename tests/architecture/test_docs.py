@@ -15,7 +15,7 @@ from app.cli import cli
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 FILE = re.compile(
-    r"`((?:app|trainer|abtest|adtext|tests|benchmarks|docs|docker|examples|migrations)/[\w./-]*[\w/])(?:::\w+)?`"
+    r"`((?:app|trainer|abtest|adtext|tests|benchmarks|docs|docker|deploy|examples|migrations)/[\w./-]*[\w/])(?:::\w+)?`"
 )
 COMMAND = re.compile(r"^(?:\.venv/bin/)?relate((?: [a-z][a-z-]*)+)", re.M)
 
