@@ -95,7 +95,7 @@ async def test_a_running_experiment_that_loses_units_raises_an_alarm_until_it_is
     for number, name in enumerate(("title-even", "title-lost")):
         phases[name] = (await ad_system.experiment(name, low=number * 5000, coverage_percent=50))["phase"]
     await ad_system.container.state.refresh()
-    for phase, units in ((phases["title-even"], (500, 500)), (phases["title-lost"], (500, 380))):
+    for phase, units in ((phases["title-even"], (500, 500)), (phases["title-lost"], (500, 200))):
         for arm in (0, 1):
             for unit in range(units[arm]):
                 database.execute(
