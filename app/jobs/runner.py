@@ -21,6 +21,7 @@ from app.core.settings import Settings
 from app.jobs.children import Child, end_all, ending, last_line
 from app.services.jobs import chains, job_log, requests
 from app.services.jobs.artifacts import Artifact, unchanged
+from app.services.jobs.gated import keep_gate_report
 from app.services.jobs.kinds import RetrainParameters, kind_of
 from app.services.jobs.plans import REJECTED, Champion, Command, Planner, collected, folder_of
 from app.store import jobs as store
@@ -45,10 +46,6 @@ class _Failed(Exception):
     """Why a job failed: one line."""
 
 
-class _Rejected(Exception):
-    """The gate decided against the policy: its sentence."""
-
-
 class _Cancelled(Exception):
     """Somebody asked for the job to end."""
 
@@ -64,6 +61,7 @@ class _Attempt:
     job: Any
     folder: Path
     command: Command | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)  # of a chain's step: as they follow from the steps before
     stopped: type[Exception] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -100,10 +98,8 @@ class Runner:
         attempt = _Attempt(job, folder_of(self._settings.data_dir, job.id))
         try:
             async with self._kept_alive(attempt):
-                outputs = await self._work(attempt)
-            await self._finish(attempt, "succeeded", outputs=outputs)
-        except _Rejected as rejected:
-            await self._finish(attempt, "rejected", error=str(rejected))
+                ended = await self._work(attempt)
+            await self._finish(attempt, **ended)
         except _Cancelled:
             await self._finish(attempt, "cancelled")
         except _Lost:
@@ -137,17 +133,20 @@ class Runner:
                 log.warning("a heartbeat waits for the database", extra={"error": str(error).partition("\n")[0]})
             await asyncio.sleep(BEAT_S)
 
-    async def _work(self, attempt: _Attempt) -> list[dict[str, str]]:
+    async def _work(self, attempt: _Attempt) -> dict[str, Any]:
+        """The job's end: its state, outputs and, where it is rejected, the reason."""
         await asyncio.to_thread(end_all, str(attempt.job.id))  # what a dead worker left
         outputs: list[Artifact] = []
+        rejected: str | None = None
         for command in await self._prepare(attempt):
             attempt.command = command
             if not await asyncio.to_thread(command.done):
-                await self._execute(attempt, command)
+                rejected = await self._execute(attempt, command)
             outputs += await asyncio.to_thread(collected, self._settings, command)
             if attempt.stopped is not None:
                 raise attempt.stopped
-        return [artifact.to_json() for artifact in outputs]
+        made = {"outputs": [artifact.to_json() for artifact in outputs]}
+        return made | ({"state": "succeeded"} if rejected is None else {"state": "rejected", "error": rejected})
 
     async def _prepare(self, attempt: _Attempt) -> list[Command]:
         """The job's commands, once its inputs are known to be what they were."""
@@ -158,6 +157,7 @@ class Runner:
             if job.parent_id is not None:
                 noted = [artifact.to_json() for artifact in inputs]
                 await store.change(connection, job.id, parameters=parameters, inputs=noted)
+        attempt.parameters = parameters
         data_dir = self._settings.data_dir
         for artifact in inputs:
             await asyncio.to_thread(unchanged, data_dir, artifact)
@@ -166,8 +166,8 @@ class Runner:
         planner = Planner(self._settings, served, attempt.folder, job.created_at)
         return await asyncio.to_thread(planner.commands, job.kind, parameters)
 
-    async def _execute(self, attempt: _Attempt, command: Command) -> None:
-        """One child, until it ends or the job is to stop."""
+    async def _execute(self, attempt: _Attempt, command: Command) -> str | None:
+        """One child, until it ends or the job is to stop; the reason where it decided against the policy."""
         child = await Child.start(
             self._make_command(command.arguments),
             log=attempt.log,
@@ -185,15 +185,18 @@ class Runner:
         status = ended.result()
         words = await asyncio.to_thread(last_line, attempt.log)
         if status == REJECTED and attempt.job.kind == "gate":
-            raise _Rejected(await asyncio.to_thread(_decision, command.place) or words)
+            return (await asyncio.to_thread(GateReport.read, command.place)).sentence
         if status != 0:
             raise _Failed(f"{' '.join(command.arguments[:2])} {ending(status)}: {words or 'it wrote nothing'}")
+        return None
 
     async def _finish(self, attempt: _Attempt, state: str, **values: Any) -> None:
         """Write a job's end, and let the chain's next step begin. One transaction, repeated while the database is
         away.
         """
         job = attempt.job
+        decided = job.kind == "gate" and state in ("succeeded", "rejected")
+        report = await asyncio.to_thread(GateReport.read, attempt.folder / "gate") if decided else None
         reproduced = state == "succeeded" and job.parent_id is None and kind_of(job.kind).reproducible
         ended = values | {"state": state, "ended_at": func.now()} | ({} if reproduced else {"identity": None})
         ended |= await asyncio.to_thread(attempt.progress)
@@ -201,6 +204,10 @@ class Runner:
         async def write() -> None:
             async with self._database.begin() as connection:
                 mine = await store.end_attempt(connection, job.id, job.attempt, **ended)
+                if mine and report is not None:
+                    await keep_gate_report(
+                        connection, self._settings, report, attempt.parameters, job_id=job.id, actor=job.actor
+                    )
                 if mine and job.parent_id is not None:
                     await requests.step_ended(connection, job, state, values.get("error"))
 
@@ -233,14 +240,6 @@ async def _asked(connection: AsyncConnection, job: Any) -> tuple[dict[str, Any],
     used = {value for value in parameters.values() if isinstance(value, str)}
     given = [Artifact.of_json(values) for values in chain.inputs]
     return parameters, [artifact for artifact in [*given, *made] if artifact.path in used]
-
-
-def _decision(folder: Path) -> str | None:
-    """The gate's decision as a sentence; None without a report that can be read."""
-    try:
-        return GateReport.read(folder).sentence
-    except ValueError:
-        return None
 
 
 async def _patiently(write: Callable[[], Awaitable[None]], tries: int | None = None) -> None:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -132,6 +133,7 @@ class GateAnswer(BaseModel):
     version: str
     champion: str = Field(description="What it was compared with, as the report names it.")
     passed: bool
+    job_id: UUID | None = Field(description="The job that ran the gate; null: the report was sent in.")
     created_at: datetime
 
 

@@ -120,6 +120,13 @@ async def due(connection: AsyncConnection, name: str, cron: str, latest: datetim
     return bool(row.cron == cron)
 
 
+async def maker_of(connection: AsyncConnection, policy: str) -> Any | None:
+    """The job that made a policy, by the policy's path; None where no job did."""
+    made = Job.outputs.contains([{"name": "policy", "path": policy}])
+    statement = select(Job.__table__).where(made).order_by(Job.number.desc()).limit(1)
+    return (await connection.execute(statement)).one_or_none()
+
+
 async def counts(connection: AsyncConnection) -> dict[tuple[str, str], int]:
     """The number of jobs, by kind and state."""
     statement = select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state)

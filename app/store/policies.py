@@ -36,6 +36,11 @@ async def find_policy(connection: AsyncConnection, version: str) -> Any:
     return (await connection.execute(select(Policy).where(Policy.version == version))).one_or_none()
 
 
+async def of_weights(connection: AsyncConnection, digest: str) -> Sequence[Any]:
+    """The versions with these weights, newest first."""
+    return (await connection.execute(select(Policy).where(Policy.digest == digest).order_by(Policy.id.desc()))).all()
+
+
 async def add_gate_report(connection: AsyncConnection, **values: Any) -> Any:
     """The new row."""
     statement = insert_into(GateReport).values(**values).returning(*GateReport.__table__.c)
@@ -54,9 +59,8 @@ async def gate_reports(connection: AsyncConnection, version: str) -> Sequence[An
 
 async def latest_gates(connection: AsyncConnection, versions: Sequence[str]) -> dict[str, Any]:
     """The latest decision by version, without the report itself."""
-    columns = (GateReport.id, GateReport.version, GateReport.champion, GateReport.passed, GateReport.created_at)
     latest = (
-        select(*columns)
+        select(*(column for column in GateReport.__table__.c if column.name != "report"))
         .ext(distinct_on(GateReport.version))
         .where(GateReport.version.in_(versions))
         .order_by(GateReport.version, GateReport.id.desc())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from app.core.problems import Problem
 from app.services.registry.promotion import unknown_policy
@@ -61,8 +62,13 @@ async def register(
     return row
 
 
-async def store_gate_report(connection: AsyncConnection, version: str, report: GateReport, *, actor: str) -> Any:
-    """Keep a decision of the gate with the policy it is about. Refused where the report is about other weights."""
+async def store_gate_report(
+    connection: AsyncConnection, version: str, report: GateReport, *, actor: str, job_id: UUID | None = None
+) -> Any:
+    """Keep a decision of the gate with the policy it is about. Refused where the report is about other weights.
+
+    job_id: of the job that ran the gate.
+    """
     policy = await store.find_policy(connection, version)
     if policy is None:
         raise unknown_policy(version, 404)
@@ -87,6 +93,7 @@ async def store_gate_report(connection: AsyncConnection, version: str, report: G
         passed=report.passed,
         report=report.model_dump(mode="json"),
         actor=actor,
+        job_id=job_id,
     )
     blocking = [line.measure for line in report.blocking]
     detail = {"report": row.id, "champion": report.champion.name, "blocking": blocking}

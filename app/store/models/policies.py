@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Date, ForeignKey, Identity, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
@@ -25,7 +26,7 @@ class Policy(Base):
     locales: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
     decoding: Mapped[dict[str, Any]]  # template, worked examples, temperature, …: trainer.registry.Decoding
     parent: Mapped[str | None]  # the version that it was trained from
-    digest: Mapped[str | None]  # of its weights, as `relate evaluate gate` names it
+    digest: Mapped[str | None] = mapped_column(index=True)  # of its weights, as `relate evaluate gate` names it
     artifact: Mapped[str | None]  # the folder or address that holds its weights
     snapshot: Mapped[str | None]  # digest of the logs that it learned from
     config: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # of its training
@@ -44,6 +45,7 @@ class GateReport(Base):
     passed: Mapped[bool]
     report: Mapped[dict[str, Any]]
     actor: Mapped[str]
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))  # that ran the gate; null: it was sent in
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
