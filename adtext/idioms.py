@@ -83,6 +83,8 @@ def _east_asian(amount: Amount, folded: str, words: Words) -> bool:
         return False
     if amount.unit == "times" or amount.kind == "percentage":
         return True
+    if amount.written in _WEEKDAYS and _WEEKDAY.search(folded[max(start - 4, 0) : start]):
+        return False
     if amount.written == "半":
         return folded[end : end + 1] not in ("来", "前")
     if _is_a_saying(amount, words):
@@ -109,6 +111,12 @@ def _east_asian(amount: Amount, folded: str, words: Words) -> bool:
     if amount.word == "周":
         return amount.written != "四" or _WEEK_AROUND.match(behind) is not None
     return True
+
+
+_WEEKDAYS = frozenset("一二三四五六")
+_WEEKDAY = re.compile(
+    r"(?:(?<![一二两三四五六七八九十\d几每])周|星期|礼拜)$"
+)  # 周六周日 counts no weeks, 两周三周 does
 
 
 def _is_unit(amount: Amount, behind: str, words: Words) -> bool:

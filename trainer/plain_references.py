@@ -2,7 +2,7 @@
 
 A written reference shows style, but it infers and turns phrases, and a small model that imitates it invents. A composed
 one names the subject of the query and states one to three facts in the advertiser's own words. Every candidate is held
-against the checks; `plain_references` picks texts that differ from each other. English only. Light: no torch.
+against the checks; `plain_references` picks texts that differ from each other. English and Chinese. Light: no torch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -23,7 +23,8 @@ from adtext.checks import check
 from adtext.ngrams import FrequentNgrams, distinct, diversity
 from adtext.rules import Rules, load_rules
 from adtext.spec import FieldSpec, measure
-from trainer.plain_lines import Line, descriptions, titles
+from trainer import plain_lines, plain_lines_zh
+from trainer.plain_lines import Line
 from trainer.plain_words import content_words, repeats, stammers
 from trainer.prompts import ADVERTISERS, Prompt, load_prompts
 
@@ -35,21 +36,52 @@ _LEADS = frozenset({"subject", "name", "place", "ask"})  # what may stand in man
 _BOOTSTRAP = 104  # prompts whose texts Diversity is measured on
 
 
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """How one language composes."""
+
+    titles: Callable[[Prompt], Iterator[Line]]
+    descriptions: Callable[[Prompt], Iterator[Line]]
+    content: Callable[[str], frozenset[str]]  # of a text: what can answer a query
+    repeats: Callable[[str, str], bool]  # whether a sentence says the title again
+    stammers: Callable[[str], bool]
+    sentence_ends: re.Pattern[str]
+
+
+_WORDINGS: Mapping[str, _Wording] = {
+    "en": _Wording(
+        plain_lines.titles, plain_lines.descriptions, content_words, repeats, stammers, re.compile(r"(?<=[.?]) ")
+    ),
+    "zh": _Wording(
+        plain_lines_zh.titles,
+        plain_lines_zh.descriptions,
+        plain_lines_zh.content,
+        plain_lines_zh.repeats,
+        plain_lines_zh.stammers,
+        re.compile(r"[，。：？]"),
+    ),
+}
+
+
 def plain_references(prompt: Prompt, rules: Rules, n: int, *, seed: int = 0) -> list[AdText]:
     """Up to n composed texts of one query, without any finding, each of another build, no two alike.
 
     seed: varies facts, order and pairing; the same seed gives the same texts.
     """
-    if prompt.brief.language != "en":
-        raise ValueError(f"locale {prompt.brief.locale} is not English: plain references are composed in English only")
+    wording = _WORDINGS.get(prompt.brief.language)
+    if wording is None:
+        raise ValueError(
+            f"locale {prompt.brief.locale}: plain references are composed in English and Chinese (en, zh), not in "
+            f"{prompt.brief.language}"
+        )
     random = Random(f"{seed}/{prompt.brief.ad.id}/{prompt.brief.query}")
     wanted = frozenset(
-        word for phrase in (prompt.brief.query, *prompt.brief.bidwords) for word in content_words(phrase)
+        word for phrase in (prompt.brief.query, *prompt.brief.bidwords) for word in wording.content(phrase)
     )
     worth = {
         pair: min(answers, 4) + random.random()
-        for pair in _pairs(prompt, random)
-        if (answers := _answers(wanted, pair)) > 0
+        for pair in _pairs(prompt, wording, random)
+        if (answers := _answers(wanted, pair, wording)) > 0
     }
     chosen: list[AdText] = []
     used: Counter[str] = Counter()
@@ -78,19 +110,19 @@ class _Pair:
         return sum(weight * used[trait] for trait, weight in self.traits if trait in used)
 
 
-def _pairs(prompt: Prompt, random: Random) -> list[_Pair]:
+def _pairs(prompt: Prompt, wording: _Wording, random: Random) -> list[_Pair]:
     """Titles with descriptions that say something else, in random order."""
     fields = prompt.spec.fields
-    heads = _fitting(titles(prompt), fields["title"], _SHORTEST_TITLE)
-    bodies = _fitting(descriptions(prompt), fields["description"], _SHORTEST_DESCRIPTION)
-    pairs = [(title, body) for title in heads for body in bodies if _go_together(title, body)]
+    heads = _fitting(wording.titles(prompt), fields["title"], _SHORTEST_TITLE, wording)
+    bodies = _fitting(wording.descriptions(prompt), fields["description"], _SHORTEST_DESCRIPTION, wording)
+    pairs = [(title, body) for title in heads for body in bodies if _go_together(title, body, wording)]
     return [_Pair(title, body, _traits(title, body)) for title, body in random.sample(pairs, min(_PAIRS, len(pairs)))]
 
 
-def _go_together(title: Line, body: Line) -> bool:
+def _go_together(title: Line, body: Line, wording: _Wording) -> bool:
     if title.facts & body.facts or ("?" in title.text and "?" in body.text):
         return False
-    return not any(repeats(title.text, sentence) for sentence in re.split(r"(?<=[.?]) ", body.text))
+    return not any(wording.repeats(title.text, sentence) for sentence in wording.sentence_ends.split(body.text))
 
 
 def _traits(title: Line, body: Line) -> tuple[tuple[str, float], ...]:
@@ -105,19 +137,19 @@ def _traits(title: Line, body: Line) -> tuple[tuple[str, float], ...]:
     )
 
 
-def _fitting(lines: Iterable[Line], limits: FieldSpec, least: float) -> list[Line]:
+def _fitting(lines: Iterable[Line], limits: FieldSpec, least: float, wording: _Wording) -> list[Line]:
     shortest = max(limits.min, least * limits.max)
     unique = {
         line.text: line
         for line in lines
-        if shortest <= measure(line.text, limits.mode) <= limits.max and not stammers(line.text)
+        if shortest <= measure(line.text, limits.mode) <= limits.max and not wording.stammers(line.text)
     }
     return list(unique.values())
 
 
-def _answers(wanted: frozenset[str], pair: _Pair) -> int:
+def _answers(wanted: frozenset[str], pair: _Pair, wording: _Wording) -> int:
     """Words of the query that the pair mentions, the title's twice: what was searched for stands first."""
-    return 2 * len(wanted & content_words(pair.title.text)) + len(wanted & content_words(pair.body.text))
+    return 2 * len(wanted & wording.content(pair.title.text)) + len(wanted & wording.content(pair.body.text))
 
 
 def reference_diversity(texts: Sequence[tuple[Prompt, Sequence[AdText]]], *, seed: int = 0, rounds: int = 5) -> float:
@@ -137,16 +169,19 @@ def reference_diversity(texts: Sequence[tuple[Prompt, Sequence[AdText]]], *, see
     return fmean(shares)
 
 
-def write_prompts(out: Path, rules: Rules, *, composed: int, written: int, seed: int = 0) -> int:
-    """Write the English training advertisers to `out` with `composed` plain and `written` written references per query.
+def write_prompts(out: Path, rules: Rules, *, composed: int, written: int, language: str = "en", seed: int = 0) -> int:
+    """Write the training advertisers of a language to `out`, with `composed` plain and `written` written references per
+    query.
 
     Returns the number of references. `relate train sft --prompts OUT` learns from the folder.
     """
     out.mkdir(parents=True, exist_ok=True)
-    prompts = {(prompt.brief.ad.id, prompt.brief.query): prompt for prompt in load_prompts(split="train")}
+    prompts = {
+        (prompt.brief.ad.id, prompt.brief.query): prompt for prompt in load_prompts(language=language, split="train")
+    }
     random, count = Random(seed), 0
-    with (out / "en.jsonl").open("w", encoding="utf-8") as file:
-        for advertiser in training_advertisers():
+    with (out / f"{language}.jsonl").open("w", encoding="utf-8") as file:
+        for advertiser in training_advertisers(language):
             for query in advertiser["queries"]:
                 prompt = prompts[advertiser["ad"]["id"], query["query"]]
                 plain = plain_references(prompt, rules, composed, seed=seed)
@@ -157,14 +192,14 @@ def write_prompts(out: Path, rules: Rules, *, composed: int, written: int, seed:
     return count
 
 
-def training_advertisers() -> list[dict[str, Any]]:
-    """The English training advertisers as they stand in their files."""
+def training_advertisers(language: str = "en") -> list[dict[str, Any]]:
+    """The training advertisers of a language as they stand in their files."""
     rows = [
         json.loads(line)
         for file in sorted(ADVERTISERS.glob("*.jsonl"))
         for line in file.read_text("utf-8").splitlines()
     ]
-    return [row for row in rows if row["split"] == "train" and row["locale"].startswith("en")]
+    return [row for row in rows if row["split"] == "train" and row["locale"].startswith(language)]
 
 
 def main() -> None:
@@ -172,15 +207,23 @@ def main() -> None:
         prog="python -m trainer.plain_references",
         description="Write the training advertisers with composed references, for `relate train sft --prompts`",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to write en.jsonl into")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write en.jsonl or zh.jsonl into")
     parser.add_argument("--composed", type=int, default=12, help="plain references composed per query (default 12)")
     parser.add_argument("--written", type=int, default=2, help="written references kept per query (default 2)")
+    parser.add_argument("--language", choices=sorted(_WORDINGS), default="en")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    count = write_prompts(given.out, load_rules(), composed=given.composed, written=given.written, seed=given.seed)
-    prompts = load_prompts(given.out)
+    count = write_prompts(
+        given.out,
+        load_rules(),
+        composed=given.composed,
+        written=given.written,
+        language=given.language,
+        seed=given.seed,
+    )
+    prompts = load_prompts(given.out, language=given.language)
     spread = reference_diversity([(prompt, prompt.references) for prompt in prompts])
-    print(f"{count} references of {len(prompts)} queries in {given.out / 'en.jsonl'}, Diversity {spread:.3f}")
+    print(f"{count} references of {len(prompts)} queries in {given.out}, Diversity {spread:.3f}")
 
 
 if __name__ == "__main__":

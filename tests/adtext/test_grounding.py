@@ -79,10 +79,17 @@ def test_a_fact_is_recognised_in_another_spelling(brief, text):
         ("没有数字", "一起跑步，十分轻松，一年四季"),
         ("没有数字", "第三天就习惯了"),
         ("没有数字", "三年级也能看懂，千万别错过"),
+        ("没有数字", "周六周日都有班，周三周五晚上也行"),  # days of the week
+        ("没有数字", "星期四休息，礼拜六开门"),
     ],
 )
 def test_a_chinese_fact_is_recognised_in_another_spelling(brief, text):
     assert strange(text, saying(brief, locale="zh-CN")) == []
+
+
+@pytest.mark.parametrize("text", ["两周三周都行", "每周三天", "六周见效"])
+def test_chinese_weeks_and_days_are_amounts_beside_the_names_of_weekdays(text):
+    assert strange(text, saying("没有数字", locale="zh-CN"))
 
 
 @pytest.mark.parametrize(

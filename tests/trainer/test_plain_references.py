@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from adtext.checks import check
 from adtext.ngrams import distinct
 from adtext.rules import load_rules
+from trainer import plain_lines_zh
 from trainer.plain_references import plain_references, reference_diversity, write_prompts
 from trainer.plain_words import asked_for, capitals_of_names, head, priced, repeats, title_case, with_place
 from trainer.prompts import load_prompts
@@ -141,9 +143,39 @@ def test_the_same_seed_composes_the_same_texts() -> None:
     assert plain_references(TRAIN[3], RULES, 8, seed=5) != plain_references(TRAIN[3], RULES, 8, seed=6)
 
 
-def test_chinese_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="zh-CN is not English"):
-        plain_references(load_prompts(language="zh")[0], RULES, 8)
+def test_a_language_that_nothing_is_composed_in_is_refused_by_name() -> None:
+    english = load_prompts()[0]
+    japanese = replace(english, brief=english.brief.model_copy(update={"locale": "ja-JP"}))
+    with pytest.raises(ValueError, match="ja-JP: plain references are composed in English and Chinese"):
+        plain_references(japanese, RULES, 8)
+
+
+def test_chinese_references_are_composed_the_same_way() -> None:
+    composed = {
+        prompt: plain_references(prompt, RULES, 8) for prompt in load_prompts(language="zh", split="train")[::9]
+    }
+    assert sum(map(len, composed.values())) >= 0.85 * 8 * len(composed)
+    for prompt, texts in composed.items():
+        facts = (prompt.brief.ad.business, *prompt.brief.ad.selling_points, prompt.brief.ad.landing_page)
+        assert distinct(texts) == len(texts)
+        for text in texts:
+            assert check(text, prompt.brief, prompt.spec, RULES) == []
+            assert not plain_lines_zh.stammers(text.description), text
+            assert all(part in "".join(facts) for part in re.split("[，。：]", text.description) if part) or (
+                prompt.brief.ad.advertiser in text.description
+            ), text
+
+
+@pytest.mark.parametrize(
+    ("title", "clause", "repeated"),
+    [
+        ("羽绒服翻新", "羽绒服翻新180元起", True),
+        ("徒步向导", "向导持证", False),
+        ("茶叶礼盒，五十个起", "打样三天", False),
+    ],
+)
+def test_a_chinese_clause_repeats_a_title_by_its_characters(title: str, clause: str, repeated: bool) -> None:
+    assert plain_lines_zh.repeats(title, clause) is repeated
 
 
 def test_the_written_folder_holds_training_advertisers_only(tmp_path) -> None:
