@@ -7,8 +7,7 @@ import gzip
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import pytest
 from service import BOOTS, Generate, a_request
@@ -20,83 +19,32 @@ from app.core.settings import Settings
 from app.policies import bounded
 from app.policies.base import WriterUnavailable
 from app.policies.vllm_http import VllmWriter
+from benchmarks.hostile_upstream import GZIP, OK, answering, choices, dripping, dripping_body, endless, whole
 from trainer.registry import PolicyVersion
 
 POLICY = PolicyVersion(version="relate-20261129-1f3a", kind="vllm", locales=("en-GB",), model="relate")
-Send = Callable[[asyncio.StreamWriter], Awaitable[None]]
-OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-
-
-@asynccontextmanager
-async def answering(send: Send) -> AsyncIterator[str]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            await send(writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the service hung up
-        finally:
-            writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-def whole(payload: bytes, headers: bytes = b"") -> Send:
-    async def send(writer: asyncio.StreamWriter) -> None:
-        writer.write(OK + headers + b"content-length: %d\r\n\r\n" % len(payload) + payload)
-        await writer.drain()
-
-    return send
-
-
-async def endless(writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"\r\n")
-    while True:
-        writer.write(b" " * 65_536)
-        await writer.drain()
-
-
-async def dripping(writer: asyncio.StreamWriter) -> None:
-    writer.write(OK + b"content-length: 1000\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-async def dripping_headers(writer: asyncio.StreamWriter) -> None:
-    writer.write(OK)
-    while True:
-        writer.write(b"x: y\r\n")
-        await writer.drain()
-        await asyncio.sleep(0.01)
 
 
 async def nothing(writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n")
 
 
-def saying(*contents: object) -> bytes:
-    return json.dumps({"choices": [{"message": {"content": content}} for content in contents]}).encode()
-
-
 UNUSABLE = {
-    "a list as content": whole(saying(["Title: Boots"])),
-    "a number as content": whole(saying(7)),
-    "an object as content": whole(saying({"text": "靴"})),
+    "a list as content": whole(choices(["Title: Boots"])),
+    "a number as content": whole(choices(7)),
+    "an object as content": whole(choices({"text": "靴"})),
     "no list of choices": whole(b'{"choices": {"message": 1}}'),
     "a list": whole(b"[1]"),
     "choices that are numbers": whole(b'{"choices": [1, 2]}'),
-    "20,000 choices": whole(saying(*["Title: 靴"] * 20_000)),
+    "20,000 choices": whole(choices(*["Title: 靴"] * 20_000)),
     "no JSON": whole("标题：靴子".encode()),
     "half a character": whole(b'{"choices": "\xe9\x9d"}'),
     "deep JSON": whole(b"[" * 100_000),
-    "compressed": whole(gzip.compress(b" " * 10_000_000), b"content-encoding: gzip\r\n"),
+    "compressed": whole(gzip.compress(b" " * 10_000_000), GZIP),
     "more than a megabyte": whole(b" " * (bounded.MAX_ANSWER + 1)),
     "an endless body": endless,
-    "a body that drips": dripping,
-    "headers that drip": dripping_headers,
+    "a body that drips": dripping_body(0.01),
+    "headers that drip": dripping(OK, b"x: y\r\n", 0.01),
     "status 500": nothing,
 }
 
@@ -126,7 +74,7 @@ async def test_an_unusable_answer_is_an_unavailable_writer_with_a_logged_reason(
 
 
 async def test_fewer_choices_and_empty_ones_are_an_answer():
-    async with answering(whole(saying("Title: Boots", None))) as url:
+    async with answering(whole(choices("Title: Boots", None))) as url:
         writer = VllmWriter(POLICY, url, timeout_s=5, concurrency=2)
         draft = await writer.write(AdBrief.model_validate(BOOTS), load_spec("generic"), n=4, seed=1)
         assert list(draft.completions) == ["Title: Boots", ""]
