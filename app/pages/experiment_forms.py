@@ -79,7 +79,7 @@ async def start(name: str, container: ContainerDep, who: Operator) -> Response:
 
 @router.post(HOME + "/{name}/ramp")
 async def ramp(name: str, container: ContainerDep, who: Operator, coverage_percent: Annotated[str, Form()]) -> Response:
-    coverage = round(checked(RampBody, coverage_percent=_number(coverage_percent)).coverage_percent * 100)
+    coverage = checked(RampBody, coverage_percent=_number(coverage_percent)).coverage
     return await _change(
         container, lambda connection: lifecycle.ramp(connection, name, coverage=coverage, actor=actor(who.key))
     )

@@ -15,6 +15,7 @@ from app.core.defaults import PLANNED_UNITS, WINDOW_HOURS
 from app.core.problems import documented
 from app.http.auth import actor, require
 from app.services.experiments import lifecycle
+from app.services.experiments.buckets import buckets_of
 from app.services.experiments.lifecycle import ArmWish, AuditRecord, ExperimentRecord
 from app.store.database import AsyncConnection
 from app.store.registry import Key
@@ -102,15 +103,20 @@ class ExperimentBody(BaseModel):
     @property
     def coverage(self) -> int:
         """The number of buckets, of 10,000."""
-        return (
-            self.high - self.low if self.high is not None and self.low is not None else _buckets(self.coverage_percent)
-        )
+        if self.high is not None and self.low is not None:
+            return self.high - self.low
+        return buckets_of(self.coverage_percent)
 
 
 class RampBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     coverage_percent: Percent
+
+    @property
+    def coverage(self) -> int:
+        """The number of buckets, of 10,000."""
+        return buckets_of(self.coverage_percent)
 
 
 class WeightsBody(BaseModel):
@@ -234,9 +240,8 @@ async def start(name: Name, container: ContainerDep, key: Operator) -> Experimen
 @router.post("/{name}/ramp", responses=documented(404, 409))
 async def ramp(name: Name, body: RampBody, container: ContainerDep, key: Operator) -> ExperimentAnswer:
     """Increase the coverage. Units already enrolled keep their arm."""
-    coverage = _buckets(body.coverage_percent)
     return await _change(
-        container, lambda connection: lifecycle.ramp(connection, name, coverage=coverage, actor=actor(key))
+        container, lambda connection: lifecycle.ramp(connection, name, coverage=body.coverage, actor=actor(key))
     )
 
 
@@ -261,7 +266,3 @@ async def _change(
         changed = await change(connection)
     await container.state.refresh()  # the next request to this replica sees the change
     return ExperimentAnswer.model_validate(changed)
-
-
-def _buckets(percent: float) -> int:
-    return max(1, round(percent * 100))

@@ -9,11 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abtest.assignment import BUCKETS
-from app.services.experiments.buckets import first_free, hundredths, overlapping, widen
+from app.services.experiments.buckets import buckets_of, first_free, hundredths, overlapping, percent_of, widen
 
 ranges = st.lists(st.integers(0, BUCKETS), unique=True, max_size=8).map(
     lambda edges: list(zip(sorted(edges)[::2], sorted(edges)[1::2], strict=False))
 )  # disjoint
+
+
+@pytest.mark.parametrize(("percent", "buckets"), [(0.01, 1), (0.07, 7), (0.29, 29), (33.335, 3334), (100.0, 10_000)])
+def test_a_percentage_is_a_whole_number_of_buckets(percent, buckets):
+    assert buckets_of(percent) == buckets
+    assert percent_of(buckets) == round(percent, 2)
 
 
 @given(taken=ranges, width=st.integers(1, BUCKETS))
@@ -30,7 +36,7 @@ def test_a_placed_range_is_free_and_a_missing_one_has_no_gap(taken, width):
 @given(taken=ranges.filter(bool), width=st.integers(1, BUCKETS), data=st.data())
 def test_widening_moves_nobody_and_disturbs_nobody(taken, width, data):
     held = data.draw(st.sampled_from(taken))
-    others = [one for one in taken if one != held]
+    others = [interval for interval in taken if interval != held]
     wider = widen(held, max(width, held[1] - held[0]), others)
     if wider:
         assert wider[0] <= held[0] <= held[1] <= wider[1]
@@ -98,7 +104,7 @@ async def test_what_breaks_a_rule_is_refused_by_name(ad_system):
         ("/experiments", {"name": "x", "arms": two, "high": 5}, 422, "invalid_request"),
         (
             "/experiments",
-            {"name": "x", "arms": [{**one, "weight": 0} for one in two], "layer": "other"},
+            {"name": "x", "arms": [{**side, "weight": 0} for side in two], "layer": "other"},
             422,
             "weights",
         ),
@@ -152,7 +158,7 @@ async def test_the_list_is_paged(ad_system):
     second = (
         await ad_system.client.get("/experiments", params={"after": first["next"]}, headers=ad_system.keys["report"])
     ).json()
-    assert [one["name"] for page in (first, second) for one in page["experiments"]] == ["e0", "e1", "e2"]
+    assert [experiment["name"] for page in (first, second) for experiment in page["experiments"]] == ["e0", "e1", "e2"]
     assert second["next"] is None
 
 

@@ -10,6 +10,16 @@ from abtest.assignment import BUCKETS
 BucketRange = tuple[int, int]  # half-open
 
 
+def buckets_of(percent: float) -> int:
+    """The number of buckets that cover this percentage of a layer: at least one."""
+    return max(1, round(percent * BUCKETS / 100))
+
+
+def percent_of(buckets: int) -> float:
+    """The percentage of a layer that this number of buckets covers."""
+    return buckets * 100 / BUCKETS
+
+
 def overlapping(wanted: BucketRange, taken: Sequence[BucketRange]) -> list[BucketRange]:
     """The taken ranges that share a bucket with the wanted range."""
     return [(low, high) for low, high in taken if low < wanted[1] and wanted[0] < high]

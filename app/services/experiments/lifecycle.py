@@ -12,7 +12,7 @@ from typing import Any
 
 from abtest.assignment import BUCKETS, Arm, ExperimentPlan
 from app.core.problems import Problem
-from app.services.experiments.buckets import BucketRange, first_free, hundredths, overlapping, widen
+from app.services.experiments.buckets import BucketRange, first_free, hundredths, overlapping, percent_of, widen
 from app.store import experiments as store
 from app.store.audit import record
 from app.store.database import AsyncConnection
@@ -143,9 +143,9 @@ async def ramp(connection: AsyncConnection, name: str, *, coverage: int, actor: 
     if coverage <= now_covered:
         raise Problem(
             422, "ramp_only_widens",
-            f"{name} covers {now_covered / 100:g} % already and {coverage / 100:g} % was asked: narrowing would take "
-            "units out",
-            field="coverage_percent", value=coverage / 100,
+            f"{name} covers {percent_of(now_covered):g} % already and {percent_of(coverage):g} % was asked: narrowing "
+            "would take units out",
+            field="coverage_percent", value=percent_of(coverage),
         )  # fmt: skip
     wider = widen(experiment.range, coverage, [(other.low, other.high) for other in running])
     if wider is None:
@@ -239,9 +239,11 @@ def _room(coverage: int, others: Sequence[Any]) -> BucketRange:
 def _no_room(coverage: int, running: Sequence[Any]) -> Problem:
     held = ", ".join(f"{other.name} [{other.low}, {other.high})" for other in running)
     return Problem(
-        409, "layer_full", f"the layer has no room for {coverage / 100:g} % beside {held}: cover less, stop one, or "
-                           "use another layer",
-        field="coverage_percent", value=coverage / 100,
+        409,
+        "layer_full",
+        f"the layer has no room for {percent_of(coverage):g} % beside {held}: cover less, stop one, or use another "
+        "layer",
+        field="coverage_percent", value=percent_of(coverage),
     )  # fmt: skip
 
 
