@@ -13,7 +13,7 @@ from app.runtime.periodic import Periodic
 from app.services.jobs.requests import requeue, step_ended
 from app.store import jobs as store
 from app.store.database import AsyncConnection, Database
-from app.store.queue import forget
+from app.store.job_queue import forget
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from app.jobs.schedules import Schedules
 from app.jobs.sweeper import Sweeper
 from app.services.jobs.kinds import OPERATIONS, TRAINING
 from app.store.database import Database
-from app.store.queue import TASK
+from app.store.job_queue import TASK
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from app.jobs.sweeper import Sweeper
 from app.services.events.aggregation import Aggregation
 from app.services.jobs import requests
 from app.services.jobs.triggers import fresh_conversions
+from app.store import job_queue
 from app.store import jobs as store
-from app.store import queue
 
 
 @pytest.fixture
@@ -221,8 +221,8 @@ async def test_a_lost_job_is_queued_once_also_where_a_twin_waits(
     async with platform.database.begin() as connection:
         await connection.execute(store.text("UPDATE procrastinate_jobs SET status = 'doing'"))
         assert await store.claim(connection, job.id, "a worker that died") is not None
-        twin = await queue.enqueue(connection, job.id, "operations")
-        assert await queue.enqueue(connection, job.id, "operations") == twin
+        twin = await job_queue.enqueue(connection, job.id, "operations")
+        assert await job_queue.enqueue(connection, job.id, "operations") == twin
     await Sweeper(platform.database).look()
     found = await platform.find(job.id)
     assert (found.state, found.lost, found.queue_id, await platform.queued()) == ("queued", 1, twin, 1)

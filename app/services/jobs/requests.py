@@ -19,8 +19,8 @@ from app.core.settings import Settings
 from app.services.jobs import chains
 from app.services.jobs.artifacts import Artifact, config_file, inside, measured, policy_source
 from app.services.jobs.kinds import KINDS, RETRAIN, Configured, Kind, Parameters, Reason, kind_of
+from app.store import job_queue, policies
 from app.store import jobs as store
-from app.store import policies, queue
 from app.store.audit import record
 from app.store.database import AsyncConnection, Database
 from trainer.config import ConfigError, DpoConfig, GateConfig, GrpoConfig, RewardConfig, SftConfig, load_config
@@ -87,13 +87,13 @@ async def _add_steps(connection: AsyncConnection, chain: Any) -> Any:
 
 
 async def _queue(connection: AsyncConnection, job: Any) -> None:
-    queue_id = await queue.enqueue(connection, job.id, kind_of(job.kind).queue)
+    queue_id = await job_queue.enqueue(connection, job.id, kind_of(job.kind).queue)
     await store.change(connection, job.id, state="queued", queue_id=queue_id, queued_at=func.now())
 
 
 async def requeue(connection: AsyncConnection, job: Any, **values: Any) -> None:
     """Let another worker have a job that was taken before."""
-    await queue.forget(connection, job.queue_id)
+    await job_queue.forget(connection, job.queue_id)
     await _queue(connection, job)
     await store.change(connection, job.id, worker=None, heartbeat_at=None, **values)
 
@@ -112,7 +112,7 @@ async def cancel(connection: AsyncConnection, job_id: UUID, *, actor: str) -> An
             running = True
             await store.change(connection, part.id, cancel_requested_at=func.now())
         elif part.state in store.UNFINISHED:
-            await queue.forget(connection, part.queue_id)
+            await job_queue.forget(connection, part.queue_id)
             await store.change(connection, part.id, state="cancelled", ended_at=func.now(), identity=None)
     if chain.kind == RETRAIN:
         ended = {"cancel_requested_at": func.now()} | ({} if running else _ended("cancelled"))

@@ -28,9 +28,9 @@ from app.runtime.state import ReplicaState
 from app.services.serving.candidates import compliant_candidate
 from app.services.serving.fallback import Fallback
 from app.services.serving.generation import Generation, Order, Overloaded
-from app.services.serving.placement import Placement, place
 from app.services.serving.pool_loader import PoolLoader
 from app.services.serving.serving_log import ServingLog
+from app.services.serving.unit_arm import UnitArm, arm_of_unit
 from app.services.serving.withdrawn import servable
 from app.store.database import Unavailable
 from app.store.servings import ServingRow
@@ -95,12 +95,12 @@ class TextServer:
         arrived: `perf_counter` at the arrival of the request. The deadline and the latency count from it.
         """
         deadline = arrived + max(0, request.deadline_ms - self._settings.deadline_margin_ms) / 1000
-        placement = place(request, self._state.registry)
+        unit_arm = arm_of_unit(request, self._state.registry)
         unit = self._secrets.unit_digest(request.unit_id)
-        choice = await self._choose(request, placement.policy, unit, deadline, gone)
+        choice = await self._choose(request, unit_arm.policy, unit, deadline, gone)
         if choice.reason is not None:
-            self._clients.outages.fell_back(placement.policy.version, len(choice.texts))
-        return self._answer(request, request_id, placement, unit, choice, arrived)
+            self._clients.outages.fell_back(unit_arm.policy.version, len(choice.texts))
+        return self._answer(request, request_id, unit_arm, unit, choice, arrived)
 
     async def _choose(
         self, request: GenerateRequest, policy: PolicyVersion, unit: bytes, deadline: float, gone: Gone
@@ -264,14 +264,14 @@ class TextServer:
         self,
         request: GenerateRequest,
         request_id: str,
-        placement: Placement,
+        unit_arm: UnitArm,
         unit: bytes,
         choice: Choice,
         arrived: float,
     ) -> GenerateResponse:
         now_ms = time.time_ns() // 1_000_000
         served = [Served(
-            os.urandom(16), unit, text.id, placement.phase_id, placement.arm, text.policy_id, choice.source, now_ms
+            os.urandom(16), unit, text.id, unit_arm.phase_id, unit_arm.arm, text.policy_id, choice.source, now_ms
         ) for text in choice.texts]  # fmt: skip
         texts = [
             ServedText(
@@ -293,15 +293,15 @@ class TextServer:
             EMPTY.labels(choice.reason).inc()
         answer = GenerateResponse(
             request_id=request_id,
-            experiment=placement.experiment,
-            arm=placement.arm_name,
+            experiment=unit_arm.experiment,
+            arm=unit_arm.arm_name,
             texts=texts,
             reason=choice.reason,
             fallback_missing=not texts,
-            note=placement.note,
+            note=unit_arm.note,
         )
         latency_ms = (time.perf_counter() - arrived) * 1000
-        for row in self._rows(request, request_id, placement, unit, now_ms, latency_ms, served):
+        for row in self._rows(request, request_id, unit_arm, unit, now_ms, latency_ms, served):
             self._log.add(row)
         return answer
 
@@ -309,22 +309,22 @@ class TextServer:
     def _rows(
         request: GenerateRequest,
         request_id: str,
-        placement: Placement,
+        unit_arm: UnitArm,
         unit: bytes,
         now_ms: int,
         latency_ms: float,
         served: Sequence[Served],
     ) -> Iterator[ServingRow]:
         """One row per text, or one row without a text where none is served."""
-        nothing = (Served(os.urandom(16), unit, b"", placement.phase_id, placement.arm, 0, Source.NONE, now_ms),)
+        nothing = (Served(os.urandom(16), unit, b"", unit_arm.phase_id, unit_arm.arm, 0, Source.NONE, now_ms),)
         for position, serving in enumerate(served or nothing):
             yield ServingRow(
                 serving.serve_id,
                 now_ms,
                 request_id,
                 unit,
-                placement.phase_id,
-                placement.arm,
+                unit_arm.phase_id,
+                unit_arm.arm,
                 serving.text_id or None,
                 serving.policy_id,
                 serving.source,

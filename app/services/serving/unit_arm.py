@@ -13,7 +13,7 @@ from trainer.registry import PolicyVersion
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class UnitArm:
     """A unit's experiment and arm, and the policy that serves it."""
 
     policy: PolicyVersion
@@ -24,29 +24,29 @@ class Placement:
     note: str | None = None
 
 
-def place(request: GenerateRequest, registry: Registry) -> Placement:
+def arm_of_unit(request: GenerateRequest, registry: Registry) -> UnitArm:
     """The unit's arm and policy (DESIGN §3.2). Outside all experiments the champion serves, and the answer is not
     counted.
     """
     if request.experiment is None:
         for experiment in registry.running.get(request.layer, ()):
-            if (placement := _in(experiment, request.unit_id, registry.policies)) is not None:
-                return placement
-        return Placement(registry.champion)
+            if (unit_arm := _in(experiment, request.unit_id, registry.policies)) is not None:
+                return unit_arm
+        return UnitArm(registry.champion)
     named = registry.experiments.get(request.experiment)
     if named is None:
         known = ", ".join(sorted(registry.experiments)[:10]) or "none yet"
         detail = f"there is no experiment {request.experiment!r}; known: {known}. Omit it to follow the layer."
         raise Problem(404, "unknown_experiment", detail, field="experiment", value=request.experiment)
     if named.state != "running":
-        return Placement(
+        return UnitArm(
             registry.champion, note=f"experiment {named.name} is {named.state}: the champion was served, not counted"
         )
-    return _in(named, request.unit_id, registry.policies) or Placement(registry.champion)
+    return _in(named, request.unit_id, registry.policies) or UnitArm(registry.champion)
 
 
-def _in(experiment: LiveExperiment, unit_id: str, policies: Mapping[str, PolicyVersion]) -> Placement | None:
+def _in(experiment: LiveExperiment, unit_id: str, policies: Mapping[str, PolicyVersion]) -> UnitArm | None:
     if experiment.plan is None or (name := assign(experiment.plan, unit_id)) is None:
         return None
     arm = experiment.arm_names.index(name)
-    return Placement(policies[experiment.policies[arm]], experiment.name, experiment.phase_id, arm, name)
+    return UnitArm(policies[experiment.policies[arm]], experiment.name, experiment.phase_id, arm, name)
