@@ -220,7 +220,7 @@ def _missing_disclaimers(fields: Sequence[tuple[str, Views]], known: Facts, brie
         row = product_classes()[product]
         wanted = row.disclaimers.get(brief.language, ())
         if wanted and not any(
-            words in known.text or any(words in one.folded.text for _, one in fields) for words in wanted
+            words in known.text or any(words in other.folded.text for _, other in fields) for words in wanted
         ):
             yield Finding(
                 "missing_disclaimer",

@@ -66,10 +66,10 @@ def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
     asked = [_stated(value, lexicon, brief.language) for value in (brief.query, *brief.bidwords)]
     names = (ad.advertiser, *ad.brands)
     own = "\n".join((*names, ad.business, *ad.selling_points, brief.query, *brief.bidwords))
-    text = "\n".join(one.text for one in stated)
-    subject = "\n".join(one.text for one in asked)
+    text = "\n".join(fact.text for fact in stated)
+    subject = "\n".join(phrase.text for phrase in asked)
     by_value = _by_value(stated)
-    concepts = frozenset().union(*(one.concepts for one in stated))
+    concepts = frozenset().union(*(fact.concepts for fact in stated))
     if any(
         amount.kind in ("percentage", "price") and (amount.off or context(text, amount).off)
         for found in by_value.values()
@@ -82,7 +82,7 @@ def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
         amounts=by_value,
         asked=_by_value(asked),
         concepts=concepts,
-        denied=frozenset().union(*(one.denied for one in stated)),
+        denied=frozenset().union(*(fact.denied for fact in stated)),
         own=fold(own).text,
         names=tuple(name for name in (fold(name).text for name in names) if len(squeeze(name)) > 1),
         spellings=names,
@@ -97,11 +97,11 @@ def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
 
 def _by_value(stated: Iterable[_Stated]) -> Amounts:
     places: dict[tuple[str, str], list[Stated]] = defaultdict(list)
-    for one in stated:
-        for amount in one.amounts:
-            places[amount.key].append((one.text, amount))
+    for fact in stated:
+        for amount in fact.amounts:
+            places[amount.key].append((fact.text, amount))
             if amount.word and amount.kind in ("quantity", "price"):
-                places[_BARE, _number(amount)].append((one.text, amount))
+                places[_BARE, _number(amount)].append((fact.text, amount))
     return {key: tuple(found[:_PLACES_KEPT]) for key, found in places.items()}
 
 

@@ -89,20 +89,20 @@ def read_pack(name: str, content: bytes, rules: Iterable[str]) -> Pack:
     entries: list[Entry] = []
     examples: list[Example] = []
     for group, head in zip(table.get("group", []), heads, strict=False):
-        place = _Place(name, lines, head)
+        location = _Location(name, lines, head)
         source = group.get("source", table.get("source", ""))
-        _validate(place, group, source, rules)
+        _validate(location, group, source, rules)
         first = len(entries)
-        entries += _entries(place, group, source)
+        entries += _entries(location, group, source)
         language = (group.get("languages") or [""])[0]
         examples += (
-            Example(place.at(text, key), text, key == "hit", (first, len(entries)), language or language_of(text))
+            Example(location.at(text, key), text, key == "hit", (first, len(entries)), language or language_of(text))
             for key in ("hit", "miss")
             for text in group.get(key, ())
         )
     version = sha256(content).hexdigest()[:12]
     source = table.get("source", "") or (entries[0].source if entries else "")
-    return Pack(name, version, source, entries, _classes(_Place(name, lines, 1), table.get("class", {})), examples)
+    return Pack(name, version, source, entries, _classes(_Location(name, lines, 1), table.get("class", {})), examples)
 
 
 def compiled(packs: Sequence[Pack]) -> Lexicon:
@@ -136,8 +136,8 @@ def _prove(lexicon: Lexicon, example: Example, own: range) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A group's place in its file, for messages."""
+class _Location:
+    """Where a group stands in its file, for messages."""
 
     name: str
     lines: Sequence[str]
@@ -155,7 +155,7 @@ class _Place:
         return f"{self.name}, line {self.head}"
 
 
-def _entries(place: _Place, group: Mapping[str, Any], source: str) -> Iterator[Entry]:
+def _entries(location: _Location, group: Mapping[str, Any], source: str) -> Iterator[Entry]:
     shared: dict[str, Any] = {
         "rule": group["rule"],
         "severity": group["severity"],
@@ -179,10 +179,12 @@ def _entries(place: _Place, group: Mapping[str, Any], source: str) -> Iterator[E
             yield Entry(term=form, concept=phrase, suggestion=instead.get(phrase), **shared)
     for family in group.get("families", ()):
         if " > " not in family:
-            raise PackError(f"{place.at(family)}: family {family!r} is not two classes: write 'en.cure > en.disease'")
+            raise PackError(
+                f"{location.at(family)}: family {family!r} is not two classes: write 'en.cure > en.disease'"
+            )
         yield Entry(term=family, concept=family, kind="family", suggestion=instead.get(family), **shared)
     for pattern in group.get("patterns", ()):
-        _check_pattern(place, pattern, group.get("hit", ()))
+        _check_pattern(location, pattern, group.get("hit", ()))
         yield Entry(
             term=pattern,
             concept=pattern,
@@ -197,30 +199,30 @@ def _forms(phrase: str) -> list[str]:
     return inflect.english(phrase) if phrase.isascii() else inflect.japanese(phrase)
 
 
-def _classes(place: _Place, table: Mapping[str, Any]) -> dict[str, list[str]]:
+def _classes(location: _Location, table: Mapping[str, Any]) -> dict[str, list[str]]:
     classes = {}
     for name, members in table.items():
         if not _CLASS.fullmatch(name):
-            raise PackError(f"{place.at(name)}: class {name!r} has no language: name it en.NAME, zh.NAME or ja.NAME")
+            raise PackError(f"{location.at(name)}: class {name!r} has no language: name it en.NAME, zh.NAME or ja.NAME")
         classes[name] = [*members.get("words", ())] + [
             form for verb in members.get("verbs", ()) for form in _forms(verb)
         ]
     return classes
 
 
-def _validate(place: _Place, group: Mapping[str, Any], source: str, rules: Iterable[str]) -> None:
+def _validate(location: _Location, group: Mapping[str, Any], source: str, rules: Iterable[str]) -> None:
     def refuse(key: str, value: object, allowed: Iterable[str]) -> None:
-        raise PackError(f"{place.at(value)}: {key} {value!r} is unknown; use one of {', '.join(sorted(allowed))}")
+        raise PackError(f"{location.at(value)}: {key} {value!r} is unknown; use one of {', '.join(sorted(allowed))}")
 
     for key in group.keys() - _GROUP_KEYS:
         refuse("key", key, _GROUP_KEYS)
     for key in ("rule", "severity", "category", "reason"):
         if not group.get(key):
             raise PackError(
-                f"{place.at()}: {key} is missing; every group names its rule, severity, category and reason"
+                f"{location.at()}: {key} is missing; every group names its rule, severity, category and reason"
             )
     if not source:
-        raise PackError(f"{place.at()}: source is missing; name the law or policy, for the group or for the file")
+        raise PackError(f"{location.at()}: source is missing; name the law or policy, for the group or for the file")
     if group["rule"] not in rules:
         refuse("rule", group["rule"], rules)
     if group["category"] not in lines("categories.txt"):
@@ -237,13 +239,13 @@ def _validate(place: _Place, group: Mapping[str, Any], source: str, rules: Itera
             if value not in allowed:
                 refuse(key, value, allowed)
     if any(not term for term in group.get("terms", ())):
-        raise PackError(f"{place.at()}: a term is empty; it would match everywhere")
+        raise PackError(f"{location.at()}: a term is empty; it would match everywhere")
     for key, meaning in (("hit", "an example that the group finds"), ("miss", "an example that it does not find")):
         if not group.get(key):
-            raise PackError(f"{place.at()}: {key} is missing; give {meaning}")
+            raise PackError(f"{location.at()}: {key} is missing; give {meaning}")
     for term in group.get("suggestions", {}):
         if not any(term in _wordings(group, key) for key in ("terms", "verbs", "families", "patterns")):
-            raise PackError(f"{place.at(term)}: suggestions name {term!r}, which is no entry of the group")
+            raise PackError(f"{location.at(term)}: suggestions name {term!r}, which is no entry of the group")
 
 
 def _wordings(group: Mapping[str, Any], key: str) -> set[str]:
@@ -254,14 +256,16 @@ _LONG_ENOUGH = 2_000  # characters
 _TOO_LONG = 0.05  # seconds: a linear pattern takes a hundredth of it
 
 
-def _check_pattern(place: _Place, pattern: str, examples: Iterable[str]) -> None:
+def _check_pattern(location: _Location, pattern: str, examples: Iterable[str]) -> None:
     """Refuse a pattern that does not compile, matches everywhere, or is slow on text that repeats what it matches."""
     try:
         expression = regex.compile(pattern)
     except regex.error as error:
-        raise PackError(f"{place.at(pattern)}: pattern {pattern!r} does not compile: {error}") from error
+        raise PackError(f"{location.at(pattern)}: pattern {pattern!r} does not compile: {error}") from error
     if expression.match(""):
-        raise PackError(f"{place.at(pattern)}: pattern {pattern!r} matches the empty text; it would match everywhere")
+        raise PackError(
+            f"{location.at(pattern)}: pattern {pattern!r} matches the empty text; it would match everywhere"
+        )
     letters = "".join(dict.fromkeys(char for char in pattern if char.isalnum()))
     for repeated in (*letters[:4], "a", " ", letters, *examples):
         text = (repeated * _LONG_ENOUGH)[:_LONG_ENOUGH]
@@ -270,6 +274,6 @@ def _check_pattern(place: _Place, pattern: str, examples: Iterable[str]) -> None
                 expression.search(text + ending, timeout=_TOO_LONG)
         except TimeoutError as error:
             raise PackError(
-                f"{place.at(pattern)}: pattern {pattern!r} takes more than {_TOO_LONG} s on {_LONG_ENOUGH:,} "
+                f"{location.at(pattern)}: pattern {pattern!r} takes more than {_TOO_LONG} s on {_LONG_ENOUGH:,} "
                 f"characters of {repeated[:20]!r}: remove the repetition inside a repetition"
             ) from error

@@ -87,10 +87,10 @@ def theirs(table: pa.Table) -> Figures:
     }
 
 
-def disagreement(one: Figures, other: Figures) -> float:
-    """The largest difference of two sets of figures, relative to figures above one."""
+def disagreement(first: Figures, second: Figures) -> float:
+    """The largest difference of two sets of figures, relative to figures above first."""
     return max(
-        float(abs(a - b) / max(1.0, abs(b))) for name in RATIOS for a, b in zip(one[name], other[name], strict=True)
+        float(abs(a - b) / max(1.0, abs(b))) for name in RATIOS for a, b in zip(first[name], second[name], strict=True)
     )
 
 

@@ -85,8 +85,12 @@ def main() -> None:
     judged = [Judged(case, verdict(case, rules)) for case in cases]
     headlines = [Judged(case, verdict(case, rules)) for case in headline_cases(options.data, options.headlines)]
     figures = {
-        "languages": {language: summary(one) for language, one in grouped(judged, lambda one: one.case.brief.language)},
-        "categories": {category: summary(one) for category, one in grouped(judged, lambda one: one.case.category)},
+        "languages": {
+            language: summary(texts) for language, texts in grouped(judged, lambda text: text.case.brief.language)
+        },
+        "categories": {
+            category: summary(texts) for category, texts in grouped(judged, lambda text: text.case.category)
+        },
         "headlines": summary(headlines),
     }
     for name in ("languages", "categories"):
@@ -149,24 +153,24 @@ def verdict(case: Case, rules: Rules) -> list[Finding]:
 
 def grouped(judged: Iterable[Judged], by: Any) -> Iterator[tuple[str, list[Judged]]]:
     groups: dict[str, list[Judged]] = {}
-    for one in judged:
-        groups.setdefault(by(one), []).append(one)
+    for text in judged:
+        groups.setdefault(by(text), []).append(text)
     return iter(sorted(groups.items()))
 
 
 def summary(judged: Sequence[Judged]) -> dict[str, Any]:
     """Counts and shares with their intervals."""
-    outcomes = Counter((one.case.expected, one.outcome) for one in judged)
+    outcomes = Counter((text.case.expected, text.outcome) for text in judged)
     blocks = sum(count for (expected, _), count in outcomes.items() if expected == "block")
     innocent = sum(count for (expected, _), count in outcomes.items() if expected == "pass")
-    named = [one for one in judged if one.case.span_text is not None]
+    named = [text for text in judged if text.case.span_text is not None]
     caught = outcomes["block", "block"] + outcomes["block", "review"]
     return {
         "blocked": share(outcomes["block", "block"], blocks),
         "caught": share(caught, blocks),
         "innocent_blocked": share(outcomes["pass", "block"], innocent),
         "innocent_to_review": share(outcomes["pass", "review"], innocent),
-        "spans_exact": share(sum(one.covers for one in named), len(named)),
+        "spans_exact": share(sum(text.covers for text in named), len(named)),
         "review_as_review": share(
             outcomes["review", "review"],
             sum(count for (expected, _), count in outcomes.items() if expected == "review"),
@@ -201,14 +205,14 @@ def _percent(part: dict[str, Any]) -> str:
 
 def show(console: Console, judged: Iterable[Judged]) -> None:
     """One line for each confusion: expected, found, the text, the findings."""
-    for one in judged:
-        if one.outcome == one.case.expected and one.covers:
+    for text in judged:
+        if text.outcome == text.case.expected and text.covers:
             continue
-        case = one.case
-        found = "; ".join(f"{finding.rule} {finding.quote!r} {finding.severity}" for finding in one.findings)
+        case = text.case
+        found = "; ".join(f"{finding.rule} {finding.quote!r} {finding.severity}" for finding in text.findings)
         facts = " | ".join(case.brief.ad.selling_points)
         console.print(
-            f"{case.expected} -> {one.outcome} [{case.category}] {case.text.title} / {case.text.description}"
+            f"{case.expected} -> {text.outcome} [{case.category}] {case.text.title} / {case.text.description}"
             f" <{case.span_text}> ({'=' if facts == case.text.description else facts}): {found}",
             markup=False,
             highlight=False,

@@ -86,18 +86,18 @@ class Row:
         }
 
     def as_columns(self) -> tuple[Any, ...]:
-        one = self.served
+        serving = self.served
         return (
             self.event_id,
             self.kind,
-            one.uuid,
-            one.unit,
-            one.phase_id,
-            one.arm,
-            UUID(bytes=one.text_id),
-            one.policy_id,
-            one.source,
-            one.served_at,
+            serving.uuid,
+            serving.unit,
+            serving.phase_id,
+            serving.arm,
+            UUID(bytes=serving.text_id),
+            serving.policy_id,
+            serving.source,
+            serving.served_at,
             self.at,
         )
 
@@ -262,7 +262,7 @@ def _sent(client: httpx.Client, group: list[dict[str, Any]]) -> bool:
         return False
     if answer.status_code != 200:
         return False
-    if rejected := [one for one in answer.json()["answers"] if one["status"] == "rejected"]:
+    if rejected := [answer for answer in answer.json()["answers"] if answer["status"] == "rejected"]:
         raise SystemExit(f"rejected: {rejected[0]}")
     return True
 

@@ -70,7 +70,9 @@ class Ours:
         rollout = HfRollout(self.model, self.tokenizer, max_completion=longest)
         ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
         groups = rollout.sample(prompts, ids, GROUP_SIZE, seed=self.steps)
-        samples = [read(group.prompt, one.text, self.rules) for group in groups for one in group.completions]
+        samples = [
+            read(group.prompt, completion.text, self.rules) for group in groups for completion in group.completions
+        ]
         self.rewards.observe(samples)
         scored = self.rewards.score(samples)
 
@@ -182,8 +184,8 @@ class Trl:
     def _score(self, completions: list[Any], query: list[str], **_: Any) -> list[float]:
         """The same terms as ours, checks included."""
         samples = [
-            read(self.prompts[one], text[0]["content"], self.rules)
-            for one, text in zip(query, completions, strict=True)
+            read(self.prompts[number], text[0]["content"], self.rules)
+            for number, text in zip(query, completions, strict=True)
         ]
         return [float(value) for value in self.rewards.score(samples).sentence]
 

@@ -91,7 +91,7 @@ def show(console: Console, title: str, figures: Mapping[str, Any]) -> None:
     heads = (f"p < {level:g}, pairs (goal {GOALS[level]})" for level in LEVELS)
     table = Table("model", *heads, title=title, box=None)
     for name, by_level in figures.items():
-        values = [(one["accuracy"], *one["interval"], one["pairs"]) for one in by_level.values()]
+        values = [(level["accuracy"], *level["interval"], level["pairs"]) for level in by_level.values()]
         table.add_row(name, *(f"{value:.3f} [{low:.3f}, {high:.3f}], {pairs:,}" for value, low, high, pairs in values))
     console.print(table)
 

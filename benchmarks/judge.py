@@ -47,7 +47,7 @@ def main() -> None:
     twice, equal, kappa = agreement(labels)
     console = Console(width=120)
     console.print(*summary(found), sep="\n")
-    figures = {name: one.figures() for name, one in found.items()}
+    figures = {name: judge.figures() for name, judge in found.items()}
     figures["judge"]["cpu_ms_per_text_in_batches_of_4"] = round(cpu_ms(judges["judge"], labels[:100]), 2)
     figures["labels"] = {
         "texts": len(labels),

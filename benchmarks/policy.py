@@ -51,7 +51,7 @@ def main() -> None:
         goals = [*relate_over_sft(comparison, arguments.samples), *sft_over_base(comparison)]
         show(Console(), split, goals)
         figures[split] = {"goals": as_records(goals), **asdict(comparison)}
-    if arguments.record or {Entrant.of(one).name for one in arguments.policies} >= TABLE:
+    if arguments.record or {Entrant.of(policy).name for policy in arguments.policies} >= TABLE:
         print(f"written to {record('policy', figures, ('torch', 'transformers', 'trl'), arguments.record)}")
 
 

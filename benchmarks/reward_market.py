@@ -171,11 +171,13 @@ def _pairs_in_order(judged: Judged, predicted: FloatArray) -> float:
     order = np.argsort(contest, kind="stable")
     right = pairs = 0
     for run in np.split(order, np.flatnonzero(np.diff(contest[order])) + 1):
-        one, other = run[np.array(np.triu_indices(len(run), 1))]
+        first, second = run[np.array(np.triu_indices(len(run), 1))]
         right += int(
-            (np.sign(predicted[one] - predicted[other]) == np.sign(judged.oracle[one] - judged.oracle[other])).sum()
+            (
+                np.sign(predicted[first] - predicted[second]) == np.sign(judged.oracle[first] - judged.oracle[second])
+            ).sum()
         )
-        pairs += len(one)
+        pairs += len(first)
     return right / pairs
 
 

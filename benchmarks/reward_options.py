@@ -94,7 +94,9 @@ def effects(judged: Judged, against: str, console: Console, title: str) -> dict[
         )
         values = judged.order(name, even), judged.auc(name, even)
         table.add_row(
-            name, *(f"{value:.4f}" for value in values), *("" if name == against else str(one) for one in (order, area))
+            name,
+            *(f"{value:.4f}" for value in values),
+            *("" if name == against else str(interval) for interval in (order, area)),
         )
         found[name] = {
             "order": values[0],

@@ -46,12 +46,12 @@ def main() -> None:
 
     def ours(seed: int) -> int:
         groups = rollout.sample(prompts, asked, GROUP_SIZE, seed=seed)
-        return sum(len(one.ids) for group in groups for one in group.completions)
+        return sum(len(completion.ids) for group in groups for completion in group.completions)
 
     speeds = take_turns(
         {"ours": ours, "raw": _raw(rollout, asked)}, options.turns, forget=rollout._llm.reset_prefix_cache
     )
-    ratios = [one / other for one, other in zip(speeds["ours"], speeds["raw"], strict=True)]
+    ratios = [speed / other for speed, other in zip(speeds["ours"], speeds["raw"], strict=True)]
     goals = [Goal("rollouts, times raw offline vLLM", median(ratios), "at least", GOAL)]
     show(Console(), f"{len(prompts)} prompts × {GROUP_SIZE} texts of at most {LONGEST} tokens", goals)
     figures = {"goals": as_records(goals), "tokens_per_second": speeds, "ratios": ratios, "prompts": len(prompts)}
@@ -69,7 +69,7 @@ def _raw(rollout: VllmRollout, asked: list[list[int]]) -> Turn:
         answers: Any = rollout._llm.generate(
             [TokensPrompt(prompt_token_ids=ids) for ids in asked], settings, use_tqdm=False
         )
-        return sum(len(one.token_ids) for answer in answers for one in answer.outputs)
+        return sum(len(output.token_ids) for answer in answers for output in answer.outputs)
 
     return write
 

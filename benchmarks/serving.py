@@ -122,12 +122,13 @@ def misses(lab: Lab, plan: Plan, say: Say) -> Figures:
             say(f"misses: alternation {number} of {plan.pairs}" if number else "misses: warming up")
             briefs = range(number * plan.misses, (number + 1) * plan.misses)
             file = lab.requests(
-                "ours", (lab.workload.request(one, one, n=SAMPLES, deadline_ms=60_000, key=key) for one in briefs)
+                "ours",
+                (lab.workload.request(number, number, n=SAMPLES, deadline_ms=60_000, key=key) for number in briefs),
             )
             before = _candidates(stack)
             ours = _burst(lab, file, _port(stack), plan)
             written = _candidates(stack) - before
-            file = lab.requests("raw", (raw_request(lab.workload, policy, FAR + one) for one in briefs))
+            file = lab.requests("raw", (raw_request(lab.workload, policy, FAR + number) for number in briefs))
             raw = _burst(lab, file, vllm, plan)
             rates = written / ours.elapsed_s, SAMPLES * raw.answered / raw.elapsed_s
             pairs.append({"ours": rates[0], "raw": rates[1], "ratio": rates[0] / rates[1], "completions": written})

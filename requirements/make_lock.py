@@ -76,14 +76,16 @@ def installed(wanted: Iterable[Requirement]) -> Iterator[tuple[str, str]]:
 def resolved(wanted: Iterable[Requirement]) -> Iterator[tuple[str, str]]:
     """(name, version) of what pip would install for `wanted` on this Python, whatever is installed."""
     requirements = list(wanted)
-    alone = [one for one in requirements if canonicalize_name(one.name) in ALONE]
+    alone = [requirement for requirement in requirements if canonicalize_name(requirement.name) in ALONE]
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         options = ("--dry-run", "--quiet", "--ignore-installed", "--only-binary", ":all:", "--report", report.name)
-        others = [str(one) for one in requirements if one not in alone]
+        others = [str(requirement) for requirement in requirements if requirement not in alone]
         subprocess.run([sys.executable, "-m", "pip", "install", *options, *others], check=True)
         chosen = json.load(report)["install"]
-    yield from ((canonicalize_name(one["metadata"]["name"]), one["metadata"]["version"]) for one in chosen)
-    yield from ((canonicalize_name(one.name), next(iter(one.specifier)).version) for one in alone)
+    yield from ((canonicalize_name(package["metadata"]["name"]), package["metadata"]["version"]) for package in chosen)
+    yield from (
+        (canonicalize_name(requirement.name), next(iter(requirement.specifier)).version) for requirement in alone
+    )
 
 
 def _applies(requirement: Requirement, extras: frozenset[str]) -> bool:

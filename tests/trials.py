@@ -60,8 +60,8 @@ def draft(
     planned_units: int = 40_000,
 ) -> int:
     """Write a draft with equal weights on a layer of its own; returns its phase's id."""
-    (policy,) = one(connection, "SELECT version FROM policies ORDER BY id LIMIT 1")
-    (experiment,) = one(
+    (policy,) = first_row(connection, "SELECT version FROM policies ORDER BY id LIMIT 1")
+    (experiment,) = first_row(
         connection,
         "INSERT INTO experiments (name, layer, state, low, high, window_hours, planned_units) VALUES (%s, %s, "
         "'draft', 0, 10000, %s, %s)"
@@ -71,7 +71,7 @@ def draft(
     weight = 10_000 // len(arms)
     weights = [weight] * (len(arms) - 1) + [10_000 - weight * (len(arms) - 1)]
     written = [{"name": arm.name, "policy": policy, "weight": each} for arm, each in zip(arms, weights, strict=True)]
-    (phase,) = one(
+    (phase,) = first_row(
         connection, "INSERT INTO phases (experiment_id, number, salt, arms) VALUES (%s, 1, %s, %s) RETURNING id",
         experiment, f"{name}.1", Jsonb(written),
     )  # fmt: skip
@@ -151,7 +151,7 @@ def _store(connection: Connection, events: Sequence[tuple[Any, ...]], assigned: 
 
 def _texts(connection: Connection) -> list[tuple[UUID, int]]:
     """The texts every trial shows, with the policy that wrote them."""
-    (policy,) = one(connection, "SELECT id FROM policies ORDER BY id LIMIT 1")
+    (policy,) = first_row(connection, "SELECT id FROM policies ORDER BY id LIMIT 1")
     ids = [UUID(int=number + 1) for number in range(len(_TEXTS))]
     for text, (locale, industry, platform, title, description) in zip(ids, _TEXTS, strict=True):
         connection.execute(
@@ -167,7 +167,7 @@ def _texts(connection: Connection) -> list[tuple[UUID, int]]:
 
 def _guard(connection: Connection, phase: int, arms: Sequence[ArmOf], first: date, days: int, units_a_day: int) -> None:
     """What the guardrails read: requests by source and latency, raw candidates and how many complied."""
-    (policy,) = one(connection, "SELECT id FROM policies ORDER BY id LIMIT 1")
+    (policy,) = first_row(connection, "SELECT id FROM policies ORDER BY id LIMIT 1")
     for day in (first + timedelta(days=number) for number in range(days)):
         for number in range(len(arms)):
             for source, share in ((1, 0.84), (2, 0.13), (3, 0.02), (0, 0.01)):
@@ -188,7 +188,7 @@ def let_days_pass(connection: Connection, days: int) -> None:
     connection.execute("INSERT INTO stale_tokens SELECT DISTINCT serve_id FROM events")
 
 
-def one(connection: Connection, statement: str, *values: object) -> tuple[Any, ...]:
+def first_row(connection: Connection, statement: str, *values: object) -> tuple[Any, ...]:
     row = connection.execute(statement, values).fetchone()
     assert row is not None
     return row

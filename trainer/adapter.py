@@ -53,11 +53,11 @@ class Adapter:
 
     def check(self, lora: LoraSettings) -> None:
         """ConfigError where a run that continues this adapter is configured for another one."""
-        said: dict[str, tuple[object, object]] = {"rank": (self.rank, lora.rank), "alpha": (self.alpha, lora.alpha)}
+        settings: dict[str, tuple[object, object]] = {"rank": (self.rank, lora.rank), "alpha": (self.alpha, lora.alpha)}
         if self.targets != set(lora.targets):
-            said["targets"] = (_listed(self.targets), _listed(lora.targets))
+            settings["targets"] = (_listed(self.targets), _listed(lora.targets))
         if wrong := [
-            f"lora.{name} {ours} (the adapter has {its})" for name, (its, ours) in said.items() if its != ours
+            f"lora.{name} {ours} (the adapter has {its})" for name, (its, ours) in settings.items() if its != ours
         ]:
             raise ConfigError(
                 f"{self.folder} is an adapter with other settings than the config's {'; '.join(wrong)}: set the "
@@ -128,9 +128,9 @@ def _refuse_unread(folder: Path, settings: Mapping[str, Any]) -> None:
     if isinstance(settings["target_modules"], str):
         unread["target_modules"] = settings["target_modules"]  # a pattern: this code reads a list of names
     if unread:
-        said = ", ".join(f"{name}: {value!r}" for name, value in sorted(unread.items()))
+        listed = ", ".join(f"{name}: {value!r}" for name, value in sorted(unread.items()))
         raise ConfigError(
-            f"{folder} is an adapter with settings that are not read here ({said}): merge it into its base with the "
+            f"{folder} is an adapter with settings that are not read here ({listed}): merge it into its base with the "
             "tool that trained it, and name the merged model"
         )
 

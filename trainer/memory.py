@@ -52,11 +52,11 @@ def estimate(config: GrpoConfig, shape: ModelShape, prompt_tokens: int) -> Memor
     (h hidden, i intermediate; Korthikanti et al. 2022, for gated MLPs); gradient checkpointing keeps h per token and
     layer, and one whole layer. ZeRO-2 shares gradients and optimiser state among the ranks.
     """
-    half, deepspeed = config.precision == "bfloat16", config.engine == "deepspeed"
-    width = 2 if half else 4
-    frozen = 2 if half and (shape.adapter or deepspeed) else 4  # bytes per weight of the model itself
+    bfloat16, deepspeed = config.precision == "bfloat16", config.engine == "deepspeed"
+    width = 2 if bfloat16 else 4
+    frozen = 2 if bfloat16 and (shape.adapter or deepspeed) else 4  # bytes per weight of the model itself
     trained = shape.adapter or shape.weights
-    masters = 4 if half and deepspeed and not shape.adapter else 0
+    masters = 4 if bfloat16 and deepspeed and not shape.adapter else 0
     texts = config.micro_groups * config.group_size * config.max_completion
     row = config.micro_groups * prompt_tokens + texts
     layer = (10 * shape.hidden + 4 * shape.intermediate) * width

@@ -27,8 +27,8 @@ class Html(str):
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str | Html]], *, kind: str = "") -> Html:
     """A table; plain strings are escaped."""
-    head = "".join(f"<th scope=col>{_cell(one)}</th>" for one in heads)
-    body = "".join("<tr>" + "".join(f"<td>{_cell(one)}</td>" for one in row) + "</tr>" for row in rows)
+    head = "".join(f"<th scope=col>{_cell(cell)}</th>" for cell in heads)
+    body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return Html(f'<table class="{kind}"><tr>{head}</tr>{body}</table>')
 
 

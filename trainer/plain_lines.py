@@ -12,10 +12,10 @@ from trainer.plain_words import (
     content_words,
     counts_first,
     head,
+    in_place,
     is_trouble,
     lower_start,
     needs_no_article,
-    place,
     priced,
     sentence_case,
     subjects,
@@ -45,7 +45,7 @@ class Line:
 def titles(prompt: Prompt) -> Iterator[Line]:
     """The subject of the query, alone, with the place, with the name or as a question; a short fact; the business."""
     ad = prompt.brief.ad
-    where = place(ad.business)
+    where = in_place(ad.business)
     for subject in subjects(prompt):
         title = title_case(subject)
         if is_trouble(subject):
@@ -88,23 +88,23 @@ def descriptions(prompt: Prompt) -> Iterator[Line]:
         for text, shape in _renderings(point):
             yield Line(f"{text}.", frozenset({fact}), shape)
         yield from _led_by_subject(point, fact, prompt)
-    for (first, one), (second, other) in permutations(points, 2):
-        yield from _two_facts(first, second, frozenset({one, other}), prompt)
+    for (first, first_fact), (second, second_fact) in permutations(points, 2):
+        yield from _two_facts(first, second, frozenset({first_fact, second_fact}), prompt)
     for point, fact in points:
         for sentence, other in told:
             facts = frozenset({fact, other})
             for text, shape in _renderings(point):
                 yield Line(f"{text}. {sentence}.", facts, f"{shape}, page")
                 yield Line(f"{sentence}. {text}.", facts, f"page, {shape}")
-    for (first, one), (second, other), (third, last) in permutations(points, 3):
-        yield Line(f"{first}. {second}. {third}.", frozenset({one, other, last}), "three fragments")
+    for (first, first_fact), (second, second_fact), (third, third_fact) in permutations(points, 3):
+        yield Line(f"{first}. {second}. {third}.", frozenset({first_fact, second_fact, third_fact}), "three fragments")
         if joined := lower_start(third, prompt):
             listed = f"{first}, {lower_start(second, prompt)} and {joined}."
             plain = "," not in first + second + third and " and " not in first + second + third
             if lower_start(second, prompt) and plain and priced(first) and priced(second) and priced(third):
-                yield Line(listed, frozenset({one, other, last}), "list of three")
-    for (first, one), (second, other) in permutations(told, 2):
-        yield Line(f"{first}. {second}.", frozenset({one, other}), "page, page")
+                yield Line(listed, frozenset({first_fact, second_fact, third_fact}), "list of three")
+    for (first, first_fact), (second, second_fact) in permutations(told, 2):
+        yield Line(f"{first}. {second}.", frozenset({first_fact, second_fact}), "page, page")
 
 
 def _renderings(point: str) -> Iterator[tuple[str, str]]:
@@ -120,10 +120,10 @@ def _renderings(point: str) -> Iterator[tuple[str, str]]:
 
 
 def _two_facts(first: str, second: str, facts: frozenset[str], prompt: Prompt) -> Iterator[Line]:
-    for one, shape in _renderings(first):
+    for opening, shape in _renderings(first):
         for other, second_shape in _renderings(second):
             if (shape, second_shape) != ("number first", "number first"):
-                yield Line(f"{one}. {other}.", facts, f"{shape}, {second_shape}")
+                yield Line(f"{opening}. {other}.", facts, f"{shape}, {second_shape}")
     lowered = lower_start(second, prompt)
     if not lowered or "," in first + second or " and " in first + second:
         return
@@ -150,7 +150,7 @@ def _with_business(point: str, fact: str, prompt: Prompt) -> Iterator[Line]:
             if counts_first(point) or point.startswith("Open "):
                 link = ", with" if counts_first(point) else ","
                 yield Line(f"{business}{link} {lowered}.", facts, "business with")
-    where, deal = place(prompt.brief.ad.business), priced(point)
+    where, deal = in_place(prompt.brief.ad.business), priced(point)
     if where.startswith("in ") and deal and " in " not in point and not deal.rest:
         for text, shape in _renderings(point):
             yield Line(f"{text} {where}.", frozenset({"place", fact}), f"{shape} in place")
@@ -159,7 +159,7 @@ def _with_business(point: str, fact: str, prompt: Prompt) -> Iterator[Line]:
 def _led_by_subject(point: str, fact: str, prompt: Prompt) -> Iterator[Line]:
     """What was searched for, then the fact."""
     ad = prompt.brief.ad
-    where = place(ad.business)
+    where = in_place(ad.business)
     for subject in subjects(prompt):
         lead = sentence_case(subject)
         if content_words(subject) <= content_words(point) or is_trouble(subject):

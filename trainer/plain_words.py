@@ -190,7 +190,7 @@ def with_place(phrase: str, places: frozenset[str]) -> str:
     return phrase
 
 
-def place(business: str) -> str:
+def in_place(business: str) -> str:
     """`in Leeds` of "Plumbers in Leeds and around": empty where the business names no place."""
     match = _PLACE.search(business)
     return f"{match[1]} {match[2]}" if match else ""
@@ -258,8 +258,8 @@ def counts_first(fact: str) -> bool:
 
 def repeats(title: str, sentence: str) -> bool:
     """Title and sentence say the same: three quarters of the shorter one's words, and two at least, are in both."""
-    one, other = content_words(title), content_words(sentence)
-    return len(one & other) >= max(2, 0.75 * min(len(one), len(other)))
+    in_title, in_sentence = content_words(title), content_words(sentence)
+    return len(in_title & in_sentence) >= max(2, 0.75 * min(len(in_title), len(in_sentence)))
 
 
 def stammers(text: str) -> bool:

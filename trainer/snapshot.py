@@ -248,15 +248,15 @@ def _duplicated(table: pa.Table, column: str) -> Any:
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
     table = pq.read_table(path)
-    if missing := [one.name for one in schema if one.name not in table.column_names]:
+    if missing := [column.name for column in schema if column.name not in table.column_names]:
         raise SnapshotError(f"{path.name} has no column {', '.join(missing)}: export again")
     try:
         table = table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, ValueError) as error:
         raise SnapshotError(f"{path.name} does not hold the types of a snapshot: {error}") from error
-    for one in schema:
-        if not one.nullable:
-            _refuse(path.name, table, pc.is_null(table[one.name]), f"{one.name} is missing")
+    for column in schema:
+        if not column.nullable:
+            _refuse(path.name, table, pc.is_null(table[column.name]), f"{column.name} is missing")
     return table
 
 

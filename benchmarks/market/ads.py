@@ -65,68 +65,70 @@ def rewordings(prompt: Prompt, other: Prompt, rng: np.random.Generator) -> Itera
     """
     references = prompt.references
     yield from references
-    for one, two in permutations(references, 2):
-        yield AdText(title=one.title, description=two.description)
+    for first, second in permutations(references, 2):
+        yield AdText(title=first.title, description=second.description)
     for reword in _REWORDINGS:
         for _ in range(_TIMES):
-            one, two = (references[int(at)] for at in rng.integers(0, len(references), 2))
-            title, description = reword(prompt.brief, one, two, rng)
+            first, second = (references[int(at)] for at in rng.integers(0, len(references), 2))
+            title, description = reword(prompt.brief, first, second, rng)
             yield AdText(title=_within(title, TITLE), description=_within(description, DESCRIPTION))
     stray = other.references[int(rng.integers(len(other.references)))]
     yield stray
     yield AdText(title=references[0].title, description=stray.description)
 
 
-def _bait(brief: AdBrief, one: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    return _framed(_BAIT, _subject(brief, rng), rng), one.description
+def _bait(brief: AdBrief, first: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    return _framed(_BAIT, _subject(brief, rng), rng), first.description
 
 
-def _baited_ending(_: AdBrief, one: AdText, two: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    return one.title, f"{_within(two.description, DESCRIPTION // 2)} {_one_of(_CLOSING, rng)}"
+def _baited_ending(_: AdBrief, first: AdText, second: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    return first.title, f"{_within(second.description, DESCRIPTION // 2)} {_one_of(_CLOSING, rng)}"
 
 
-def _question(brief: AdBrief, one: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    return _framed(_QUESTION, _subject(brief, rng), rng), one.description
+def _question(brief: AdBrief, first: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    return _framed(_QUESTION, _subject(brief, rng), rng), first.description
 
 
-def _address(brief: AdBrief, one: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    return _framed(_ADDRESS, _subject(brief, rng), rng), f"You get {one.description[:1].lower()}{one.description[1:]}"
+def _address(brief: AdBrief, first: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    return _framed(
+        _ADDRESS, _subject(brief, rng), rng
+    ), f"You get {first.description[:1].lower()}{first.description[1:]}"
 
 
-def _plain_facts(brief: AdBrief, one: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
+def _plain_facts(brief: AdBrief, first: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
     facts = [*brief.ad.selling_points, brief.ad.business]
     chosen = rng.permutation(len(facts))[:3]
-    return _one_of((_subject(brief, rng), one.title), rng), ". ".join(facts[at] for at in chosen if facts[at])
+    return _one_of((_subject(brief, rng), first.title), rng), ". ".join(facts[at] for at in chosen if facts[at])
 
 
-def _named(brief: AdBrief, one: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    return brief.ad.advertiser, f"{_subject(brief, rng)}. {one.description}"
+def _named(brief: AdBrief, first: AdText, _: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    return brief.ad.advertiser, f"{_subject(brief, rng)}. {first.description}"
 
 
-def _swapped_halves(_: AdBrief, one: AdText, two: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    half = _within(one.description, int(rng.integers(30, 60)))
-    return one.title, f"{half} {two.description[:1].lower()}{two.description[1:]}"
+def _swapped_halves(_: AdBrief, first: AdText, second: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    half = _within(first.description, int(rng.integers(30, 60)))
+    return first.title, f"{half} {second.description[:1].lower()}{second.description[1:]}"
 
 
-def _cut(_: AdBrief, one: AdText, two: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    words = two.description.split()
+def _cut(_: AdBrief, first: AdText, second: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    words = second.description.split()
     kept = [word for word in words if rng.random() > 0.35] or words[:1]
-    return one.title, " ".join(kept)
+    return first.title, " ".join(kept)
 
 
-def _repeated(_: AdBrief, one: AdText, two: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    words = two.description.split()
+def _repeated(_: AdBrief, first: AdText, second: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    words = second.description.split()
     start = int(rng.integers(max(1, len(words) - 3)))
     return (
-        one.title,
-        f"{' '.join(words[start : start + 3])} {two.description}"
+        first.title,
+        f"{' '.join(words[start : start + 3])} {second.description}"
         if rng.random() < 0.5
-        else f"{one.title} {one.title}. {one.title}",
+        else f"{first.title} {first.title}. {first.title}",
     )
 
 
-def _shuffled(_: AdBrief, one: AdText, two: AdText, rng: np.random.Generator) -> tuple[str, str]:
-    return one.title, " ".join(rng.permutation(two.description.split()))
+def _shuffled(_: AdBrief, first: AdText, second: AdText, rng: np.random.Generator) -> tuple[str, str]:
+    return first.title, " ".join(rng.permutation(second.description.split()))
 
 
 _REWORDINGS: tuple[Reword, ...] = (

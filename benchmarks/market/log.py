@@ -124,10 +124,10 @@ def simulate(stories: Stories, users: Users, impressions: int, seed: int = 0) ->
     ]
     by_segment = [users.segment_logits(wording, number) for number in range(SEGMENTS)]
     segment = np.random.default_rng(1).integers(0, SEGMENTS, UNITS)[unit]
-    to_click, to_convert = (np.array([one[part] for one in logits])[query, text] for part in (0, 1))
-    more_click, more_convert = (np.array([one[part] for one in by_segment])[segment, text] for part in (0, 1))
+    to_click, to_convert = (np.array([by_text[part] for by_text in logits])[query, text] for part in (0, 1))
+    more_click, more_convert = (np.array([by_text[part] for by_text in by_segment])[segment, text] for part in (0, 1))
     tired = FATIGUE * np.log1p(
-        _seen_before(unit, np.unique([phrase(one) for one in stories.text], return_inverse=True)[1][text], shown)
+        _seen_before(unit, np.unique([phrase(story) for story in stories.text], return_inverse=True)[1][text], shown)
     )
     p_click = expit(to_click + more_click + np.array(PLACES)[place] - tired)
     p_convert = expit(to_convert + more_convert)
@@ -197,7 +197,9 @@ def write_snapshot(log: Log, folder: Path, *, watch: Callable[[Sequence[int]], I
             "conversion_at": _known(_times(begin, clicked_h + log.conversion[part])),
             "invalid": np.zeros(len(text), dtype=bool),
         }
-        writer.add_rows(pa.table({one.name: pa.array(rows[one.name], one.type) for one in EXPOSURES}, schema=EXPOSURES))
+        writer.add_rows(
+            pa.table({column.name: pa.array(rows[column.name], column.type) for column in EXPOSURES}, schema=EXPOSURES)
+        )
     return writer.close(as_of=AS_OF, arms=[ARM], since=begin, until=begin + timedelta(days=DAYS))
 
 

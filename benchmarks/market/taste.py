@@ -73,6 +73,6 @@ class Taste:
 
     def save(self) -> None:
         rounded = {
-            one.name: np.round(getattr(self, one.name), 4).tolist() for one in fields(self) if one.name != "encoder"
+            part.name: np.round(getattr(self, part.name), 4).tolist() for part in fields(self) if part.name != "encoder"
         }
         NUMBERS.write_text(json.dumps(rounded) + "\n", encoding="utf-8")

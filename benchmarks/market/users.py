@@ -167,8 +167,8 @@ def _substance(text: str) -> float:
 
 def _match(query: str, text: str) -> float:
     """Share of the query's words that the text takes up, singular or plural: 1 from three in five."""
-    asked, said = ({word.removesuffix("s") for word in words_of(one)} for one in (query, text))
-    return min(1.0, len(asked & said) / max(1.0, 0.6 * len(asked)))
+    in_query, in_text = ({word.removesuffix("s") for word in words_of(phrase)} for phrase in (query, text))
+    return min(1.0, len(in_query & in_text) / max(1.0, 0.6 * len(in_query)))
 
 
 def _flaws(text: str) -> float:

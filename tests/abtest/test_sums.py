@@ -23,10 +23,10 @@ def a_funnel(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, 
     return impressions, clicks, rng.binomial(clicks, 0.5)
 
 
-@given(one=units(), other=units())
-def test_sums_of_two_sets_of_units_are_the_sums_of_their_union(one, other):
-    union = sums_of(np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1])))
-    assert as_tuple(sums_of(*one) + sums_of(*other)) == pytest.approx(as_tuple(union))
+@given(first=units(), second=units())
+def test_sums_of_two_sets_of_units_are_the_sums_of_their_union(first, second):
+    union = sums_of(np.concatenate((first[0], second[0])), np.concatenate((first[1], second[1])))
+    assert as_tuple(sums_of(*first) + sums_of(*second)) == pytest.approx(as_tuple(union))
 
 
 @given(arm=units(), seed=st.integers(0, 1000))

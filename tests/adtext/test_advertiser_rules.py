@@ -152,8 +152,8 @@ LONG = ("Terms and conditions apply to every order. " * 4).strip()
 )  # fmt: skip
 def test_rules_that_contradict_themselves_are_refused_with_field_value_and_reason(body, field, value, rule):
     refused = conflicts(own(**body), "Greenfield Running", ("青禾", "Greenfield"), RULES)
-    assert (field, value, rule) in [(one.field, one.value, one.rule) for one in refused]
-    assert all(one.detail for one in refused)
+    assert (field, value, rule) in [(conflict.field, conflict.value, conflict.rule) for conflict in refused]
+    assert all(conflict.detail for conflict in refused)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_every_character_of_every_view_comes_from_a_raw_range(text):
     for view in (both.folded, both.squeezed, both.confusables):
         spans = [view.raw_span(at, at + 1) for at in range(len(view.text))]
         assert all(0 <= span.start < span.end <= len(text) for span in spans)
-        assert all(one.start <= two.start and one.end <= two.end for one, two in pairwise(spans))
+        assert all(span.start <= following.start and span.end <= following.end for span, following in pairwise(spans))
 
 
 @given(texts)

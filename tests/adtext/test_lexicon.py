@@ -109,7 +109,7 @@ def test_no_entries_find_nothing():
 def test_the_packaged_packs_load_and_every_entry_has_its_source_and_reason():
     entries = load_rules().lexicon.entries
     assert len(entries) > 1000
-    assert all(one.source and one.reason and one.rule in RULES for one in entries)
+    assert all(entry.source and entry.reason and entry.rule in RULES for entry in entries)
 
 
 def test_a_further_folder_of_packs_joins_the_packaged_ones_and_changes_the_version(tmp_path):

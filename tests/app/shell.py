@@ -71,5 +71,5 @@ def relate(*arguments: object, given: str = "", **environment: str) -> Said:
 
 def saved(folder: Path, name: str, *contents: object) -> Path:
     path = folder / name
-    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in contents), encoding="utf-8")
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in contents), encoding="utf-8")
     return path

@@ -82,15 +82,15 @@ def offered(loop: Loop, rate: float, seconds: float, deadline_ms: int | None = 2
 @pytest.mark.parametrize("factor", [0.5, 0.9])
 def test_below_capacity_every_request_begins_at_once(loop, factor):
     asked = offered(loop, factor / ANSWER_S, 2.0)
-    assert all(one.begun_after is not None and one.begun_after < 0.02 for one in asked)
+    assert all(request.begun_after is not None and request.begun_after < 0.02 for request in asked)
 
 
 @pytest.mark.parametrize("factor", [1.5, 3.0])
 @pytest.mark.parametrize("deadline_ms", [100, 200, 1000])
 def test_above_capacity_those_that_begin_are_in_time_and_the_rest_is_refused_at_once(loop, factor, deadline_ms):
     asked = offered(loop, factor / ANSWER_S, 4.0, deadline_ms)
-    begun = [one.begun_after for one in asked if one.begun_after is not None]
-    refused = [one.refused_after for one in asked if one.refused_after is not None]
+    begun = [request.begun_after for request in asked if request.begun_after is not None]
+    refused = [request.refused_after for request in asked if request.refused_after is not None]
     assert len(begun) + len(refused) == len(asked)
     assert max(begun) <= deadline_ms / 1000
     assert max(refused) <= 0.05
@@ -101,54 +101,54 @@ def test_above_capacity_those_that_begin_are_in_time_and_the_rest_is_refused_at_
 def test_a_crowd_with_time_to_wait_is_served_in_full(loop):
     queue = Admission(loop, patience_s=1.0)  # type: ignore[arg-type]
     asked = [Asked(loop, body(60_000), loop.now) for _ in range(1_000)]
-    for one in asked:
-        queue.enter(one)
+    for request in asked:
+        queue.enter(request)
     while loop.ready:
         loop.turn()
-    assert all(one.begun_after is not None for one in asked)
+    assert all(request.begun_after is not None for request in asked)
 
 
 def test_after_a_stall_what_has_waited_longer_than_its_deadline_is_refused(loop):
     queue = Admission(loop, patience_s=1.0)  # type: ignore[arg-type]
     asked = [Asked(loop, body(deadline), loop.now) for deadline in (200,) * 8 + (5_000,) * 2]
-    for one in asked:
-        queue.enter(one)
+    for request in asked:
+        queue.enter(request)
     loop.now += 0.5
     while loop.ready:
         loop.turn()
-    assert [one.begun_after is not None for one in asked] == [True] * 4 + [False] * 4 + [True] * 2
+    assert [request.begun_after is not None for request in asked] == [True] * 4 + [False] * 4 + [True] * 2
 
 
 def test_one_slow_turn_does_not_keep_the_next_requests_out(loop):
     queue = Admission(loop, patience_s=1.0)  # type: ignore[arg-type]
     slow = [Asked(loop, body(60_000), loop.now) for _ in range(12)]
-    for one in slow:
-        queue.enter(one)
+    for request in slow:
+        queue.enter(request)
     loop.now += 5.0
     while loop.ready:
         loop.turn()
     prompt = [Asked(loop, body(200), loop.now) for _ in range(4)]
-    for one in prompt:
-        queue.enter(one)
-    assert all(one.begun_after == 0 for one in prompt[:1])
-    assert all(one.refused_after is None for one in prompt)
+    for request in prompt:
+        queue.enter(request)
+    assert all(request.begun_after == 0 for request in prompt[:1])
+    assert all(request.refused_after is None for request in prompt)
 
 
 def test_a_caller_that_has_left_is_not_answered(loop):
     queue = Admission(loop, patience_s=1.0)  # type: ignore[arg-type]
     asked = [Asked(loop, body(200), loop.now) for _ in range(6)]
-    for one in asked:
-        queue.enter(one)
+    for request in asked:
+        queue.enter(request)
     asked[5].gone = True
     while loop.ready:
         loop.turn()
-    assert [one.begun_after is not None for one in asked] == [True] * 5 + [False]
+    assert [request.begun_after is not None for request in asked] == [True] * 5 + [False]
 
 
 def test_refusals_leave_time_for_answers(loop):
     """Far above capacity not even refusing is free: some callers then wait for their refusal, and send nothing."""
     asked = offered(loop, 40 / ANSWER_S, 0.5)
-    begun = sum(one.begun_after is not None for one in asked)
+    begun = sum(request.begun_after is not None for request in asked)
     turns = begun / admission.AT_ONCE
     assert begun * ANSWER_S >= 0.5 * turns * (admission.AT_ONCE * ANSWER_S + REFUSALS * REFUSAL_S)
 

@@ -90,13 +90,13 @@ class TestCheck:
         title = "全网最低价面霜"
         text = AdText(title=title, description="敏感肌也可以用的日常面霜，不含香精，清爽不油腻。")
         findings = [
-            one
-            for one in check(text, AdBrief.model_validate(BRIEF), load_spec("generic"), load_rules())
-            if one.field == "title"
+            finding
+            for finding in check(text, AdBrief.model_validate(BRIEF), load_spec("generic"), load_rules())
+            if finding.field == "title"
         ]
         shown = underlined(title, findings)
-        assert {(span.start, span.end) for span in shown.spans} == {tuple(one.span) for one in findings}
-        assert any("最低价" in one.quote for one in findings)
+        assert {(span.start, span.end) for span in shown.spans} == {tuple(finding.span) for finding in findings}
+        assert any("最低价" in finding.quote for finding in findings)
 
     @pytest.mark.parametrize(
         ("content", "said"),

@@ -129,8 +129,8 @@ def unit_sums(counted: Iterable[tuple[Token, Outcome]], arm: int) -> FunnelSums:
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for token, outcome in counted:
         if token.arm == arm:
-            for i, one in enumerate((True, outcome.clicked, outcome.converted)):
-                totals[token.unit][i] += one
+            for i, happened in enumerate((True, outcome.clicked, outcome.converted)):
+                totals[token.unit][i] += happened
     sums = [sum(unit[i] for unit in totals.values()) for i in range(3)]
     moments_ = [
         sum(unit[i] * unit[j] for unit in totals.values()) for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
@@ -191,14 +191,16 @@ async def test_the_sql_fold_is_attribution_whatever_the_order_and_the_steps(ad_s
 
         cutoff = cutoff_of(START + timedelta(hours=hours) + WINDOW + LATENESS, WINDOW, LATENESS)
         # the units of u-4 that were shown both arms are left out
-        seen = [(BY_ID[key], one) for key, one in expected.items() if one.impression_at and not one.shifted]
+        seen = [
+            (BY_ID[key], outcome) for key, outcome in expected.items() if outcome.impression_at and not outcome.shifted
+        ]
         arms = {token.arm for token, _ in seen if token.unit == "u-4"}
         counted_in_all = [
-            (token, one) for token, one in seen if token.in_phase and (token.unit != "u-4" or len(arms) == 1)
+            (token, outcome) for token, outcome in seen if token.in_phase and (token.unit != "u-4" or len(arms) == 1)
         ]
-        valid = [(token, one) for token, one in counted_in_all if not one.invalid]
+        valid = [(token, outcome) for token, outcome in counted_in_all if not outcome.invalid]
         for view, counted in (("all", counted_in_all), ("valid", valid)):
-            mature = [(token, one) for token, one in counted if one.impression_at < cutoff]
+            mature = [(token, outcome) for token, outcome in counted if outcome.impression_at < cutoff]
             days = await day_sums(connection, phase_id, view)
             partial = await cutoff_day_sums(connection, phase_id, view, cutoff)
             for arm in (0, 1):

@@ -65,8 +65,8 @@ async def test_every_judge_answers_each_pair_in_order_with_probabilities_or_says
     found = await judge.judge(pairs)
     assert len(found) == len(pairs)
     assert found[0] == found[2]
-    for one in found:
-        assert 0 <= one.publishable <= min(one.true, one.well_written) <= 1
+    for judgement in found:
+        assert 0 <= judgement.publishable <= min(judgement.true, judgement.well_written) <= 1
 
 
 def test_only_the_language_model_judges_chinese() -> None:
@@ -112,12 +112,12 @@ def candidates(count: int) -> list[Candidate]:
 
 async def test_sure_texts_are_served_best_first_unsure_ones_wait_and_the_rest_is_dropped() -> None:
     kept = await Judging(Fixed(0.5, 0.85, 0.1, 0.95), "review")(candidates(4), BRIEF)
-    assert [(one.candidate.text.title, one.served) for one in kept] == [
+    assert [(text.candidate.text.title, text.served) for text in kept] == [
         ("Boots 3", True),
         ("Boots 1", True),
         ("Boots 0", False),
     ]
-    assert {one.judge for one in kept} == {"fixed-1"}
+    assert {text.judge for text in kept} == {"fixed-1"}
 
 
 @pytest.mark.parametrize("error", [JudgeUnavailable("down"), RuntimeError("a defect")])
@@ -126,7 +126,7 @@ async def test_a_judge_that_fails_sends_every_text_to_review_and_counts_it(error
 
     before = JUDGED.labels("failed")._value.get()
     kept = await Judging(Fixed(error=error), "serve")(candidates(2), BRIEF)
-    assert [(one.served, one.judge, one.judgement) for one in kept] == [(False, "fixed-1", None)] * 2
+    assert [(text.served, text.judge, text.judgement) for text in kept] == [(False, "fixed-1", None)] * 2
     assert JUDGED.labels("failed")._value.get() == before + 2
 
 
@@ -134,7 +134,7 @@ async def test_a_judge_that_fails_sends_every_text_to_review_and_counts_it(error
 @pytest.mark.parametrize(("judge", "brief"), [(Fixed(), CHINESE), (NoJudge(), BRIEF)])
 async def test_the_settings_say_what_becomes_of_a_language_without_a_judge(judge, brief, unjudged, served) -> None:
     kept = await Judging(judge, unjudged)(candidates(2), brief)
-    assert [(one.served, one.judgement) for one in kept] == [(served, None)] * 2
+    assert [(text.served, text.judgement) for text in kept] == [(served, None)] * 2
 
 
 @pytest.mark.parametrize(("serve", "review"), [(0.3, 0.5), (1.2, 0.1), (0.5, -0.1)])

@@ -72,7 +72,7 @@ async def test_a_database_that_hangs_is_told_by_readyz_and_refuses_events_in_bou
     assert {part["state"] for part in ready.json()["parts"] if part["name"] == "database"} == {"not_ready"}
     assert {(answer.status_code, answer.json()["rule"]) for answer in reported} == {(503, "database_unavailable")}
     # what memory holds is served all the same
-    assert [one["text_id"] for one in (await generate(body))["texts"]] == [text["text_id"]]
+    assert [shown["text_id"] for shown in (await generate(body))["texts"]] == [text["text_id"]]
     proxy.resume()
     answer = await client.post("/events", json=events, headers=keys["events"])
     assert answer.status_code == 200

@@ -78,12 +78,12 @@ def test_a_moment_is_told_in_the_zone_that_was_asked_for():
 
 
 @given(st.lists(intervals, max_size=6), changes, changes)
-def test_an_axis_keeps_order_and_stays_in_its_drawing(drawn, one, other):
+def test_an_axis_keeps_order_and_stays_in_its_drawing(drawn, left, right):
     axis = Axis.around(drawn)
     assert 0 < axis.reach <= 1
     assert axis.x(0) == 0
-    assert -HALF <= axis.x(one) <= HALF
-    assert (axis.x(one) <= axis.x(other)) or one > other
+    assert -HALF <= axis.x(left) <= HALF
+    assert (axis.x(left) <= axis.x(right)) or left > right
 
 
 @given(st.lists(intervals, min_size=1, max_size=6))

@@ -29,7 +29,7 @@ async def registered(ops: httpx.AsyncClient, gate: bool | None = None, **over: o
 
 async def champion(ops: httpx.AsyncClient) -> str:
     listed = (await ops.get("/policies")).json()["policies"]
-    return next(one["version"] for one in listed if "champion" in one["aliases"])
+    return next(policy["version"] for policy in listed if "champion" in policy["aliases"])
 
 
 async def send(visitor: httpx.AsyncClient, address: str, **form: str) -> httpx.Response:

@@ -70,15 +70,15 @@ def test_a_fallback_serves_whoever_asks_for_the_ad() -> None:
 )
 def test_rotation_shows_every_text_equally_often(size: int, asked: list[int], unit: bytes) -> None:
     rotation, pool = Rotation(), texts(size)
-    shown = [one.id for n in asked for one in rotation.choose(pool, unit, b"k" * 16, min(n, size))]
-    counts = [shown.count(one.id) for one in pool]
+    shown = [text.id for n in asked for text in rotation.choose(pool, unit, b"k" * 16, min(n, size))]
+    counts = [shown.count(text.id) for text in pool]
     assert max(counts) - min(counts) <= 1
 
 
 def test_units_start_at_different_texts() -> None:
     pool = texts(4)
     first = [Rotation().choose(pool, unit.to_bytes(4, "big") * 4, b"k" * 16, 1)[0].id for unit in range(400)]
-    assert [first.count(one.id) for one in pool] == [100, 100, 100, 100]
+    assert [first.count(text.id) for text in pool] == [100, 100, 100, 100]
 
 
 def test_a_seen_text_comes_last_but_comes() -> None:

@@ -240,6 +240,6 @@ async def test_a_rejected_text_stays_rejected_after_its_brief_was_forgotten(
     await client.post(f"/texts/{text['text_id']}/review", json={"decision": "reject"}, headers=keys["review"])
     await forget(90.1)
     async with asyncio.timeout(20):
-        while any(one["text_id"] == text["text_id"] for one in (await generate(body))["texts"]):
+        while any(shown["text_id"] == text["text_id"] for shown in (await generate(body))["texts"]):
             await asyncio.sleep(0.05)
     assert database.execute("SELECT state FROM texts WHERE id = %s", (text["text_id"],)).fetchone() == ("rejected",)

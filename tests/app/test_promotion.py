@@ -46,7 +46,7 @@ async def test_the_latest_decision_of_the_gate_counts(ops):
     version = await gated(ops)
     await ops.post(f"/policies/{version}/gate", json=a_gate_report(version, passed=False))
     assert (await move(ops, "champion", action="promote", version=version)).json()["rule"] == "gate_failed"
-    (listed,) = [one for one in (await ops.get("/policies")).json()["policies"] if one["version"] == version]
+    (listed,) = [policy for policy in (await ops.get("/policies")).json()["policies"] if policy["version"] == version]
     assert listed["gate"]["passed"] is False and listed["gate"]["champion"] == "relate-1"
     report = (await ops.get(f"/policies/{version}/gate")).json()
     assert [line["measure"] for line in report["lines"] if line["status"] == "fail"] == ["diversity"]
@@ -72,7 +72,7 @@ async def test_a_policy_keeps_what_it_was_made_from(ops):
     made_from = {"parent": parent, "digest": "aa11", "artifact": "s3://models/relate-2", "snapshot": "cc33"}
     facts = {"config": {"steps": 100}, "metrics": {"clean": 0.93, "ctcvr": None}}
     version = await registered(ops, **made_from, **facts)
-    (listed,) = [one for one in (await ops.get("/policies")).json()["policies"] if one["version"] == version]
+    (listed,) = [policy for policy in (await ops.get("/policies")).json()["policies"] if policy["version"] == version]
     assert {name: listed[name] for name in (*made_from, *facts)} == made_from | facts
     orphan = await ops.post("/policies", json=RELATE | {"parent": "relate-19990101-ffffff"})
     assert (orphan.status_code, orphan.json()["errors"][0]["field"]) == (422, "parent")

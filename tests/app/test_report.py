@@ -27,7 +27,7 @@ async def test_the_numbers_are_those_of_the_statistics_on_the_units_sums(ad_syst
     await fill(ad_system, phase, units=(200, 200), converted=(60, 95), impressions=2)
     found = await ad_system.read(as_of=MATURE)
     sums = [FunnelSums(**found["method"]["sums"][arm["arm"]]) for arm in found["arms"]]
-    assert [(one.n, one.impressions, one.clicks, one.conversions) for one in sums] == [
+    assert [(arm.n, arm.impressions, arm.clicks, arm.conversions) for arm in sums] == [
         (200, 400, 107, 60),
         (200, 400, 130, 95),
     ]
@@ -128,7 +128,7 @@ async def test_a_weight_change_opens_a_phase_with_a_report_of_its_own(ad_system)
         "/experiments/title-test/weights", json={"weights": [1, 3]}, headers=ad_system.keys["ops"]
     )
     latest, first = await ad_system.read(as_of=MATURE), await ad_system.read(as_of=MATURE, phase=1)
-    assert [(one["phase"], one["arms"][0]["units"]) for one in (latest, first)] == [(2, 0), (1, 9)]
+    assert [(phase["phase"], phase["arms"][0]["units"]) for phase in (latest, first)] == [(2, 0), (1, 9)]
     gone = await ad_system.client.get(
         "/experiments/title-test/report", params={"phase": 3}, headers=ad_system.keys["report"]
     )

@@ -42,7 +42,7 @@ class Counted:
 
 @given(st.lists(st.floats(0.02, 60_000), min_size=1, max_size=60), st.sampled_from([0.5, 0.95, 0.99]))
 def test_a_latency_quantile_is_kept_to_within_five_per_cent(latencies, quantile):
-    found = Requests([Counted(Source.POOL, latency_step(one), 1) for one in latencies]).latency_ms(quantile)
+    found = Requests([Counted(Source.POOL, latency_step(latency), 1) for latency in latencies]).latency_ms(quantile)
     exact = sorted(latencies)[max(0, -int(-quantile * len(latencies) // 1) - 1)]
     assert found == pytest.approx(exact, rel=0.0501)
 

@@ -129,16 +129,16 @@ async def test_an_open_text_is_locked_until_its_time_is_over(
     desk: Any, waiting: Any, database: Database, bearer: Any, client: httpx.AsyncClient
 ) -> None:
     (text,) = await waiting(1)
-    one, other = await desk(), await desk()
-    assert open_text((await one.get(PAGE)).text) == text
-    assert open_text((await other.get(PAGE)).text) == ""
-    assert (await other.get(f"{PAGE}?text={text}")).status_code == 409
-    assert (await post(other, f"{PAGE}/{text}/approve")).status_code == 409
+    first, second = await desk(), await desk()
+    assert open_text((await first.get(PAGE)).text) == text
+    assert open_text((await second.get(PAGE)).text) == ""
+    assert (await second.get(f"{PAGE}?text={text}")).status_code == 409
+    assert (await post(second, f"{PAGE}/{text}/approve")).status_code == 409
     api = await client.post(f"/texts/{text}/review", json={"decision": "approve"}, headers=await bearer("review"))
     assert (api.status_code, api.json()["rule"]) == (409, "locked")
     database.execute("UPDATE review_locks SET expires_at = now()")
-    assert open_text((await other.get(PAGE)).text) == text
-    assert (await post(one, f"{PAGE}/{text}/approve")).status_code == 409
+    assert open_text((await second.get(PAGE)).text) == text
+    assert (await post(first, f"{PAGE}/{text}/approve")).status_code == 409
 
 
 async def test_the_queue_is_filtered_by_language_product_class_and_advertiser(

@@ -58,5 +58,5 @@ def test_a_unit_digest_reveals_nothing_without_the_secret(unit_id):
 
 
 @given(UNITS, UNITS)
-def test_units_are_told_apart(one, another):
-    assert (SECRETS.unit_digest(one) == SECRETS.unit_digest(another)) == (one == another)
+def test_units_are_told_apart(unit, other):
+    assert (SECRETS.unit_digest(unit) == SECRETS.unit_digest(other)) == (unit == other)

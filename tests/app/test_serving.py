@@ -59,8 +59,11 @@ async def test_every_unit_stays_in_its_arm_and_both_arms_are_served_by_their_pol
     body = a_request()
     answers = [await generate(body | {"unit_id": f"用户{number}"}) for number in range(40)]
     again = [await generate(body | {"unit_id": f"用户{number}"}) for number in range(40)]
-    assert [one["arm"] for one in answers] == [one["arm"] for one in again]
-    assert {(one["arm"], one["texts"][0]["policy"]) for one in answers} == {("arm0", arms[0]), ("arm1", arms[1])}
+    assert [answer["arm"] for answer in answers] == [answer["arm"] for answer in again]
+    assert {(answer["arm"], answer["texts"][0]["policy"]) for answer in answers} == {
+        ("arm0", arms[0]),
+        ("arm1", arms[1]),
+    }
 
 
 @pytest.mark.parametrize(
@@ -149,10 +152,10 @@ async def test_a_text_that_a_reviewer_rejects_is_gone_at_once_and_stays_gone(
     rejected = await client.post(f"/texts/{text['text_id']}/review", json=decision, headers=keys["review"])
     assert rejected.status_code == 200
     async with asyncio.timeout(10):
-        while any(one["text_id"] == text["text_id"] for one in (await generate(body))["texts"]):
+        while any(shown["text_id"] == text["text_id"] for shown in (await generate(body))["texts"]):
             await asyncio.sleep(0.05)
     again = (await generate(body))["texts"]
-    assert text["title"] not in [one["title"] for one in again]
+    assert text["title"] not in [shown["title"] for shown in again]
 
 
 async def test_a_unit_sees_every_text_before_it_sees_one_again(generate: Generate) -> None:

@@ -41,7 +41,9 @@ def test_a_text_is_kept_when_it_complies_and_is_about_the_ad(completion: str, co
 def test_spellings_of_one_text_are_one_text_and_the_best_comes_first() -> None:
     vetted = vet([GOOD[1], GOOD[0], GOOD[0].replace("Boots From", "boots from")], BRIEF, RSA, RULES)
     assert vetted.compliant == 3
-    assert [one.score for one in vetted.kept] == sorted((one.score for one in vetted.kept), reverse=True)
+    assert [candidate.score for candidate in vetted.kept] == sorted(
+        (candidate.score for candidate in vetted.kept), reverse=True
+    )
     assert len(vetted.kept) == 2
 
 

@@ -19,8 +19,8 @@ async def test_a_free_slot_goes_to_whoever_has_a_user_waiting() -> None:
 
     async with slots.slot(LIVE):
         waiting = [
-            asyncio.create_task(call(*one))
-            for one in ((PREFILL, "prefill"), (BACKGROUND, "refill"), (LIVE, "user 1"), (LIVE, "user 2"))
+            asyncio.create_task(call(*writer))
+            for writer in ((PREFILL, "prefill"), (BACKGROUND, "refill"), (LIVE, "user 1"), (LIVE, "user 2"))
         ]
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)

@@ -65,7 +65,7 @@ def steps(
         for _ in range(number)
     ]
     final = {name: weight.clone() for name, weight in trained_state(model).items()}
-    return [one.loss for one in reports], [one.grad_norm for one in reports], final
+    return [report.loss for report in reports], [report.grad_norm for report in reports], final
 
 
 def cases(ranks: int) -> dict[str, tuple[GrpoConfig, int, bool]]:

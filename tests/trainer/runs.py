@@ -26,7 +26,7 @@ class Vowels(Term):
 
     def score(self, samples: Sequence[Sample]) -> FloatArray:
         return np.array(
-            [sum(char in "aeiou" for char in one.completion) / max(len(one.completion), 1) for one in samples]
+            [sum(char in "aeiou" for char in sample.completion) / max(len(sample.completion), 1) for sample in samples]
         )
 
 

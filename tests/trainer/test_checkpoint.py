@@ -32,7 +32,7 @@ def test_the_newest_whole_checkpoint_is_the_one_to_resume_from(tmp_path):
     assert state["step"] == 10 and state["weights"]["w"].tolist() == [10.0, 10.0]
 
 
-def half(path: Path) -> None:
+def cut_in_two(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -43,7 +43,7 @@ def flipped(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["state.pt", "policy/weights", "whole.json"])
-@pytest.mark.parametrize("damage", [half, flipped, Path.unlink], ids=["half-written", "one bit", "missing"])
+@pytest.mark.parametrize("damage", [cut_in_two, flipped, Path.unlink], ids=["half-written", "one bit", "missing"])
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_path, caplog, name, damage):
     for step in (5, 10):
         write(tmp_path, step)
@@ -55,7 +55,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tm
 
 def test_a_run_without_any_whole_checkpoint_does_not_silently_begin_again(tmp_path):
     for step in (5, 10):
-        half(write(tmp_path, step) / "state.pt")
+        cut_in_two(write(tmp_path, step) / "state.pt")
     with pytest.raises(ConfigError, match="2 checkpoints and none of them is whole: remove the folder"):
         newest(tmp_path)
 
@@ -91,7 +91,7 @@ def test_the_two_newest_can_be_resumed_and_an_older_kept_one_keeps_its_policy_on
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["step-000010", "step-000015", "step-000020"]
     assert [path.name for path in (tmp_path / "step-000010").iterdir()] == ["policy"]
     assert newest(tmp_path) == tmp_path / "step-000020"
-    half(tmp_path / "step-000020" / "state.pt")
+    cut_in_two(tmp_path / "step-000020" / "state.pt")
     assert newest(tmp_path) == tmp_path / "step-000015"
 
 

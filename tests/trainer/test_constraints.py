@@ -56,7 +56,7 @@ def test_the_average_forgets_slowly_and_a_resumed_run_goes_on_with_it():
     ],
 )
 def test_the_chosen_checkpoint_converts_best_among_those_that_hold_the_constraints(candidates, step):
-    assert choose([Candidate(*one) for one in candidates], DualSettings()).step == step
+    assert choose([Candidate(*candidate) for candidate in candidates], DualSettings()).step == step
 
 
 def test_without_a_checkpoint_there_is_nothing_to_choose():
@@ -82,7 +82,7 @@ WELL = Vitals(kl=0.05, length=30, distinct=0.9, gap=0.1, judge_gap=0.05, truth=0
 )
 def test_a_broken_limit_is_named_with_its_value(vitals, said):
     watch = Watch(Limits(window=2))
-    assert [watch.look(one) for one in (WELL, WELL, WELL)] == [None, None, None]
+    assert [watch.look(step) for step in (WELL, WELL, WELL)] == [None, None, None]
     watch.look(vitals)  # half the window
     assert said in str(watch.look(vitals))
 
@@ -96,7 +96,7 @@ def test_a_gain_that_the_second_judge_sees_too_stops_nothing():
 def test_one_odd_step_stops_nothing_and_no_held_out_model_means_no_gap():
     watch = Watch(Limits(window=5))
     calm = Vitals(0.01, 30, 1.0, None)
-    assert all(watch.look(one) is None for one in [calm] * 6 + [Vitals(2.0, 30, 1.0, None)] + [calm] * 3)
+    assert all(watch.look(step) is None for step in [calm] * 6 + [Vitals(2.0, 30, 1.0, None)] + [calm] * 3)
 
 
 @given(
@@ -116,10 +116,10 @@ def test_one_odd_step_stops_nothing_and_no_held_out_model_means_no_gap():
 )
 def test_a_resumed_watch_sees_what_the_first_would_have_seen(readings):
     whole, first = Watch(Limits(window=3)), Watch(Limits(window=3))
-    half = len(readings) // 2
-    for one in readings[:half]:
-        whole.look(one)
-        first.look(one)
+    middle = len(readings) // 2
+    for step in readings[:middle]:
+        whole.look(step)
+        first.look(step)
     resumed = Watch(Limits(window=3))
     resumed.load_state_dict(first.state_dict())
-    assert [whole.look(one) for one in readings[half:]] == [resumed.look(one) for one in readings[half:]]
+    assert [whole.look(step) for step in readings[middle:]] == [resumed.look(step) for step in readings[middle:]]

@@ -89,7 +89,7 @@ def test_a_span_charges_exactly_the_tokens_that_wrote_its_bytes(title, descripti
     rewards = charged_as(byte_level_tokenizer(), ids, language, [({field: [span]}, 2.0)])
 
     # of every byte
-    writer = [token for token, one in enumerate(ids) for _ in sampled_bytes(byte_level_tokenizer(), [one])]
+    writer = [token for token, id_ in enumerate(ids) for _ in sampled_bytes(byte_level_tokenizer(), [id_])]
     before = text.index(value, 0 if field == "title" else text.index("\n")) + start
     first, last = len(text[:before].encode()), len(text[: before + span.end - span.start].encode())
     assert set(np.flatnonzero(rewards)) == set(writer[first:last])

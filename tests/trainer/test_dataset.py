@@ -99,8 +99,8 @@ def test_a_split_parts_whole_groups_and_loses_no_impression() -> None:
     sides = parts.training, parts.tuning, parts.tested
     assert sum(side.impressions.sum() for side in sides) == cells.impressions.sum()
     assert not set.intersection(*({*side.group} for side in sides))
-    for one, other in ((parts.training, parts.tuning), (parts.training, parts.tested), (parts.tuning, parts.tested)):
-        refuse_shared_groups(one, other)
+    for first, second in ((parts.training, parts.tuning), (parts.training, parts.tested), (parts.tuning, parts.tested)):
+        refuse_shared_groups(first, second)
 
 
 def test_the_two_reward_models_learn_from_different_advertisers() -> None:

@@ -37,9 +37,9 @@ def test_only_new_strings_are_embedded(tmp_path: Path) -> None:
 
 
 def test_two_caches_of_one_folder_see_each_others_vectors(tmp_path: Path) -> None:
-    one, other = CachedEncoder(LetterEncoder(), tmp_path), CachedEncoder(asked := LetterEncoder(), tmp_path)
-    one.encode(TEXTS)
-    assert np.array_equal(other.encode(TEXTS), one.encode(TEXTS)) and asked.asked == []
+    first, second = CachedEncoder(LetterEncoder(), tmp_path), CachedEncoder(asked := LetterEncoder(), tmp_path)
+    first.encode(TEXTS)
+    assert np.array_equal(second.encode(TEXTS), first.encode(TEXTS)) and asked.asked == []
 
 
 def test_what_a_killed_writer_left_is_cut_off(tmp_path: Path) -> None:
@@ -121,15 +121,17 @@ def test_surface_features_are_finite_for_any_text(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("跑鞋宽楦", "跑鞋宽楦！"), ("Wide Shoes", "Wide shoes?"), ("幅広の靴", "幅広の靴、24足")]
+    ("first", "second"), [("跑鞋宽楦", "跑鞋宽楦！"), ("Wide Shoes", "Wide shoes?"), ("幅広の靴", "幅広の靴、24足")]
 )
-def test_shape_tells_texts_apart_that_say_the_same(one: str, other: str, tmp_path: Path) -> None:
+def test_shape_tells_texts_apart_that_say_the_same(first: str, second: str, tmp_path: Path) -> None:
     blind = LetterEncoder()
-    encoder = ShapedEncoder.fit(blind, [*TEXTS, one, other])
-    first, second = encoder.encode([one, other])
-    assert not np.array_equal(first[blind.dim :], second[blind.dim :]) and len(first) == encoder.dim
+    encoder = ShapedEncoder.fit(blind, [*TEXTS, first, second])
+    first_vector, second_vector = encoder.encode([first, second])
+    assert (
+        not np.array_equal(first_vector[blind.dim :], second_vector[blind.dim :]) and len(first_vector) == encoder.dim
+    )
     encoder.save(tmp_path / "surface.npz")
-    assert np.array_equal(ShapedEncoder.load(blind, tmp_path / "surface.npz").encode([one]), encoder.encode([one]))
+    assert np.array_equal(ShapedEncoder.load(blind, tmp_path / "surface.npz").encode([first]), encoder.encode([first]))
 
 
 def test_an_encoder_that_is_not_there_is_named_with_the_way_out(tmp_path: Path) -> None:

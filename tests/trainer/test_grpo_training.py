@@ -258,7 +258,7 @@ def test_grpo_teaches_a_careless_writer_to_comply(tmp_path):
     outcome = train_grpo(config, Inputs(policy=str(writer)), prompts, tmp_path / "run")
     steps = curves(tmp_path / "run")
     before, after = steps[:2], steps[-5:]
-    assert fmean(one["compliance"] for one in after) > fmean(one["compliance"] for one in before) + 0.15
-    assert fmean(one["rewards"]["risk"] for one in after) > fmean(one["rewards"]["risk"] for one in before)
-    assert fmean(one["parsed"] for one in after) > 0.8  # not by writing no ad at all
+    assert fmean(curve["compliance"] for curve in after) > fmean(curve["compliance"] for curve in before) + 0.15
+    assert fmean(curve["rewards"]["risk"] for curve in after) > fmean(curve["rewards"]["risk"] for curve in before)
+    assert fmean(curve["parsed"] for curve in after) > 0.8  # not by writing no ad at all
     assert outcome.stopped is None and 0 < steps[-1]["kl"] < 1

@@ -176,7 +176,7 @@ def test_of_advertisers_it_never_saw_few_bad_texts_reach_the_serving_threshold(v
     judge = packaged_judge()
     tested = [label for label in load_labels() if label.part == "test"]
     passed = {
-        kind: np.mean([one.publishable >= judge.thresholds.serve for one in judge.score(
+        kind: np.mean([judgement.publishable >= judge.thresholds.serve for judgement in judge.score(
             [(label.brief, label.text) for label in tested if label.verdict == kind]
         )])
         for kind in ("good", verdict)

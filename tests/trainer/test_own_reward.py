@@ -95,10 +95,10 @@ def test_a_reward_outside_the_package_is_trained_on_watched_and_resumed(mine: Pa
 
 def test_its_state_is_kept_with_the_run(mine: Path) -> None:
     terms = load_config(GrpoConfig, mine / "grpo.yaml").terms
-    one, other = (build_terms(terms, Given())["my_rewards:Brevity"] for _ in range(2))
-    one.observe([None] * 5)
-    other.load_state_dict(one.state_dict())
-    assert other.seen == 5 and other.words == 2
+    first, second = (build_terms(terms, Given())["my_rewards:Brevity"] for _ in range(2))
+    first.observe([None] * 5)
+    second.load_state_dict(first.state_dict())
+    assert second.seen == 5 and second.words == 2
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,10 @@ RELEVANCE = Relevance(Letters(), slope=5.0, middle=0.5)
 
 def samples(*completions, locale="en-US", query=None, **ad):
     prompt = Prompt(a_brief(locale=locale, query=query, **ad), A_SPEC, (), "held_out")
-    return [read(prompt, one if isinstance(one, str) else write(one, locale[:2]), RULES) for one in completions]
+    return [
+        read(prompt, completion if isinstance(completion, str) else write(completion, locale[:2]), RULES)
+        for completion in completions
+    ]
 
 
 def worth(*completions, locale="en-US", **ad):
@@ -141,7 +144,9 @@ def test_truth_and_fluency_are_columns_of_both_judges():
 def measured(policy, by_advertiser):
     """Compliance of each advertiser's texts, given plainly."""
     texts = [
-        one for ad, values in by_advertiser.items() for one in samples(*[an_ad(locale="en-US")] * len(values), id=ad)
+        sample
+        for ad, values in by_advertiser.items()
+        for sample in samples(*[an_ad(locale="en-US")] * len(values), id=ad)
     ]
     return Measured(
         policy,
@@ -168,7 +173,9 @@ def test_an_interval_widens_with_what_differs_between_advertisers_not_with_texts
     levels = chance.random(25)
     few = measured("few", {f"ad-{at}": [level] * 2 for at, level in enumerate(levels)})
     many = measured("many", {f"ad-{at}": [level] * 20 for at, level in enumerate(levels)})
-    width = [one.high - one.low for one in (compare([each]).means["compliance"][0] for each in (few, many))]
+    width = [
+        interval.high - interval.low for interval in (compare([each]).means["compliance"][0] for each in (few, many))
+    ]
     assert width[0] == pytest.approx(width[1])
     # the textbook's, for the mean of 25 advertisers
     assert width[0] == pytest.approx(2 * 1.96 * levels.std() / 5, rel=0.1)

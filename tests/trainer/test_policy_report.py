@@ -190,7 +190,7 @@ def rows(path):
 
 
 def test_pairs_are_blind_and_their_key_is_kept_apart(tmp_path):
-    samples = {one.policy: one.samples for one in two_policies()}
+    samples = {policy.name: policy.samples for policy in two_policies()}
     pairs, key = tmp_path / "pairs.csv", tmp_path / "key.csv"
     assert write_pairs(samples, pairs, key, count=10) == 10
     shown, kept = rows(pairs), rows(key)
@@ -203,15 +203,15 @@ def test_pairs_are_blind_and_their_key_is_kept_apart(tmp_path):
 
 
 def test_every_prompt_has_its_turn_before_any_has_its_second(tmp_path):
-    samples = {one.policy: one.samples for one in two_policies()}
+    samples = {policy.name: policy.samples for policy in two_policies()}
     write_pairs(samples, tmp_path / "pairs.csv", tmp_path / "key.csv", count=len(PROMPTS))
     assert len({row["query"] for row in rows(tmp_path / "pairs.csv")}) == len(PROMPTS)
 
 
 def test_a_pair_is_of_two_texts_that_parse(tmp_path):
-    one, other = two_policies()
-    broken = [replace(sample, text=None) for sample in other.samples[:-1]] + [other.samples[-1]]
-    assert write_pairs({"plain": one.samples, "loud": broken}, tmp_path / "pairs.csv", tmp_path / "key.csv") == 1
+    plain, loud = two_policies()
+    broken = [replace(sample, text=None) for sample in loud.samples[:-1]] + [loud.samples[-1]]
+    assert write_pairs({"plain": plain.samples, "loud": broken}, tmp_path / "pairs.csv", tmp_path / "key.csv") == 1
 
 
 def test_pairs_and_key_are_two_files_and_policies_are_two(tmp_path):

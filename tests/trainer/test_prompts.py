@@ -55,9 +55,9 @@ def test_prompts_are_asked_for_by_language(written, language, locale, query):
         LINE | {"locale": other, "queries": [LINE["queries"][0] | {"query": words}]}
         for other, words in (("en-GB", "stunt kite"), ("zh-CN", "特技风筝"), ("ja-JP", "スポーツカイト"))
     ]
-    assert [(one.brief.locale, one.brief.query) for one in load_prompts(written(*lines), language=language)] == [
-        (locale, query)
-    ]
+    assert [
+        (prompt.brief.locale, prompt.brief.query) for prompt in load_prompts(written(*lines), language=language)
+    ] == [(locale, query)]
 
 
 def test_a_folder_is_read_file_by_file_and_split_by_split(written):

@@ -139,16 +139,16 @@ def _with_reference():
 
 
 def test_a_checkpoint_of_other_terms_is_refused_and_one_of_the_same_is_taken_up():
-    one, two = Rewards({"diversity": Diversity()}, {}, {}), Rewards({"diversity": Diversity()}, {}, {}, Length())
-    one.terms["diversity"].observe([sample("Shop now", query=f"query {number}") for number in range(5)])
+    first, second = Rewards({"diversity": Diversity()}, {}, {}), Rewards({"diversity": Diversity()}, {}, {}, Length())
+    first.terms["diversity"].observe([sample("Shop now", query=f"query {number}") for number in range(5)])
     fresh = Rewards({"diversity": Diversity()}, {}, {})
-    fresh.load_state_dict(one.state_dict())
+    fresh.load_state_dict(first.state_dict())
     assert fresh.terms["diversity"].score([sample("Shop now")]).tolist() == [0.0]
-    assert two.state_dict().keys() == {"diversity", "held_out_reward_model"}
+    assert second.state_dict().keys() == {"diversity", "held_out_reward_model"}
     with pytest.raises(
         ConfigError, match="trained with diversity, this run has diversity, held_out_reward_model: give"
     ):
-        two.load_state_dict(one.state_dict())
+        second.load_state_dict(first.state_dict())
 
 
 def test_the_spread_is_of_each_group_and_not_of_the_batch():

@@ -40,8 +40,8 @@ def weights(members) -> list[torch.Tensor]:
     return [tensor for member in members for tensor in member.state_dict().values()]
 
 
-def same(one, other) -> bool:
-    return all(torch.equal(mine, others) for mine, others in zip(weights(one), weights(other), strict=True))
+def same(first, second) -> bool:
+    return all(torch.equal(left, right) for left, right in zip(weights(first), weights(second), strict=True))
 
 
 def test_ctcvr_is_ranked_inside_a_brief_where_clicks_and_conversions_disagree() -> None:
@@ -81,7 +81,7 @@ def test_counted_cells_have_the_loss_and_gradient_of_their_rows() -> None:
         gradients.append((loss.detach(), [parameter.grad.clone() for parameter in model.parameters()]))
     (counted, by_cell), (by_rows, by_row) = gradients
     assert torch.isclose(counted, by_rows, rtol=1e-5)
-    assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(by_cell, by_row, strict=True))
+    assert all(torch.allclose(gradient, other, atol=1e-6) for gradient, other in zip(by_cell, by_row, strict=True))
 
 
 def test_the_ranking_term_sees_no_briefs_level_only_its_texts_order() -> None:
@@ -122,8 +122,8 @@ def test_training_begins_at_the_click_rate_of_each_place() -> None:
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another() -> None:
     cells = a_market()
-    one, again, other = (trained(cells, CONFIG.with_changes(epochs=2, seed=seed))[0] for seed in (1, 1, 2))
-    assert same(one, again) and not same(one, other)
+    first, again, other = (trained(cells, CONFIG.with_changes(epochs=2, seed=seed))[0] for seed in (1, 1, 2))
+    assert same(first, again) and not same(first, other)
 
 
 def test_members_of_an_ensemble_differ() -> None:

@@ -32,7 +32,7 @@ class Brief(Vowels):
     """The shorter the better."""
 
     def score(self, samples):
-        return np.array([1 / (1 + len(one.completion)) for one in samples])
+        return np.array([1 / (1 + len(sample.completion)) for sample in samples])
 
 
 class Scripted:
@@ -61,10 +61,10 @@ def scripted(policy, out, completions):
     )
     tokenizer = run.policy.tokenizer
     ids = [
-        tuple(one)
-        if not isinstance(one, str)
-        else (*tokenizer(one, add_special_tokens=False)["input_ids"], end_of_text(tokenizer))
-        for one in completions
+        tuple(completion)
+        if not isinstance(completion, str)
+        else (*tokenizer(completion, add_special_tokens=False)["input_ids"], end_of_text(tokenizer))
+        for completion in completions
     ]
     run.rollout = Scripted(tokenizer, ids)
     return run

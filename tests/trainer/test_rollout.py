@@ -37,11 +37,11 @@ def written(policy, seed=1, group_size=4):
 def test_the_sampler_reports_the_log_probabilities_of_the_policy(policy):
     model, _ = policy
     for group in written(policy):
-        for one in group.completions:
-            row = torch.tensor([[*group.prompt_ids, *one.ids]])
+        for completion in group.completions:
+            row = torch.tensor([[*group.prompt_ids, *completion.ids]])
             log_p = model(row).logits[0, len(group.prompt_ids) - 1 : -1].log_softmax(dim=-1)
-            assert one.logprobs == pytest.approx(
-                log_p.gather(1, torch.tensor(one.ids)[:, None])[:, 0].tolist(), abs=1e-4
+            assert completion.logprobs == pytest.approx(
+                log_p.gather(1, torch.tensor(completion.ids)[:, None])[:, 0].tolist(), abs=1e-4
             )
 
 
@@ -52,12 +52,21 @@ def test_the_same_seed_writes_the_same_texts_and_another_seed_others(policy):
 def test_a_text_ends_at_end_of_text_or_at_the_longest_length(policy):
     _, tokenizer = policy
     end = end_of_text(tokenizer)
-    texts = [one for seed in range(8) for group in written(policy, seed, group_size=20) for one in group.completions]
-    assert {one.finished for one in texts} == {True, False}
-    for one in texts:
-        assert end not in one.ids[:-1] and one.finished == (one.ids[-1] == end) and len(one.ids) <= LONGEST
-        assert one.finished or len(one.ids) == LONGEST
-        assert "<|im_end|>" not in one.text
+    texts = [
+        completion
+        for seed in range(8)
+        for group in written(policy, seed, group_size=20)
+        for completion in group.completions
+    ]
+    assert {completion.finished for completion in texts} == {True, False}
+    for completion in texts:
+        assert (
+            end not in completion.ids[:-1]
+            and completion.finished == (completion.ids[-1] == end)
+            and len(completion.ids) <= LONGEST
+        )
+        assert completion.finished or len(completion.ids) == LONGEST
+        assert "<|im_end|>" not in completion.text
 
 
 def test_a_text_ends_at_every_end_of_turn_token_of_the_generation_config(policy):
@@ -66,12 +75,12 @@ def test_a_text_ends_at_every_end_of_turn_token_of_the_generation_config(policy)
     ends = {end_of_text(tokenizer), *range(300, 400)}  # many, so that random texts meet one
     model.generation_config.eos_token_id = sorted(ends)
     try:
-        texts = [one for group in written(policy, group_size=20) for one in group.completions]
+        texts = [completion for group in written(policy, group_size=20) for completion in group.completions]
     finally:
         model.generation_config.eos_token_id = usual
-    assert {one.ids[-1] for one in texts if one.finished} - {end_of_text(tokenizer)}
-    for one in texts:
-        assert ends.isdisjoint(one.ids[:-1]) and one.finished == (one.ids[-1] in ends)
+    assert {completion.ids[-1] for completion in texts if completion.finished} - {end_of_text(tokenizer)}
+    for completion in texts:
+        assert ends.isdisjoint(completion.ids[:-1]) and completion.finished == (completion.ids[-1] in ends)
 
 
 def test_texts_are_drawn_as_often_as_the_policy_says(policy):
@@ -80,7 +89,9 @@ def test_texts_are_drawn_as_often_as_the_policy_says(policy):
     ids = prompt_ids(tokenizer, prompt)
     (group,) = HfRollout(model, tokenizer, max_completion=1).sample([prompt], [ids], 4000, seed=0)
     p = model(torch.tensor([ids])).logits[0, -1].softmax(dim=-1).double()
-    counts = torch.bincount(torch.tensor([one.ids[0] for one in group.completions]), minlength=len(p)).double()
+    counts = torch.bincount(
+        torch.tensor([completion.ids[0] for completion in group.completions]), minlength=len(p)
+    ).double()
     chi_squared = ((counts - 4000 * p) ** 2 / (4000 * p)).sum().item()
     assert abs(chi_squared - len(p)) < 5 * (2 * len(p)) ** 0.5  # mean V - 1, variance 2(V - 1)
 

@@ -33,7 +33,7 @@ def stories() -> Stories:
         for opening, ending in (("Here Is", "house"), ("Watch", "house now!"))
     ]
     groups = [f"story {number // 4}" for number in range(len(texts))]
-    queries = tuple(tuple(f"{group} query {one}" for one in range(QUERIES)) for group in groups)
+    queries = tuple(tuple(f"{group} query {number}" for number in range(QUERIES)) for group in groups)
     return Stories(tuple(texts), tuple(f"ad of {group}" for group in groups), tuple(groups), queries)
 
 

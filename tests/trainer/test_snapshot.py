@@ -22,9 +22,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def test_equal_content_has_an_equal_digest_and_other_content_another(tmp_path: Path) -> None:
-    one, again = (a_snapshot(tmp_path / name, [AN_EXPOSURE]) for name in ("one", "again"))
+    first, again = (a_snapshot(tmp_path / name, [AN_EXPOSURE]) for name in ("first", "again"))
     other = a_snapshot(tmp_path / "other", [AN_EXPOSURE | {"query": "跑鞋"}])
-    assert one.digest == again.digest != other.digest
+    assert first.digest == again.digest != other.digest
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_the_kl_to_the_start_is_zero_before_the_first_step_and_grows_after_it():
         model = a_policy(lora=lora)
         reference, optimizer = (
             Reference(model),
-            torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=1e-2),
+            torch.optim.AdamW([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1e-2),
         )
         before, after = (
             optimise(model, optimizer, GROUPS, some_advantages(), a_config(beta=0.02), reference=reference).kl
@@ -167,8 +167,10 @@ def test_advantages_that_do_not_fit_the_texts_are_refused():
 
 
 def test_a_step_in_half_precision_is_close_to_the_exact_one():
-    exact, half = (moved(a_policy(), some_advantages(), precision=precision) for precision in ("float32", "bfloat16"))
-    together = [torch.cat([step[name].flatten() for name in sorted(step)]) for step in (half, exact)]
+    exact, rounded = (
+        moved(a_policy(), some_advantages(), precision=precision) for precision in ("float32", "bfloat16")
+    )
+    together = [torch.cat([step[name].flatten() for name in sorted(step)]) for step in (rounded, exact)]
     assert 0 < distance(*together) < 0.05
 
 

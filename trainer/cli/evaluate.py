@@ -61,7 +61,7 @@ Entrants = Annotated[
         "is the baseline.",
     ),
 ]
-Comparison = Annotated[
+ComparisonFolder = Annotated[
     Path,
     typer.Option(help="A folder for samples, numbers and the page. Samples that are in it are not drawn again."),
 ]
@@ -120,7 +120,7 @@ def judge(
 @commands.command()
 def policy(
     policies: Entrants,
-    out: Comparison,
+    out: ComparisonFolder,
     split: Splits = None,
     reward_model: RewardModel = None,
     held_out_reward_model: HeldOut = None,

@@ -70,4 +70,4 @@ def _write_pairs(found: Found, out: Path, count: int) -> None:
 
     for split, (_, measured) in found.items():
         files = out / split / "pairs.csv", out / split / "pairs_key.csv"
-        write_pairs({each.policy: each.samples for each in measured}, *files, count=count)
+        write_pairs({policy.name: policy.samples for policy in measured}, *files, count=count)

@@ -78,12 +78,12 @@ def _defaults(kind: type[Config]) -> dict[str, Any]:
 def _set(values: dict[str, Any], path: list[str], value: Any, defaults: Mapping[str, Any]) -> None:
     """Set one value; a group that the file does not name starts from its default."""
     *outer, last = path
-    place = values
+    table = values
     for part in outer:
-        inner = place.get(part, defaults.get(part) if place is values else None)
-        place[part] = dict(inner) if isinstance(inner, Mapping) else {}
-        place = place[part]
-    place[last] = value
+        inner = table.get(part, defaults.get(part) if table is values else None)
+        table[part] = dict(inner) if isinstance(inner, Mapping) else {}
+        table = table[part]
+    table[last] = value
 
 
 def _sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
@@ -112,5 +112,5 @@ def _siblings(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[st
     for part in location[:-1]:
         field = kind.model_fields.get(str(part))
         options = (field.annotation, *get_args(field.annotation)) if field else ()
-        kind = next((one for one in options if isinstance(one, type) and issubclass(one, BaseModel)), kind)
+        kind = next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), kind)
     return list(kind.model_fields)

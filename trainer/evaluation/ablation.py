@@ -16,7 +16,7 @@ from trainer.config import AblateConfig, GrpoConfig, load_config
 from trainer.evaluation.compare import PolicyComparison, compare, verdict
 from trainer.evaluation.curves import figure_3, read_lines
 from trainer.evaluation.metrics import MEASURES, Measured, measure
-from trainer.evaluation.report import interval_text, means_table, said
+from trainer.evaluation.report import interval_text, means_table, value_text
 from trainer.evaluation.run import Yardsticks
 from trainer.evaluation.sampling import Entrant, Sampling, sample
 from trainer.grpo.setup import Inputs, identity
@@ -109,8 +109,8 @@ class Judged:
                 base=self.base,
             )
             each.append(measure(name, samples, self.sticks.relevance, self.sticks.models, self.sticks.judges))
-        values = {column: np.concatenate([one.values[column] for one in each]) for column in each[0].values}
-        return Measured(name, [sample for one in each for sample in one.samples], values)
+        values = {column: np.concatenate([run.values[column] for run in each]) for column in each[0].values}
+        return Measured(name, [sample for run in each for sample in run.samples], values)
 
 
 def _train(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt], run: Path) -> None:
@@ -181,14 +181,14 @@ def _seeds_table(comparison: PolicyComparison, measured: Mapping[str, Measured],
     """Each seed's mean, for the spread that the intervals do not show."""
     columns = [name for name in _COLUMNS if name in comparison.means]
     rows = []
-    for name, one in measured.items():
+    for name, policy in measured.items():
         parts = 1 if name == START else seeds
-        means = [[float(np.nanmean(part)) for part in np.split(one.values[column], parts)] for column in columns]
+        means = [[float(np.nanmean(part)) for part in np.split(policy.values[column], parts)] for column in columns]
         rows.append(
             [
                 name,
                 *(
-                    ", ".join(said(MEASURES[column], value) for value in values)
+                    ", ".join(value_text(MEASURES[column], value) for value in values)
                     for column, values in zip(columns, means, strict=True)
                 ),
             ]

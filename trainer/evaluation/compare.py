@@ -37,8 +37,7 @@ def compare(measured: Sequence[Measured]) -> PolicyComparison:
     for other in measured[1:]:
         if sorted(set(other.advertisers)) != names:
             raise ValueError(
-                f"{other.policy} and {measured[0].policy} wrote for different advertisers: sample them on the same "
-                "prompts"
+                f"{other.name} and {measured[0].name} wrote for different advertisers: sample them on the same prompts"
             )
     weights = np.vstack(
         [np.ones(len(names)), resamples(len(names), _RESAMPLES)]
@@ -46,19 +45,19 @@ def compare(measured: Sequence[Measured]) -> PolicyComparison:
     means: dict[str, tuple[Interval, ...]] = {}
     differences: dict[str, tuple[Interval, ...]] = {}
     for measure in MEASURES:
-        if any(measure not in one.values for one in measured):
+        if any(measure not in policy.values for policy in measured):
             continue
-        rows = [_means(one, measure, names, weights) for one in measured]
+        rows = [_means(policy, measure, names, weights) for policy in measured]
         means[measure] = tuple(percentile_interval(float(row[0]), row[1:]) for row in rows)
         differences[measure] = tuple(
             percentile_interval(float(row[0] - rows[0][0]), row[1:] - rows[0][1:]) for row in rows
         )
     return PolicyComparison(
-        tuple(one.policy for one in measured),
+        tuple(policy.name for policy in measured),
         means,
         differences,
         len(names),
-        tuple(len(one.samples) for one in measured),
+        tuple(len(policy.samples) for policy in measured),
     )
 
 

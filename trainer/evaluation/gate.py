@@ -9,7 +9,7 @@ from trainer.bootstrap import Interval
 from trainer.config import GateConfig, GateLine
 from trainer.evaluation.compare import PolicyComparison
 from trainer.evaluation.metrics import MEASURES, Measure
-from trainer.evaluation.report import said
+from trainer.evaluation.report import value_text
 from trainer.gate_report import Estimate, Line, Status
 
 _NEEDS = {
@@ -83,22 +83,23 @@ def _measured(
 
 def _worse(measure: Measure, line: GateLine, difference: Interval) -> list[str]:
     """Why the difference does not satisfy the rule."""
-    low = said(measure, difference.low, sign=True)
+    low = value_text(measure, difference.low, sign=True)
     if line.rule == "better":
         return [] if difference.low > 0 else [f"not better: the difference may be {low}"]
     if difference.low >= -line.margin:
         return []
-    return [f"the difference may be {low}, below the margin of {said(measure, -line.margin, sign=True)}"]
+    return [f"the difference may be {low}, below the margin of {value_text(measure, -line.margin, sign=True)}"]
 
 
 def _too_low(measure: Measure, line: GateLine, challenger: Interval) -> list[str]:
     if line.floor is None or challenger.low >= line.floor:
         return []
-    return [f"the challenger may be at {said(measure, challenger.low)}, under the floor of {said(measure, line.floor)}"]
+    low, floor = value_text(measure, challenger.low), value_text(measure, line.floor)
+    return [f"the challenger may be at {low}, under the floor of {floor}"]
 
 
 def _kept(measure: Measure, line: GateLine, difference: Interval) -> str:
-    low = said(measure, difference.low, sign=True)
+    low = value_text(measure, difference.low, sign=True)
     if line.rule == "better":
         return f"better by at least {low}"
-    return f"the difference is at least {low}, within the margin of {said(measure, -line.margin, sign=True)}"
+    return f"the difference is at least {low}, within the margin of {value_text(measure, -line.margin, sign=True)}"

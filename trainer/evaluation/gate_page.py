@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainer.evaluation.metrics import MEASURES
-from trainer.evaluation.report import said
+from trainer.evaluation.report import value_text
 from trainer.gate_report import Estimate, GateReport, Line
 from trainer.page import Html, heading, paragraph, table, write_page
 
@@ -56,7 +56,7 @@ def _said(line: Line, estimate: Estimate | None, *, sign: bool = False) -> str:
     if estimate is None:
         return "–"
     value, low, high = (
-        said(MEASURES[line.measure], each, sign) for each in (estimate.value, estimate.low, estimate.high)
+        value_text(MEASURES[line.measure], each, sign) for each in (estimate.value, estimate.low, estimate.high)
     )
     return f"{value} [{low}, {high}]"
 

@@ -62,7 +62,7 @@ MEASURES: Mapping[str, Measure] = {
 class Measured:
     """The samples of one policy with their measures."""
 
-    policy: str
+    name: str  # the policy's
     samples: Sequence[Sample]
     values: Mapping[str, FloatArray]  # [N] by measure; NaN where the measure is of a text and none parses
 
@@ -119,7 +119,7 @@ def measure(
 def with_truth(measured: Measured, true_ctcvr: Scorer) -> Measured:
     """The same with the true CTCVR added: it is known where users are simulated."""
     return Measured(
-        measured.policy, measured.samples, {**measured.values, "true_ctcvr": _of_texts(measured.samples, true_ctcvr)}
+        measured.name, measured.samples, {**measured.values, "true_ctcvr": _of_texts(measured.samples, true_ctcvr)}
     )
 
 
@@ -159,10 +159,10 @@ def _of_texts(samples: Sequence[Sample], score: Scorer) -> FloatArray:
 
 def _diversity(samples: Sequence[Sample]) -> FloatArray:
     """[N] 1 − share of units inside n-grams that are frequent among these samples."""
-    groups = [list(mine) for _, mine in groupby(samples, key=lambda sample: sample.prompt)]
+    groups = [list(group) for _, group in groupby(samples, key=lambda sample: sample.prompt)]
     frequent = FrequentNgrams(window=len(groups))
-    for mine in groups:
-        frequent.observe(mine[0].prompt.brief, [sample.text for sample in mine if sample.text])
+    for group in groups:
+        frequent.observe(group[0].prompt.brief, [sample.text for sample in group if sample.text])
     return np.array(
         [1 - frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples]
     )
@@ -171,7 +171,7 @@ def _diversity(samples: Sequence[Sample]) -> FloatArray:
 def _distinct(samples: Sequence[Sample]) -> FloatArray:
     """[N] distinct texts of the sample's prompt: each prompt's samples share one value."""
     values: list[float] = []
-    for _, mine in groupby(samples, key=lambda sample: sample.prompt):
-        own = list(mine)
-        values += [float(distinct([sample.text for sample in own if sample.text]))] * len(own)
+    for _, group in groupby(samples, key=lambda sample: sample.prompt):
+        of_prompt = list(group)
+        values += [float(distinct([sample.text for sample in of_prompt if sample.text]))] * len(of_prompt)
     return np.array(values)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 
@@ -62,8 +63,8 @@ def _turns(policies: Mapping[str, Sequence[Sample]], random: Random) -> list[_Si
     for name, samples in policies.items():
         for sample in samples:
             if sample.text:
-                place = (sample.prompt.brief.ad.id, sample.prompt.brief.query)
-                by_prompt.setdefault(place, {}).setdefault(name, []).append(sample)
+                prompt = (sample.prompt.brief.ad.id, sample.prompt.brief.query)
+                by_prompt.setdefault(prompt, {}).setdefault(name, []).append(sample)
     rounds: list[tuple[int, _Sides]] = []
     for written in by_prompt.values():
         sides = [random.sample(written.get(name, []), len(written.get(name, []))) for name in policies]
@@ -71,7 +72,7 @@ def _turns(policies: Mapping[str, Sequence[Sample]], random: Random) -> list[_Si
             (turn, list(zip(policies, pair, strict=True))) for turn, pair in enumerate(zip(*sides, strict=False))
         ]
     random.shuffle(rounds)
-    return [pair for _, pair in sorted(rounds, key=lambda one: one[0])]
+    return [pair for _, pair in sorted(rounds, key=itemgetter(0))]
 
 
 def _fields(sample: Sample) -> tuple[str, str]:

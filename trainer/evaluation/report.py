@@ -73,15 +73,15 @@ def differences_plot(comparison: PolicyComparison) -> go.Figure:
             _relative(comparison.differences[name][at], comparison.means[name][0].value) for name in comparison.means
         ]
         figure.add_scatter(
-            x=[one.value for one in ratios],
+            x=[ratio.value for ratio in ratios],
             y=labels,
             mode="markers",
             name=policy,
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [one.high - one.value for one in ratios],
-                "arrayminus": [one.value - one.low for one in ratios],
+                "array": [ratio.high - ratio.value for ratio in ratios],
+                "arrayminus": [ratio.value - ratio.low for ratio in ratios],
             },
         )
     figure.add_vline(x=0, line_dash="dot", line_color="gray")
@@ -97,7 +97,10 @@ def differences_plot(comparison: PolicyComparison) -> go.Figure:
 
 def texts_table(measured: Sequence[Measured]) -> Html:
     """One sample of every policy for some briefs, what the checks find in it marked."""
-    briefs = [[next(mine) for _, mine in groupby(one.samples, key=lambda sample: sample.prompt)] for one in measured]
+    briefs = [
+        [next(samples) for _, samples in groupby(policy.samples, key=lambda sample: sample.prompt)]
+        for policy in measured
+    ]
     step = max(1, len(briefs[0]) // _SHOWN)
     rows = [
         [
@@ -106,7 +109,7 @@ def texts_table(measured: Sequence[Measured]) -> Html:
         ]
         for samples in list(zip(*briefs, strict=True))[::step][:_SHOWN]
     ]
-    return table(["query", *(one.policy for one in measured)], rows, kind="text")
+    return table(["query", *(policy.name for policy in measured)], rows, kind="text")
 
 
 def marked(sample: Sample) -> Html:
@@ -115,7 +118,7 @@ def marked(sample: Sample) -> Html:
         return Html(f"<mark title='leaves the template'>{escape(sample.completion)}</mark>")
     return Html(
         "\n".join(
-            _marked(value, [one for one in sample.findings if one.field == name])
+            _marked(value, [finding for finding in sample.findings if finding.field == name])
             for name, value in sample.text.fields()
         )
     )
@@ -123,7 +126,7 @@ def marked(sample: Sample) -> Html:
 
 def _marked(value: str, findings: Sequence[Finding]) -> str:
     written, at = "", 0
-    for finding in sorted(findings, key=lambda one: one.span):
+    for finding in sorted(findings, key=lambda finding: finding.span):
         start, end = max(at, finding.span.start), max(at, finding.span.end)
         kind = "" if finding.severity == "block" else " class=n"
         written += (
@@ -134,7 +137,8 @@ def _marked(value: str, findings: Sequence[Finding]) -> str:
 
 
 def _mean(measure: Measure, mean: Interval) -> Html:
-    return Html(f"{said(measure, mean.value)} <small>[{said(measure, mean.low)}, {said(measure, mean.high)}]</small>")
+    value, low, high = (value_text(measure, part) for part in (mean.value, mean.low, mean.high))
+    return Html(f"{value} <small>[{low}, {high}]</small>")
 
 
 def _change(measure: Measure, mean: Interval, difference: Interval) -> Html:
@@ -146,11 +150,11 @@ def _change(measure: Measure, mean: Interval, difference: Interval) -> Html:
 
 def interval_text(measure: Measure, difference: Interval) -> str:
     """A difference with its interval, all with their signs."""
-    value, low, high = (said(measure, each, True) for each in (difference.value, difference.low, difference.high))
+    value, low, high = (value_text(measure, each, True) for each in (difference.value, difference.low, difference.high))
     return f"{value} [{low}, {high}]"
 
 
-def said(measure: Measure, value: float, sign: bool = False) -> str:
+def value_text(measure: Measure, value: float, sign: bool = False) -> str:
     """A value in its measure's unit: shares and counts plainly, rates in per mille."""
     plus = "+" if sign else ""
     return f"{value * 1000:{plus}.3f} ‰" if measure.unit == "rate" else f"{value:{plus}.3f}"

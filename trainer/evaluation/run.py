@@ -13,7 +13,7 @@ from adtext.rules import Rules, load_rules
 from trainer.baselines.nlg import Nlg, best_logged
 from trainer.evaluation.compare import PolicyComparison, compare
 from trainer.evaluation.metrics import MEASURES, Measured, Scorer, measure, with_truth
-from trainer.evaluation.report import said
+from trainer.evaluation.report import value_text
 from trainer.evaluation.sampling import Entrant, Sampling, sample
 from trainer.prompts import DataSplit, evenly, load_prompts
 from trainer.reward_model.dataset import read_cells
@@ -94,8 +94,8 @@ def evaluate(
                 base=base,
                 watch=watch,
             )
-            one = measure(entrant.name, samples, sticks.relevance, sticks.models, sticks.judges)
-            measured.append(with_truth(one, truth) if truth else one)
+            values = measure(entrant.name, samples, sticks.relevance, sticks.models, sticks.judges)
+            measured.append(with_truth(values, truth) if truth else values)
         found[split] = compare(measured), measured
     results = {split: asdict(comparison) for split, (comparison, _) in found.items()}
     (out / "results.json").write_text(dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -109,6 +109,9 @@ def summary(split: str, comparison: PolicyComparison) -> Table:
     )
     for name, means in comparison.means.items():
         measure = MEASURES[name]
-        cells = [f"{said(measure, one.value)} [{said(measure, one.low)}, {said(measure, one.high)}]" for one in means]
+        cells = [
+            f"{value_text(measure, mean.value)} [{value_text(measure, mean.low)}, {value_text(measure, mean.high)}]"
+            for mean in means
+        ]
         table.add_row(measure.label, *cells)
     return table

@@ -86,16 +86,16 @@ def _shown_steps(samples: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def _texts(step: int, samples: Sequence[Mapping[str, Any]]) -> Html:
-    mine = [sample for sample in samples if sample["step"] == step][:_SHOWN]
+    shown = [sample for sample in samples if sample["step"] == step][:_SHOWN]
     rows = [
         [
-            Html(f"<b>{escape(one['query'])}</b>\n{escape(one['advertiser'])}"),
-            shaded(one["tokens"], one["charges"]),
-            f"{one['advantage']:+.2f}",
-            "  ".join(f"{name} {score:.2f}" for name, score in one["scores"].items()),
-            ", ".join(one["findings"]),
+            Html(f"<b>{escape(sample['query'])}</b>\n{escape(sample['advertiser'])}"),
+            shaded(sample["tokens"], sample["charges"]),
+            f"{sample['advantage']:+.2f}",
+            "  ".join(f"{name} {score:.2f}" for name, score in sample["scores"].items()),
+            ", ".join(sample["findings"]),
         ]
-        for one in mine
+        for sample in shown
     ]
     return Html(
         heading(f"Step {step}") + table(["query", "text", "advantage", "scores", "findings"], rows, kind="text")

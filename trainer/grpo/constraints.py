@@ -73,11 +73,11 @@ class Candidate:
 
 def mean_of(step: int, steps: Sequence[Candidate]) -> Candidate:
     """The checkpoint after these steps."""
-    diversities = [one.diversity for one in steps if one.diversity is not None]
+    diversities = [each.diversity for each in steps if each.diversity is not None]
     return Candidate(
         step,
-        fmean(one.ctcvr for one in steps),
-        fmean(one.quality for one in steps),
+        fmean(each.ctcvr for each in steps),
+        fmean(each.quality for each in steps),
         fmean(diversities) if diversities else None,
     )
 
@@ -91,8 +91,8 @@ def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate
     if not candidates:
         raise ValueError("no checkpoint to choose from: the run stopped before its first, lower checkpoint_every")
 
-    def lacks(one: Candidate) -> float:
-        diversity = settings.diversity if one.diversity is None else one.diversity
-        return max(settings.quality - one.quality, 0.0) + max(settings.diversity - diversity, 0.0)
+    def lacks(candidate: Candidate) -> float:
+        diversity = settings.diversity if candidate.diversity is None else candidate.diversity
+        return max(settings.quality - candidate.quality, 0.0) + max(settings.diversity - diversity, 0.0)
 
-    return min(candidates, key=lambda one: (lacks(one), -one.ctcvr, -one.step))
+    return min(candidates, key=lambda candidate: (lacks(candidate), -candidate.ctcvr, -candidate.step))

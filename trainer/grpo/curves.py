@@ -41,11 +41,11 @@ class StepRecord:
 
 def curve_of(step: int, taken: StepRecord, spread: dict[str, float], learning_rate: float, ranks: Ranks) -> Curve:
     """One line of curves.jsonl: means over all ranks. spread: each weighted term's standard deviation in a group."""
-    mine = _means(taken, spread)
+    of_rank = _means(taken, spread)
     return {
         "step": step,
         "learning_rate": learning_rate,
-        **mean_curve(ranks.gather([mine])),
+        **mean_curve(ranks.gather([of_rank])),
         **diagnostics(taken.report),
         "drift": taken.drift,
         "seconds": taken.seconds,

@@ -93,13 +93,13 @@ def identity(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> I
 
 def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:
     """Load the policy and freeze its start as π_ref."""
-    half = config.precision == "bfloat16" and (config.lora is not None or ranks.accelerator is not None)
+    bfloat16 = config.precision == "bfloat16" and (config.lora is not None or ranks.accelerator is not None)
     device = (
         ranks.accelerator.device if ranks.accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
     )
     torch.manual_seed(config.seed)  # of a fresh adapter
     model, tokenizer = load_policy(
-        inputs.policy, dtype=torch.bfloat16 if half else torch.float32,  # DeepSpeed keeps its own float32 masters
+        inputs.policy, dtype=torch.bfloat16 if bfloat16 else torch.float32,  # DeepSpeed keeps its own float32 masters
         lora=config.lora, gradient_checkpointing=config.gradient_checkpointing, base=inputs.base,
     )  # fmt: skip
     model.to(device)

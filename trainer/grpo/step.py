@@ -201,8 +201,8 @@ def _correction(old: Tensor, sampler: Tensor | None, cap: float | None) -> Tenso
 
 
 def _logprobs(model: Any, layout: Layout, config: GrpoConfig) -> TokenLogprobs:
-    half = config.precision == "bfloat16"
-    with torch.autocast(layout.ids.device.type, torch.bfloat16) if half else nullcontext():
+    autocast = config.precision == "bfloat16"
+    with torch.autocast(layout.ids.device.type, torch.bfloat16) if autocast else nullcontext():
         return completion_logprobs(model, layout)
 
 

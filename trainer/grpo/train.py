@@ -153,8 +153,8 @@ class Run:
             for text, sample, charges in zip(texts, samples, scored.charges, strict=True)
         ]
         charged = np.zeros((len(rows), max(map(len, rows))), dtype=np.float32)
-        for row, place in zip(rows, charged, strict=True):
-            place[: len(row)] = row
+        for row, padded in zip(rows, charged, strict=True):
+            padded[: len(row)] = row
         return torch.from_numpy(charged)
 
     def _sentence_advantages(self, scored: Scored) -> Tensor:

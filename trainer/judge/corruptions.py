@@ -63,7 +63,7 @@ def _number_moved(source: Source, random: Random) -> AdText | None:
     known = {
         number
         for fact in (*source.brief.ad.selling_points, source.brief.ad.landing_page)
-        for number in (one.group().rstrip(".,") for one in _NUMBER.finditer(fact))
+        for number in (figure.group().rstrip(".,") for figure in _NUMBER.finditer(fact))
         if re.sub(r"[\d.,]+", "", number) == form and number != match.group()
     }
     if not known:
@@ -74,7 +74,7 @@ def _number_moved(source: Source, random: Random) -> AdText | None:
 def _price_moved(source: Source, random: Random) -> AdText | None:
     """A price of the brief beside the subject of the search, which it does not price."""
     ad = source.brief.ad
-    prices = sorted({one.group().rstrip(".,") for one in re.finditer(r"[$£€]\d+(?:[.,]\d+)*", ad.landing_page)})
+    prices = sorted({match.group().rstrip(".,") for match in re.finditer(r"[$£€]\d+(?:[.,]\d+)*", ad.landing_page)})
     priced = [
         price for price in prices
         if not any(word in _near(ad.landing_page, price) for word in re.findall(r"\w{4,}", source.brief.query.lower()))
@@ -107,7 +107,11 @@ def _facts_crossed(source: Source, random: Random) -> AdText | None:
 def _subject_dropped(source: Source, random: Random) -> AdText | None:
     """A sentence of the page that says `it` after a sentence about something else."""
     page = _SENTENCE.split(source.brief.ad.landing_page)
-    leaning = [one for one in page[1:] if re.match(r"(?:It|They|Each|This|That|One|Both)\b", one) and len(one) < 90]
+    leaning = [
+        sentence
+        for sentence in page[1:]
+        if len(sentence) < 90 and re.match(r"(?:It|They|Each|This|That|One|Both)\b", sentence)
+    ]
     points = [point.rstrip(".") for point in source.brief.ad.selling_points]
     if not leaning or not points:
         return None

@@ -103,12 +103,12 @@ def _auc(score: FloatArray, positive: Any, chosen: Any, group: Any) -> Interval:
 
 def _weighted_auc(score: FloatArray, positive: Any) -> Callable[[FloatArray], float]:
     """AUC of texts that count as often as their weight says; ties count half."""
-    places = np.unique(score, return_inverse=True)[1]
-    levels = int(places.max()) + 1
+    inverse = np.unique(score, return_inverse=True)[1]
+    levels = int(inverse.max()) + 1
 
     def auc(weight: FloatArray) -> float:
-        up = np.bincount(places, weight * positive, minlength=levels)
-        down = np.bincount(places, weight * ~positive.astype(bool), minlength=levels)
+        up = np.bincount(inverse, weight * positive, minlength=levels)
+        down = np.bincount(inverse, weight * ~positive.astype(bool), minlength=levels)
         below = np.concatenate(([0.0], np.cumsum(down)[:-1]))
         pairs = up.sum() * down.sum()
         return float((up * (below + down / 2)).sum() / pairs) if pairs else float("nan")

@@ -97,11 +97,11 @@ def made(prompts: Sequence[Prompt], config: JudgeConfig, watch: Watch) -> list[E
 def learned_grams(prompts: Sequence[Prompt], kind: str) -> Grams:
     """The n-gram model of the prompts' references and facts."""
     sentences = [
-        one for prompt in prompts for text in prompt.references for one in (sentence(text.title), *described(text))
+        part for prompt in prompts for text in prompt.references for part in (sentence(text.title), *described(text))
     ]
     advertisers = {prompt.brief.ad.id: prompt.brief for prompt in prompts}
     sentences += [fact for brief in advertisers.values() for fact in brief_facts(brief).own]
-    return count(spelled(kind, one) for one in sentences)
+    return count(spelled(kind, sentence) for sentence in sentences)
 
 
 def measured(items: Sequence[Example], kind: str, grams: Grams, watch: Watch) -> Examples:

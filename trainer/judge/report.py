@@ -47,7 +47,7 @@ def write_report(found: Mapping[str, Found], path: Path) -> Path:
             heading("Measures"),
             table(("measure", *found), _measures(found)),
             heading("Share that passes, by threshold"),
-            *(plot(_curve(name, one)) for name, one in found.items()),
+            *(plot(_curve(name, judge)) for name, judge in found.items()),
         ],
     )
 
@@ -55,7 +55,7 @@ def write_report(found: Mapping[str, Found], path: Path) -> Path:
 def _passed(found: Mapping[str, Found]) -> list[tuple[str, ...]]:
     kinds = next(iter(found.values())).texts
     return [
-        (f"{_name(kind)} (n = {count})", *(_percent(one.passed[kind]) for one in found.values()))
+        (f"{_name(kind)} (n = {count})", *(_percent(judge.passed[kind]) for judge in found.values()))
         for kind, count in kinds.items()
     ]
 
@@ -70,10 +70,10 @@ def _name(kind: str) -> str:
 def _measures(found: Mapping[str, Found]) -> list[tuple[str, ...]]:
     judges = list(found.values())
     return [
-        ("good among the labelled texts that pass", *(_percent(one.precision) for one in judges)),
-        *((f"AUC, {name}", *(_interval(one.auc[name]) for one in judges)) for name in judges[0].auc),
-        ("calibration error of P(publishable)", *(f"{one.calibration_error:.3f}" for one in judges)),
-        ("CPU per text, ms", *(f"{one.ms_per_text:.1f}" for one in judges)),
+        ("good among the labelled texts that pass", *(_percent(judge.precision) for judge in judges)),
+        *((f"AUC, {name}", *(_interval(judge.auc[name]) for judge in judges)) for name in judges[0].auc),
+        ("calibration error of P(publishable)", *(f"{judge.calibration_error:.3f}" for judge in judges)),
+        ("CPU per text, ms", *(f"{judge.ms_per_text:.1f}" for judge in judges)),
     ]
 
 

@@ -50,9 +50,9 @@ def rank_environment(rank: int, ranks: int, address: str, port: int) -> Mapping[
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def _watch(children: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -36,8 +36,8 @@ def _run(ray: Any, arguments: Sequence[str], ranks: int) -> None:
     gpus = 1 if ray.cluster_resources().get("GPU", 0) >= ranks else 0
     together = placement_group([{"CPU": 1, "GPU": gpus} if gpus else {"CPU": 1}] * ranks, strategy="PACK")
     ray.get(together.ready())
-    place = PlacementGroupSchedulingStrategy(placement_group=together)
-    rank_actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, scheduling_strategy=place)(_Rank)
+    strategy = PlacementGroupSchedulingStrategy(placement_group=together)
+    rank_actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, scheduling_strategy=strategy)(_Rank)
     actors = [rank_actor.remote() for _ in range(ranks)]
     try:
         address, port = ray.get(actors[0].meeting_point.remote())

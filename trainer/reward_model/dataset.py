@@ -57,7 +57,7 @@ class Cells:
         """The chosen cells; strings and groups stay as they are."""
         conversions = None if self.conversions is None else self.conversions[chosen]
         query, ad, text, group, position = (
-            one[chosen] for one in (self.query, self.ad, self.text, self.group, self.position)
+            column[chosen] for column in (self.query, self.ad, self.text, self.group, self.position)
         )
         counts = self.impressions[chosen], self.clicks[chosen], conversions
         return Cells(self.strings, self.groups, query, ad, text, group, position, *counts)
@@ -188,8 +188,8 @@ def half(cells: Cells, which: str) -> Cells:
 
 def refuse_shared_groups(training: Cells, held_out: Cells) -> None:
     """LeakageError when a group (an advertiser, a story) is on both sides."""
-    mine, others = ({cells.groups[number] for number in np.unique(cells.group)} for cells in (training, held_out))
-    if shared := sorted(mine & others):
+    learned, tested = ({cells.groups[number] for number in np.unique(cells.group)} for cells in (training, held_out))
+    if shared := sorted(learned & tested):
         raise LeakageError(
             f"{len(shared)} groups are on both sides of the split, such as {shared[0]!r}: split by group, never by row"
         )

@@ -21,8 +21,8 @@ def auc(score: FloatArray, positives: FloatArray, negatives: FloatArray) -> floa
     """P(score of a positive > score of a negative), ties half: the area under the ROC curve of counted outcomes. NaN
     without both kinds.
     """
-    values, place = np.unique(score, return_inverse=True)
-    up, down = (np.bincount(place, weights=counts, minlength=len(values)) for counts in (positives, negatives))
+    values, inverse = np.unique(score, return_inverse=True)
+    up, down = (np.bincount(inverse, weights=counts, minlength=len(values)) for counts in (positives, negatives))
     pairs = up.sum() * down.sum()
     return float((up * (np.cumsum(down) - down / 2)).sum() / pairs) if pairs else float("nan")
 

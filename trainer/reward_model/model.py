@@ -38,7 +38,7 @@ class Batch:
     def at(self, chosen: Tensor) -> Batch:
         """The chosen cells, in that order."""
         query, ad, text, answer, position = (
-            one[chosen] for one in (self.query, self.ad, self.text, self.answer, self.position)
+            column[chosen] for column in (self.query, self.ad, self.text, self.answer, self.position)
         )
         conversions = None if self.conversions is None else self.conversions[chosen]
         return Batch(
@@ -109,12 +109,12 @@ def answering(vectors: Tensor, config: RewardConfig, query: Tensor, ad: Tensor, 
     meaning = vectors[:, : vectors.shape[1] - FEATURES * config.surface]
     columns = []
     for other in (query, ad):
-        pairs, place = torch.unique(other * len(vectors) + text, return_inverse=True)
-        one, two = pairs // len(vectors), pairs % len(vectors)
+        pairs, inverse = torch.unique(other * len(vectors) + text, return_inverse=True)
+        left, right = pairs // len(vectors), pairs % len(vectors)
         cosines = [
-            (meaning[i] * meaning[j]).sum(dim=1) for i, j in zip(one.split(_PAIRS), two.split(_PAIRS), strict=True)
+            (meaning[i] * meaning[j]).sum(dim=1) for i, j in zip(left.split(_PAIRS), right.split(_PAIRS), strict=True)
         ]
-        columns.append(torch.cat(cosines)[place])
+        columns.append(torch.cat(cosines)[inverse])
     return torch.stack(columns, dim=1)
 
 
@@ -160,8 +160,8 @@ def _conditional(score: Tensor, counts: Tensor, batch: Batch) -> Tensor:
 
 
 def _of_each(layer: nn.Module, vectors: Tensor, index: Tensor) -> Tensor:
-    distinct, place = torch.unique(index, return_inverse=True)
-    return layer(vectors[distinct])[place]  # type: ignore[no-any-return]
+    distinct, inverse = torch.unique(index, return_inverse=True)
+    return layer(vectors[distinct])[inverse]  # type: ignore[no-any-return]
 
 
 def _layers(width: int, widths: Sequence[int], dropout: float) -> list[nn.Module]:

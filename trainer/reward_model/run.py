@@ -102,7 +102,7 @@ def _calibrations(
     fitted: dict[str, Calibration] = {"ctr": fit_calibration(click.mean(axis=0), tuning.clicks, tuning.impressions)}
     if tuning.conversions is not None:
         fitted["ctcvr"] = fit_calibration(both.mean(axis=0), tuning.conversions, tuning.impressions)
-    return {rate: (one.slope, one.shift) for rate, one in fitted.items()}
+    return {rate: (calibration.slope, calibration.shift) for rate, calibration in fitted.items()}
 
 
 def _novelty(
@@ -111,8 +111,8 @@ def _novelty(
     """Of the training texts; the prior's spread is that of the predicted logits at the first place."""
     successes = training.clicks if training.conversions is None else training.conversions
     rate = successes.sum() / training.impressions.sum()
-    texts, place = np.unique(training.text, return_inverse=True)
-    information = np.bincount(place, weights=training.impressions) * rate * (1 - rate)
+    texts, inverse = np.unique(training.text, return_inverse=True)
+    information = np.bincount(inverse, weights=training.impressions) * rate * (1 - rate)
     at_first = np.zeros_like(training.position)
     logits = member_logits(members, vectors, config, training.query, training.ad, training.text, at_first)
     spread = float(logits[training.conversions is not None].mean(axis=0).std())

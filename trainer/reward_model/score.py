@@ -85,12 +85,12 @@ class RewardModel:
 
     def _score(self, vectors: npt.NDArray[np.float32], *indices: npt.NDArray[np.int64]) -> Scores:
         click, both = member_logits(self.members, torch.from_numpy(vectors), self.config, *indices)
-        texts, place = np.unique(indices[2], return_inverse=True)
+        texts, inverse = np.unique(indices[2], return_inverse=True)
         target = both if self.version.target == "ctcvr" else click
         ctr, ctcvr = (Calibration(*self.version.calibration[rate]) for rate in ("ctr", self.version.target))
         calibrated = ctcvr(target)
         mean = calibrated.mean(axis=0)
-        variance = calibrated.var(axis=0) + ctcvr.slope**2 * self.novelty.variance(vectors[texts])[place]
+        variance = calibrated.var(axis=0) + ctcvr.slope**2 * self.novelty.variance(vectors[texts])[inverse]
         return Scores(mean, np.sqrt(variance), expit(ctr(click).mean(axis=0)), expit(mean))
 
     def save(self, folder: Path) -> Path:
@@ -133,7 +133,7 @@ def member_logits(
     click, both = (np.zeros((len(members), len(indices[0]))) for _ in range(2))
     for start in range(0, len(indices[0]), _CHUNK):
         part = slice(start, start + _CHUNK)
-        query, ad, text, position = (torch.from_numpy(one[part]) for one in indices)
+        query, ad, text, position = (torch.from_numpy(column[part]) for column in indices)
         answer = answering(vectors, config, query, ad, text)
         for row, member in enumerate(members):
             to_click, to_conversion = (logit.double() for logit in member(vectors, query, ad, text, answer, position))

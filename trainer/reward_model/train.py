@@ -123,7 +123,7 @@ def as_batch(cells: Cells, vectors: Tensor, config: RewardConfig) -> Batch:
         return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
     indices = (cells.query, cells.ad, cells.text, cells.position, cells.brief)
-    query, ad, text, position, brief = (torch.from_numpy(one.copy()) for one in indices)
+    query, ad, text, position, brief = (torch.from_numpy(column.copy()) for column in indices)
     conversions = None if cells.conversions is None else counts(cells.conversions)
     answer = answering(vectors, config, query, ad, text)
     return Batch(query, ad, text, answer, position, brief, counts(cells.impressions), counts(cells.clicks), conversions)

@@ -20,12 +20,12 @@ class DriftError(ValueError):
 
 def sampler_logprobs(groups: Sequence[Group]) -> Tensor:
     """The sampler's own log π of every sampled token, [N, T], 0 on padding; DriftError where it gives none."""
-    texts = [one for group in groups for one in group.completions]
-    claimed = torch.zeros(len(texts), max((len(one.ids) for one in texts), default=0))
-    for row, one in zip(claimed, texts, strict=True):
-        if one.logprobs is None:
+    texts = [completion for group in groups for completion in group.completions]
+    claimed = torch.zeros(len(texts), max((len(completion.ids) for completion in texts), default=0))
+    for row, completion in zip(claimed, texts, strict=True):
+        if completion.logprobs is None:
             raise DriftError("the sampler gives no log-probabilities: its drift can be neither checked nor corrected")
-        row[: len(one.ids)] = torch.tensor(one.logprobs)
+        row[: len(completion.ids)] = torch.tensor(completion.logprobs)
     return claimed
 
 

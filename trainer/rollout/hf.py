@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,7 +63,7 @@ class HfRollout:
         finally:
             self._model.train(training)
         return [
-            Group(prompt, tuple(ids), tuple(self._completion(*one) for one in zip(row.ids, row.logprobs, strict=True)))
+            Group(prompt, tuple(ids), tuple(starmap(self._completion, zip(row.ids, row.logprobs, strict=True))))
             for prompt, ids, row in zip(prompts, prompt_ids, rows, strict=True)
         ]
 
@@ -101,8 +102,10 @@ class HfRollout:
 
         device = self._model.device
         longest = max(map(len, prompt_ids))
-        ids = torch.tensor([[self._padding] * (longest - len(one)) + list(one) for one in prompt_ids], device=device)
-        real = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompt_ids], device=device)
+        ids = torch.tensor(
+            [[self._padding] * (longest - len(prompt)) + list(prompt) for prompt in prompt_ids], device=device
+        )
+        real = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompt_ids], device=device)
         cache = DynamicCache()
         answer = self._model(
             input_ids=ids,

@@ -62,16 +62,16 @@ class VllmRollout:
                 temperature=1.0,
                 max_tokens=self._longest,
                 logprobs=0,
-                seed=one,
+                seed=first_seed,
                 detokenize=False,
                 stop_token_ids=self._ends,
             )
-            for one in seeds
+            for first_seed in seeds
         ]
         asked = [TokensPrompt(prompt_token_ids=list(ids)) for ids in prompt_ids]
         answers = self._llm.generate(asked, settings, use_tqdm=False)
         return [
-            Group(prompt, tuple(ids), tuple(self._completion(one) for one in answer.outputs))
+            Group(prompt, tuple(ids), tuple(self._completion(output) for output in answer.outputs))
             for prompt, ids, answer in zip(prompts, prompt_ids, answers, strict=True)
         ]
 

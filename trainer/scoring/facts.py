@@ -75,8 +75,7 @@ def sentence(raw: str) -> Sentence:
 
 def sentences(value: str) -> list[Sentence]:
     """The sentences of a field that have a word."""
-    found = [sentence(part) for part in _SENTENCE.split(value.strip())]
-    return [one for one in found if one.words]
+    return [found for part in _SENTENCE.split(value.strip()) if (found := sentence(part)).words]
 
 
 @remember(24)
@@ -91,14 +90,14 @@ def brief_facts(brief: AdBrief) -> BriefFacts:
             for place in range(len(fact.stems) - length + 1):
                 runs.setdefault(fact.stems[place : place + length], set()).add(number)
     capitals = frozenset(word.lower() for fact in own for word in re.findall(r"\b[A-Z][\w'-]*", fact.raw)) | frozenset(
-        word for one in asked for word in one.words
+        word for phrase in asked for word in phrase.words
     )
     return BriefFacts(
         own=own,
         asked=asked,
         page=len(head),
         stems=frozenset(item for fact in own for item in fact.stems),
-        asked_stems=frozenset(item for one in asked for item in one.stems),
+        asked_stems=frozenset(item for phrase in asked for item in phrase.stems),
         runs={run: frozenset(found) for run, found in runs.items()},
         capitals=capitals,
     )
@@ -106,7 +105,7 @@ def brief_facts(brief: AdBrief) -> BriefFacts:
 
 def described(text: AdText) -> list[Sentence]:
     """The sentences of the description lines."""
-    return [one for name, value in text.fields() if name != "title" for one in sentences(value)]
+    return [part for name, value in text.fields() if name != "title" for part in sentences(value)]
 
 
 def longest_common(left: Sequence[str], right: Sequence[str]) -> int:
