@@ -1,7 +1,7 @@
 """A/B tests: assignment, events, attribution, statistics and the report.
 
-Assignment decides which arm a unit sees, events say what was shown and what came of it, attribution decides what
-counts, and the statistics compare arms from sums alone. `report` is the client of the service's report endpoint.
+Assignment decides which arm a unit sees. Events record what was shown and how the user responded. Attribution decides
+which events count. The statistics compare arms from sums alone. `report` is the client of the report endpoint.
 """
 
 from abtest import report

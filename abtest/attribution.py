@@ -21,7 +21,7 @@ _FUNNEL = (EventKind.IMPRESSION, EventKind.CLICK, EventKind.CONVERSION)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one token: the earliest time of each kind, and what of it counts."""
+    """The outcome of one token: the earliest time of each kind of event, and whether it counts."""
 
     token: str
     impression_at: datetime | None
@@ -30,31 +30,30 @@ class Outcome:
     value: float | None  # of the conversion
     clicked: bool  # the click counts
     converted: bool  # the conversion counts; implies clicked
-    view_through: bool  # converted inside the window without a click before it: shown beside, never counted
+    view_through: bool  # converted inside the window without a click before it: reported separately, never counted
     repeated_order: bool  # would count, but another token's earlier conversion has the same order
-    shifted: bool  # shown a whole number of hours after it was served: a clock of another zone, never counted
-    invalid: bool  # flagged, machine-made, or clicked as no person does: the valid view leaves the whole token out
+    shifted: bool  # shown a whole number of hours after it was served: a clock in another time zone, never counted
+    invalid: bool  # flagged, loaded by a machine or clicked too fast: the valid view excludes the whole token
 
     @property
     def orphan(self) -> bool:
-        """True for a click or conversion whose impression never came: shown beside, never counted."""
+        """True for a click or conversion without an impression: reported separately, never counted."""
         return self.impression_at is None and (self.click_at is not None or self.conversion_at is not None)
 
 
 def attribute(events: Iterable[TokenEvent], window: timedelta) -> dict[str, Outcome]:
     """The outcome of every token among the events.
 
-    impression  the earliest; a token is at most one impression, one click, one conversion
-    clicked     an impression exists and click < impression + window. There is no lower bound: the clocks of ad systems
-        are skewed against
-                each other, and a counted conversion, whose click precedes it, must imply a counted click
+    impression  the earliest one; a token counts as at most one impression, one click and one conversion
+    clicked     an impression exists and click < impression + window. There is no lower bound: the clocks of ad
+                systems are skewed against each other, and a counted conversion must imply a counted click
     converted   clicked, click <= conversion, impression <= conversion < impression + window, and no other token's
-        counted conversion of the
-                same order is earlier. A time with a fraction of a second precedes every coarser time that may be later
-    corrected   the latest retraction or restatement of an event decides, unless the event itself is later. What is
-        taken back is nothing;
-                what is stated anew keeps its time
-    machines    what a machine loaded is nothing beside a person's impression; without one it stands, and is invalid
+                counted conversion of the same order is earlier. A time with a fraction of a second precedes every
+                coarser time that may be later
+    corrected   the latest retraction or restatement of an event decides, unless the event itself is later. A
+                retracted event is ignored; a restated event keeps its time
+    machines    events that a machine loaded are ignored where a person's impression exists; otherwise they stand,
+                and the token is invalid
     """
     if window <= timedelta(0):
         raise ValueError(
@@ -69,8 +68,8 @@ def attribute(events: Iterable[TokenEvent], window: timedelta) -> dict[str, Outc
 
 
 def resolution(at: datetime) -> timedelta:
-    """The resolution of the clock that wrote a time, judged by its zeros: 0 (finer than a second), a second, a minute
-    or an hour.
+    """The resolution of the clock that wrote a time, inferred from its zeros: 0 (finer than a second), a second, a
+    minute or an hour.
 
     Hours begin at a quarter of UTC's in some time zones.
     """
@@ -82,7 +81,7 @@ def resolution(at: datetime) -> timedelta:
 
 
 def mature(impression_at: datetime, window: timedelta, as_of: datetime) -> bool:
-    """True when everything that may count for the impression must have arrived:   impression + window + 24 h <=
+    """True when every event that can count for the impression has had time to arrive:   impression + window + 24 h <=
     as_of.
     """
     return impression_at + window + LATENESS <= as_of
@@ -155,7 +154,7 @@ def _outcome(token: str, events: Sequence[TokenEvent], window: timedelta) -> Out
 
 
 def _in_order(earlier: datetime, later: datetime) -> bool:
-    """earlier <= later; a fraction of a second is not held against a clock that writes none."""
+    """earlier <= later, compared at the resolution of the coarser clock."""
     return earlier <= later or (earlier.microsecond > 0 and earlier < later + resolution(later))
 
 
@@ -169,8 +168,8 @@ def _shifted(event: TokenEvent, impression: datetime) -> bool:
 
 
 def _not_a_person(impression: datetime | None, click: datetime | None) -> bool:
-    """True for a click without an impression, or one so soon after it that no person made it. Times without fractions
-    of a second cannot tell.
+    """True for a click without an impression, or for a click sooner after it than a person can react. Times
+    without fractions of a second cannot tell.
     """
     if impression is None or click is None:
         return click is not None

@@ -67,8 +67,8 @@ def report(
 ) -> NotebookReport:
     """Fetch an experiment's report.
 
-    key: an API key with scope `report`. as_of: a time with an offset, not in the future; absent: now. phase: absent:
-    the latest. Raises ValueError with the service's own sentence when it refuses.
+    key: an API key with scope `report`. as_of: a time with an offset, not in the future; default: now. phase:
+    default: the latest. Raises ValueError with the service's message when the request fails.
     """
     import httpx
 

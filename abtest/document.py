@@ -49,7 +49,7 @@ class HeavyUnitAnswer(BaseModel):
 
 
 class SetAsideAnswer(BaseModel):
-    """What was reported about an arm's served texts and is not counted, mature or not, in either view."""
+    """Events that were reported for an arm's served texts but are counted in neither view, mature or not."""
 
     tokens: int = Field(description="Served texts with an event.")
     orphans: int = Field(description="Of them with a click or conversion and no impression.")
@@ -106,7 +106,7 @@ class VerdictAnswer(BaseModel):
 
 
 class PhaseAnswer(BaseModel):
-    """The result of one phase of the experiment, in short. Phases are never summed."""
+    """A summary of one phase of the experiment. Phases are never summed."""
 
     phase: int
     started_at: datetime | None

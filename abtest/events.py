@@ -41,7 +41,7 @@ class EventKind(StrEnum):
     IMPRESSION = "impression"
     CLICK = "click"
     CONVERSION = "conversion"
-    RETRACTION = "retraction"  # takes back the event that `corrects` names
+    RETRACTION = "retraction"  # retracts the event that `corrects` names
 
 
 class Source(IntEnum):
@@ -127,14 +127,14 @@ class Event(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TokenEvent:
-    """An accepted event, as far as attribution goes."""
+    """The part of an accepted event that attribution reads."""
 
     token: str  # the serving it belongs to: the token itself, or the serve id inside it
     kind: EventKind
     occurred_at: datetime
-    invalid: bool = False  # flagged by the ad system
+    invalid: bool = False  # flagged as invalid by the ad system
     event_id: str = ""
-    corrects: str | None = None  # event_id of the event that this one takes back or states anew
+    corrects: str | None = None  # event_id of the event that this one retracts or restates
     value: float | None = None
     order: tuple[str, str] | None = None  # advertiser and order id
     machine: bool = False  # a pixel that a crawler, a prefetch or a HEAD request loaded

@@ -24,7 +24,7 @@ TAGGED_BELOW = 50  # with fewer the verdict carries a warning: the normal approx
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """A relative change (eq. 10) with its uncertainty. What is undefined is None, and `note` says why in words."""
+    """A relative change (eq. 10) with its uncertainty. An undefined value is None, and `note` gives the reason."""
 
     value: float | None  # R_T / R_C - 1: 0.0919 reads "+9.19 %"
     low: float | None  # the interval, on the same scale
@@ -38,10 +38,10 @@ class Lift:
 
 
 def evidence(treatment: UnitSums, control: UnitSums) -> Evidence:
-    """How much the arms' effective conversions R²/v support.
+    """The kind of verdict that the arms' effective conversions R²/v support.
 
     counts   under 10 in both arms: no verdict
-    one_low  under 10 in one arm only: harm may be declared, by the sequential test of `sequential.always_valid_share`
+    one_low  under 10 in one arm: only harm may be declared, by the sequential test of `sequential.always_valid_share`
     tagged   under 50 in an arm: a verdict with a warning
     full     50 or more in both
     """
@@ -54,9 +54,8 @@ def evidence(treatment: UnitSums, control: UnitSums) -> Evidence:
 def ratio_lift(treatment: UnitSums, control: UnitSums, *, confidence: float = 0.95, method: Method = "fieller") -> Lift:
     """R_T / R_C - 1 of two independent arms, with a two-sided interval and p, for one look at the data.
 
-    fieller  all θ with (R_T - θ·R_C)² <= c²·(v_T + θ²·v_C), c = Φ⁻¹((1 + confidence)/2); it excludes zero exactly when
-        |z| > c, where
-             z = (R_T - R_C) / √(v_T + v_C)      unpooled, normal; Fieller, JRSS B 1954
+    fieller  all θ with (R_T - θ·R_C)² <= c²·(v_T + θ²·v_C), c = Φ⁻¹((1 + confidence)/2); it excludes zero exactly
+             when |z| > c, z = (R_T - R_C) / √(v_T + v_C)      unpooled, normal; Fieller, JRSS B 1954
     log      ln(R_T / R_C) ± c·√(v_T/R_T² + v_C/R_C²), z on that scale      Deng et al., KDD 2018
     exact    conditional Clopper–Pearson on design-effect-deflated counts, for few conversions: see `exact_lift`
     """
@@ -151,7 +150,7 @@ def exact_lift(treatment: UnitSums, control: UnitSums, *, confidence: float) -> 
     share, tail = x_t / (x_t + x_c), (1 - confidence) / 2
     p_more = float(betainc(counts.treatment, counts.control + 1, share)) if counts.treatment else 1.0
     p_fewer = float(betaincc(counts.treatment + 1, counts.control, share)) if counts.control else 1.0
-    # lower limits of each arm's share of all conversions; 0 for far less than one conversion after deflation
+    # lower limits of each arm's share of all conversions; 0 where far less than one conversion is left after deflation
     least_t = float(betaincinv(counts.treatment, counts.control + 1, tail)) if counts.treatment else 0.0
     least_c = float(betaincinv(counts.control, counts.treatment + 1, tail)) if counts.control else 0.0
     return replace(
@@ -166,7 +165,7 @@ def exact_lift(treatment: UnitSums, control: UnitSums, *, confidence: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class DeflatedCounts:
-    """Conversions of both arms, divided by the design effect: as many as independent trials would be worth."""
+    """Conversions of both arms, divided by the design effect: the equivalent number of independent conversions."""
 
     treatment: float
     control: float
@@ -174,7 +173,7 @@ class DeflatedCounts:
 
 
 def deflated(treatment: UnitSums, control: UnitSums) -> DeflatedCounts | str:
-    """Y_T / D and Y_C / D, or the sentence that says why they are unknown.
+    """Y_T / D and Y_C / D, or a message that gives the reason why they are unknown.
 
     D = max(1, (v_T + v_C) / (p_T(1-p_T)/X_T + p_C(1-p_C)/X_C)),   p = Y/X of each arm.
     The binomial variance is each arm's: with a common p̄ a real effect would look like clustering.

@@ -19,11 +19,12 @@ def required_units(
 ) -> int:
     """Units per arm that detect a relative lift with the given power, two-sided, equal arms, to the nearest unit.
 
-    n = (z_{1-α/2} + z_{power})² · (p(1-p) + q(1-q)) / (q - p)² · design_effect / impressions_per_unit,   q = p·(1 +
-        lift)
-    baseline p is a rate per impression. The variance is the test's own: unpooled, under the lift (20 %, +5 points:
+    n = (z_{1-α/2} + z_{power})² · (p(1-p) + q(1-q)) / (q - p)² · design_effect / impressions_per_unit,
+    q = p·(1 + lift)
+
+    baseline p is a rate per impression. The variance is that of the test: unpooled, under the lift (20 %, +5 points:
     1,091; Evan Miller's calculator takes the baseline's variance under the null and says 1,030). impressions_per_unit
-    is Σx/n and design_effect `UnitSums.design_effect`, both from past data; 1 and 1 when a unit is one trial.
+    is Σx/n and design_effect `UnitSums.design_effect`, both from past data; both are 1 when a unit is one trial.
     """
     _check(baseline, alpha, impressions_per_unit, design_effect)
     _check_power(power, alpha)
@@ -80,7 +81,7 @@ def minimum_detectable_lift(
 
 
 def days_to_go(units_needed: int, units_so_far: int, units_per_day: float) -> int | None:
-    """Whole days until an arm has the units it needs, at the current rate of new units; None when none arrive."""
+    """Whole days until an arm has the units it needs, at the current rate of new units; None when no units arrive."""
     missing = max(0, units_needed - units_so_far)
     if missing == 0:
         return 0

@@ -1,4 +1,5 @@
-"""The sample-ratio check: did units fall into the arms as configured? On alarm the arms cannot be compared.
+"""The sample-ratio check: were units assigned to the arms in the configured proportions? On alarm the arms cannot be
+compared.
 
 Fabijan et al., KDD 2019, give the causes: lost events, bots, redirects, wrong weights.
 """
@@ -16,14 +17,14 @@ from scipy.special import chdtrc, gammaln, logsumexp, xlogy
 SAMPLE_RATIO_ALARM = 0.001  # p: assignment is a hash, so a smaller p means lost units, not chance
 EXACT_BELOW = 10  # expected units in an arm: chi-square raises false alarms there
 
-_LARGEST_TABLE = 1_000_000  # outcomes that the exact test enumerates; beyond it draws
+_LARGEST_TABLE = 1_000_000  # outcomes that the exact test enumerates; with more it draws a sample
 _DRAWS = 99_999
 _TIE = 1e-7  # relative: two outcomes that are equally probable, but for rounding
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRatio:
-    """Whether units fell into the arms as configured. On alarm no verdict may be shown."""
+    """Whether units were assigned to the arms in the configured proportions. On alarm no verdict may be shown."""
 
     p_value: float | None  # None with fewer than two arms of positive weight, or without units
     alarm: bool
@@ -35,8 +36,8 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> SampleRatio
     """Compare the units per arm with the configured weights, for one look; alarm at p < 0.001.
 
     Pearson's χ² = Σ (O - E)²/E with k - 1 degrees of freedom; the exact multinomial test where an expected count is
-    under 10. Weights need not sum to one. An arm of weight zero expects nobody: it takes no part in the test and raises
-    the alarm by itself when it has units.
+    under 10. Weights need not sum to one. An arm of weight zero expects no units: it is left out of the test, and any
+    unit in it raises the alarm.
     """
 
     def p_value(observed: Sequence[int], shares: Sequence[float]) -> float:
@@ -52,7 +53,7 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> SampleRatio
 def sequential_sample_ratio(
     counts: Sequence[int], weights: Sequence[float], *, planned_units: float, alpha: float = SAMPLE_RATIO_ALARM
 ) -> SampleRatio:
-    """The sample-ratio check that holds at all looks together, for counts that are read every day.
+    """The sample-ratio check for counts that are read every day: its false-alarm rate holds over all looks together.
 
     1/p = mean over κ of B(κs + x) / (B(κs) · Π s_i^x_i),   s: configured shares, x: counts, B: the multivariate beta
     function. Each term is the likelihood of a Dirichlet(κs) mixture against that of the configured shares, a
@@ -123,11 +124,11 @@ def _exact_p(observed: Sequence[int], shares: Sequence[float]) -> float:
 
 
 def _log_probability(outcomes: Any, units: int, shares: Any) -> Any:
-    """Of each outcome [..., arms] of a multinomial."""
+    """The log-probability of each outcome [..., arms] of a multinomial."""
     return gammaln(units + 1) + (xlogy(outcomes, shares) - gammaln(outcomes + 1)).sum(-1)
 
 
 def _plausible(units: int, share: float) -> range:
-    """The counts within eight standard deviations, and thirty more for the long tail of a small expected count."""
+    """The counts within eight standard deviations, extended by thirty for the long tail of a small expected count."""
     mean, reach = units * share, 8 * (units * share * (1 - share)) ** 0.5 + 30
     return range(max(0, int(mean - reach)), min(units, int(mean + reach)) + 1)

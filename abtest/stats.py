@@ -1,5 +1,5 @@
-"""The statistics of a report, computed from sums, under one name. Lifts, sequential tests, the sample-ratio check and
-planning have files of their own; corrections for many comparisons and guardrails stand here.
+"""The statistics of a report, computed from sums. This module re-exports lifts, sequential tests, the sample-ratio
+check and planning from their own modules. It defines the corrections for multiple comparisons and the guardrail test.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def benjamini_hochberg(ps: Sequence[float]) -> tuple[float, ...]:
     """Benjamini–Hochberg adjusted p-values in the order given: rejecting at adjusted p < alpha keeps the expected share
     of false rejections at most alpha. JRSS B 1995.
     """
-    from scipy.stats import false_discovery_control  # not with the module: half of the service's start would be this
+    # imported here: scipy.stats would double the service's start-up time
+    from scipy.stats import false_discovery_control
 
     _check_p_values(ps)
     return tuple(false_discovery_control(ps).tolist()) if ps else ()
@@ -87,8 +88,9 @@ def non_inferiority(
 
     Where lower is better (latency), θ = 1 + margin and z has the other sign.
 
-    Passed when the one-sided p is under alpha, which is when Fieller's (1 - 2·alpha) interval lies on the right side
-    of the margin. Not passed does not mean worse: the data may not say yet; read the lift and its interval.
+    Passed when the one-sided p is under alpha. This is the case exactly when Fieller's (1 - 2·alpha) interval lies on
+    the right side of the margin. Not passed does not mean worse: the data may be too few; read the lift and its
+    interval.
     """
     if not 0 < margin < 1:
         raise ValueError(f"margin {margin} must lie in (0, 1): 0.02 allows two percent worse")

@@ -1,4 +1,4 @@
-"""Sufficient statistics: a comparison needs these sums of an arm, and no rows of units.
+"""Sufficient statistics: a comparison needs only these sums of an arm, not the rows of its units.
 
 The unit is what was randomised. Sums over disjoint sets of units add. Sums over the days of one unit do not, because a
 unit that returns is still one unit (adding daily second moments gives 22.5 % false alarms at a nominal 5 %).
@@ -16,8 +16,8 @@ import pyarrow as pa
 
 BATCH = 65_536  # rows: the four float columns of a batch stay in the processor's cache
 
-_ROUNDING = 1e-9  # relative tolerance for inequalities that hold exactly only without rounding
-_NO_SPREAD = 1e-12  # relative: a smaller residual is zero but for rounding
+_ROUNDING = 1e-9  # relative tolerance for inequalities that rounding errors can violate
+_NO_SPREAD = 1e-12  # relative: a smaller residual is a rounding error
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ class UnitSums(_Sums):
 
     @property
     def effective_conversions(self) -> float:
-        """R²/v: how many independent conversions would give this precision. Σy where no spread was seen; 0 where v is
-        unknown.
+        """R²/v: how many independent conversions would give this precision. Σy where the variance is 0; 0 where v
+        is unknown.
         """
         if not self.ratio or self.ratio_variance is None:
             return 0.0
@@ -113,8 +113,8 @@ class UnitSums(_Sums):
 
     @property
     def design_effect(self) -> float | None:
-        """v / (R(1-R)/Σx): how much less precise than as many independent trials. None where either is unknown or R is
-        not in (0, 1).
+        """v / (R(1-R)/Σx): the variance relative to that of as many independent trials. None where either is unknown
+        or R is not in (0, 1).
         """
         if self.ratio_variance is None or not self.ratio or self.ratio >= 1:
             return None
@@ -172,7 +172,7 @@ class FunnelSums(_Sums):
         Var ln CVR + 2 Cov.
 
         None without clicks or conversions, or with fewer than two units. Conversions without clicks are possible
-        sums: the source may count views.
+        sums: the source may count view-through conversions.
         """
         if not self.clicks or not self.conversions or self.n < 2:
             return None

@@ -1,4 +1,5 @@
-"""The verdict on a treatment, in words. It never says "no effect": an interval that holds zero holds other changes too.
+"""The verdict on a treatment, as a sentence. It never says "no effect": an interval that contains zero contains other
+changes too.
 
 The report may be read every day, so the always-valid interval decides until the planned units are mature. The fixed
 interval decides only at that point, once, on the sums of that point. Several treatments share one error rate: Holm's
@@ -34,8 +35,8 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One treatment against control on one metric: the interval of one look, the interval of daily looks, and how much
-    the data support.
+    """One treatment against control on one metric: the interval for one look, the interval for daily looks, and the
+    kind of verdict that the data support.
     """
 
     shown: Lift  # Fieller's; the exact method's under 10 effective conversions in an arm
@@ -54,7 +55,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which interval decides, and one sentence that says why and until when."""
+    """Which interval decides, and one sentence that gives the reason and says until when."""
 
     decided_by: DecidedBy
     sentence: str
@@ -96,7 +97,7 @@ def verdict(comparison: Comparison, *, name: str, final: bool, alarm: bool) -> V
     """The verdict on the treatment called `name`.
 
     final: the comparison is that of the point at which the planned units were mature, so the fixed interval decides;
-    alarm: units did not fall into the arms as configured.
+    alarm: the sample-ratio check failed.
     """
     decided_by: DecidedBy = "fixed" if final else "always_valid"
     if alarm:
@@ -163,7 +164,7 @@ def decision(
     """Which interval decides, why, and until when.
 
     decided_on: the day at whose end the planned units were mature, None before; ended: the experiment was stopped or
-    its weights were changed; expected_on: when the planned units should be mature at the present pace.
+    its weights were changed; expected_on: when the planned units should be mature at the current rate.
     """
     if decided_on is not None:
         sentence = (
@@ -200,7 +201,7 @@ def interval(lift: Lift) -> str:
 
 
 def percent(change: float) -> str:
-    """A relative change as people read it: +9.2 %, −34 %, 0 %."""
+    """A relative change as text: +9.2 %, −34 %, 0 %."""
     points = round(change * 100, 1 if abs(change) < 0.0995 else 0)
     sign = "+" if points > 0 else "−" if points < 0 else ""
     return f"{sign}{abs(points):,.15g} %"
