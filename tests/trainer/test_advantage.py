@@ -30,6 +30,12 @@ def test_a_group_of_equal_rewards_has_no_sentence_signal(reward, size):
     assert not sentence_advantages(torch.full((3, size), reward)).any()
 
 
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_each_group_of_equal_rewards_has_none_whatever_the_others_got(size):
+    rewards = [step / 100 for step in range(101)]  # the mean of many of them is rounded
+    assert not sentence_advantages(torch.tensor([[reward] * size for reward in rewards])).any()
+
+
 @given(rewards=REWARDS, data=st.data())
 def test_advantages_sum_to_zero_within_a_group_and_no_group_moves_another(rewards, data):
     before = sentence_advantages(torch.tensor(rewards))

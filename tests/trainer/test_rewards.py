@@ -14,7 +14,7 @@ from adtext.checks import Finding
 from adtext.fold import Span
 from adtext.rules import RULES
 from adtext.spec import load_spec, measure
-from tests.builders import a_brief
+from tests.builders import A_SPEC, a_brief
 from tests.trainer.samples import GOOD, GOOD_JA, GOOD_ZH, LOCALES, a_prompt, a_sample
 from trainer.config import Terms
 from trainer.prompts import Prompt
@@ -78,6 +78,31 @@ def test_length_falls_softly_outside_its_interval(title, expected):
 def test_a_target_interval_also_ends_below(title, expected):
     filled = a_sample(AdText(title=title, description="宽" * 32))  # 64 of 90
     assert Length(fill=0.7).score([filled])[0] == pytest.approx((expected + 1) / 2)
+
+
+@pytest.mark.parametrize(
+    ("description", "second", "score"),
+    [
+        ("x" * 20, "x" * 20, 1.0),
+        ("x" * 20, None, 2 / 3),  # the platform requires a second description
+        ("x" * 20, "  ", 2 / 3),
+        (" ", "x" * 20, 2 / 3),
+    ],
+)
+def test_a_required_field_that_is_missing_or_blank_counts_nothing(description, second, score):
+    text = AdText(title="x" * 20, description=description, description_2=second)
+    spec = replace(A_SPEC, fields=A_SPEC.fields | {"description_2": A_SPEC.fields["description"]})
+    sample = a_sample(GOOD)
+    sample = replace(sample, text=text, prompt=replace(sample.prompt, spec=spec))
+    assert Length().score([sample])[0] == pytest.approx(score)
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_a_field_that_the_platform_does_not_have_counts_nothing(language):
+    good = {"en": GOOD, "zh": GOOD_ZH, "ja": GOOD_JA}[language]
+    sample = a_sample(good, language, "generic")
+    longer = replace(sample, text=good.model_copy(update={"description_2": good.description}))
+    assert Length().score([longer])[0] == pytest.approx(2 / 3)
 
 
 @given(extra=st.integers(0, 80))
