@@ -10,10 +10,10 @@ from trainer.cli import root
 
 
 def main() -> None:
-    """Run a command. An error that the caller can act on is one line on stderr and status 1."""
+    """Run a command. An error that the caller can correct is printed as one line on stderr, with exit status 1."""
     try:
         root(prog_name="relate")
-    except (ValueError, ArithmeticError, OSError) as error:  # a wrong setting, a loss that is no number, a full disk
+    except (ValueError, ArithmeticError, OSError) as error:  # a wrong setting, a loss that is not finite, a full disk
         sys.exit(f"relate: {error}")
 
 

@@ -1,7 +1,7 @@
-"""A trained adapter's folder: read strictly, continued, or merged. What this code does not read is refused by name.
+"""A trained adapter's folder: read, continued, or merged. Settings that this code does not support are refused by name.
 
-An adapter of another tool may rest on settings that change W + (alpha / rank) · B·A; to ignore one of them would
-train and serve another policy than the one that was trained.
+An adapter from another tool may use settings that change W + (alpha / rank) · B·A. Ignoring one of them would train
+and serve a different policy from the one that was trained.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _READ = frozenset(
 _WITHOUT_EFFECT = frozenset(
     ("auto_mapping", "inference_mode", "megatron_core", "peft_version", "qalora_group_size", "revision")
 )
-_PLAIN_STARTS = (True, False, "gaussian")  # of fresh weights; other ways to start change the base's weights too
+_PLAIN_STARTS = (True, False, "gaussian")  # how new weights start; other ways change the base's weights too
 _LORA_WEIGHT = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_[AB]\.weight")
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What a LoRA adapter is made of."""
+    """The settings of a LoRA adapter."""
 
     folder: Path
     rank: int
@@ -39,7 +39,7 @@ class Adapter:
 
     @staticmethod
     def read(folder: Path) -> Adapter | None:
-        """The adapter in a folder, None where there is none. ConfigError names what of it is not read here."""
+        """The adapter in a folder; None without one. ConfigError names the settings that are not supported."""
         settings = adapter_settings(folder)
         if settings is None:
             return None
@@ -70,7 +70,7 @@ class Adapter:
             )
 
     def apply(self, model: Any, lora: LoraSettings | None) -> Any:
-        """The model with this adapter: to be continued, or merged where lora is None; then all weights are trained."""
+        """The model with this adapter. It is merged where lora is None, and then all weights are trained."""
         from peft import PeftModel
         from peft.utils import get_peft_model_state_dict
 

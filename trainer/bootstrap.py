@@ -36,7 +36,7 @@ def resamples(groups: int, rounds: int, seed: int = 0) -> FloatArray:
 
 
 def percentile_interval(value: float, drawn: FloatArray) -> Interval:
-    """value with the 2.5 and 97.5 % percentiles of its resamples [rounds]; NaN where no resample has a value."""
+    """The value with the 2.5 % and 97.5 % percentiles of its resamples [rounds]; NaN where no resample has a value."""
     known = drawn[~np.isnan(drawn)]
     if not len(known):
         return UNKNOWN
@@ -45,10 +45,7 @@ def percentile_interval(value: float, drawn: FloatArray) -> Interval:
 
 
 def bootstrap(measure: Callable[[FloatArray], float], group: IntArray, *, rounds: int = 200, seed: int = 0) -> Interval:
-    """Interval of a measure of weights [N]. `measure` must treat a weight as a count.
-
-    NaN without data: a short log may hold no pair at a level.
-    """
+    """The interval of a measure of weights [N]. `measure` must treat a weight as a count. NaN without data."""
     if not len(group):
         return UNKNOWN
     numbers = np.unique(group, return_inverse=True)[1]

@@ -1,6 +1,6 @@
 """Checkpoints of a run, each a folder that appears whole or not at all: checkpoints/step-000010/{policy/, state.pt}.
 
-The two newest can be resumed from, so that one which a disk has damaged since costs a few steps and not the run.
+A run can resume from either of the two newest. If one is damaged on disk, only a few steps are lost.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from trainer.durable import WHOLE, damage, publish, seal
 log = logging.getLogger(__name__)
 
 STATE = "state.pt"
-ENGINE = "engine"  # what DeepSpeed wrote, every rank its own part
+ENGINE = "engine"  # the folder in which DeepSpeed writes one part per rank
 RESUMABLE = 2  # checkpoints that keep their state
 
 
 class CheckpointError(OSError):
-    """A checkpoint that could not be written or read; those before it are whole."""
+    """A checkpoint that could not be written or read; earlier checkpoints are intact."""
 
 
 def write_checkpoint(
     checkpoints: Path, step: int, state: dict[str, Any], policy: Callable[[Path], None], ranks: Ranks | None = None
 ) -> Path:  # fmt: skip
-    """Write the checkpoint after `step` steps: policy(folder) writes what can be served, `state` is what a resumed run
-    needs.
+    """Write the checkpoint after `step` steps. policy(folder) writes the servable policy; `state` holds what a resumed
+    run needs.
 
-    All ranks call it: each writes what its engine holds of weights and optimiser, the main one the rest.
-    CheckpointError, for instance on a full disk; nothing of it is left behind then.
+    All ranks call it: each writes its part of weights and optimiser, and rank 0 writes the rest. CheckpointError,
+    for instance on a full disk; the partial checkpoint is removed then.
     """
     main = ranks is None or ranks.main
     folder = checkpoint_folder(checkpoints, step)
@@ -65,15 +65,15 @@ def write_checkpoint(
 
 
 def newest(checkpoints: Path) -> Path | None:
-    """The newest whole checkpoint, with one log line for each newer one that is damaged; None before the first.
+    """The newest intact checkpoint; None before the first. Logs one line for each newer one that is damaged.
 
-    ConfigError where there are checkpoints and none of them is whole.
+    ConfigError where there are checkpoints and none of them is intact.
     """
     return newest_whole(sorted(_written(checkpoints), reverse=True))
 
 
 def newest_whole(folders: list[Path]) -> Path | None:
-    """The first folder without damage, the newest coming first."""
+    """The newest folder without damage."""
     for folder in folders:
         if (why := damage(folder)) is None:
             return folder
@@ -87,7 +87,7 @@ def newest_whole(folders: list[Path]) -> Path | None:
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
-    """What `write_checkpoint` was given as state."""
+    """The state that `write_checkpoint` was given."""
     try:
         state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
@@ -103,7 +103,7 @@ def checkpoint_folder(checkpoints: Path, step: int) -> Path:
 
 
 def forget(checkpoints: Path, kept: set[int]) -> None:
-    """Keep the newest checkpoints whole, of the `kept` steps' only the policy, and nothing of the others."""
+    """Keep the newest checkpoints whole. Keep only the policy of the steps in `kept`, and remove all others."""
     resumable = sorted(_written(checkpoints))[-RESUMABLE:]
     for folder in checkpoints.glob("step-*"):
         if folder.suffix == ".partial" or folder in resumable:
@@ -117,14 +117,14 @@ def forget(checkpoints: Path, kept: set[int]) -> None:
 
 
 def forget_after(checkpoints: Path, folder: Path) -> None:
-    """Remove what is newer than a checkpoint that a run resumes from: damaged, or of steps that are taken again."""
+    """Remove checkpoints newer than the one that a run resumes from: they are damaged, or their steps are repeated."""
     for newer in checkpoints.glob("step-*"):
         if newer.name > folder.name and newer.suffix != ".partial":
             shutil.rmtree(newer)
 
 
 def _written(checkpoints: Path) -> list[Path]:
-    """Every folder that a run could be resumed from, were it whole: those with a policy alone are left out."""
+    """Every checkpoint folder with a state, intact or not; folders with a policy alone are left out."""
     folders = checkpoints.glob("step-*")
     return [
         folder

@@ -1,8 +1,8 @@
-"""Spans → sampled tokens → token rewards: who wrote what, to the byte (RELATE §3.4.1, eq. 5).
+"""Spans → sampled tokens → token rewards, exact to the byte (RELATE §3.4.1, eq. 5).
 
-A finding's span counts code points of one field's value. The policy wrote tokens, each some bytes of the completion;
-one Chinese character may take three of them. So everything meets in UTF-8 bytes of the completion, counted over the ids
-that were sampled. Text is never tokenised again: other tokens than the sampled ones could come out.
+A finding's span counts code points of one field's value. A token is some bytes of the completion; one Chinese
+character may take three tokens. Spans and tokens are therefore compared in UTF-8 bytes of the completion, counted over
+the sampled ids. The text is never tokenised again, because that could give other tokens than the sampled ones.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def token_rewards(
 ) -> FloatArray:
     """r_t = Σ over kinds of -λ_kind · 1[token t overlaps a span of that kind]   (RELATE eq. 5); returns [T].
 
-    text: the ad text that the ids were parsed to; None where they do not parse: nothing is charged then. charges: one
+    text: the ad text that the ids parse to; None where they do not parse, and then nothing is charged. charges: one
     pair per kind of (spans by field, in code points of the field's value; penalty λ).
     """
     raw = sampled_bytes(tokenizer, ids)
@@ -77,29 +77,27 @@ def token_rewards(
 
 
 def token_ends(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> IntArray:
-    """Running UTF-8 byte length after each sampled id; special tokens, which no text shows, add none. Returns [T]."""
+    """Running UTF-8 byte length after each sampled id. Special tokens are not in the text and add 0. Returns [T]."""
     pieces = _bytes_by_id(tokenizer)
     return np.cumsum([len(pieces.get(token, b"")) for token in ids], dtype=np.int64)
 
 
 def sampled_bytes(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> bytes:
-    """The bytes that the ids wrote. They need not be whole characters: a text cut at its longest length may end inside
-    one.
-    """
+    """The bytes of the ids. They need not be whole characters: a text cut at the token limit may end inside one."""
     pieces = _bytes_by_id(tokenizer)
     return b"".join(pieces.get(token, b"") for token in ids)
 
 
 @lru_cache(maxsize=4)
 def _bytes_by_id(tokenizer: PreTrainedTokenizerFast) -> dict[int, bytes]:
-    """What each id of a byte-level vocabulary writes. ValueError for a vocabulary of another kind."""
+    """The bytes of each id of a byte-level vocabulary. ValueError for a vocabulary of another kind."""
     from tokenizers.decoders import ByteLevel
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     if not isinstance(tokenizer.backend_tokenizer.decoder, ByteLevel):
         raise ValueError(
-            f"{tokenizer.name_or_path}: no byte-level BPE, so bytes of tokens cannot be counted; use one (Qwen, Llama "
-            "3, SmolLM)"
+            f"{tokenizer.name_or_path}: no byte-level BPE, so the bytes of its tokens cannot be counted; use one "
+            "(Qwen, Llama 3, SmolLM)"
         )
     byte_of = {char: byte for byte, char in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
     vocabulary: dict[str, int] = tokenizer.get_vocab()
@@ -108,8 +106,8 @@ def _bytes_by_id(tokenizer: PreTrainedTokenizerFast) -> dict[int, bytes]:
 
 
 def _piece(token: str, byte_of: Mapping[str, int]) -> bytes:
-    """As the byte-level decoder reads it: one byte a character, unless a character (of an added token) stands for no
-    byte.
+    """The bytes of a vocabulary entry as the byte-level decoder reads it: one byte per character. A character that
+    stands for no byte (in an added token) is encoded in UTF-8.
     """
     if all(char in byte_of for char in token):
         return bytes(byte_of[char] for char in token)
@@ -122,7 +120,7 @@ def _piece(token: str, byte_of: Mapping[str, int]) -> bytes:
 def code_point_starts(raw: bytes) -> IntArray:
     """Where each code point of raw.decode("utf-8", "replace") starts in raw, and last where raw ends: [len(text) + 1].
 
-    A replacement character stands for as many bytes as the decoder gave up on, which its own spelling does not tell.
+    A replacement character stands for as many bytes as the decoder could not decode: one to three, not its own three.
     """
     starts: list[int] = []
     position = 0
@@ -141,7 +139,7 @@ def code_point_starts(raw: bytes) -> IntArray:
 
 
 def byte_span(starts: IntArray, span: Span, offset: int = 0) -> ByteSpan:
-    """The bytes of a span of code points that counts from code point `offset` of the completion; starts as from
+    """The bytes of a span of code points that starts at code point `offset` of the completion. starts: the result of
     `code_point_starts`.
     """
     return ByteSpan(int(starts[offset + span.start]), int(starts[offset + span.end]))

@@ -1,4 +1,4 @@
-"""The processes that train one policy: one alone, or several under DeepSpeed ZeRO-2 through Accelerate."""
+"""The processes that train one policy: a single process, or several under DeepSpeed ZeRO-2 through Accelerate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 class Ranks:
-    """This process among those of its run. One process alone needs no engine: `accelerator` is None then."""
+    """This process among the processes of its run. A single process needs no engine: `accelerator` is None then."""
 
     def __init__(self, config: GrpoConfig) -> None:
         self.accelerator: Any = None
@@ -38,7 +38,7 @@ class Ranks:
         return list(items[self.number * size : (self.number + 1) * size])
 
     def gather(self, items: list[Item]) -> list[Item]:
-        """Everyone's items, in rank order, on every rank. They travel pickled."""
+        """The items of all ranks in rank order, returned on every rank. Items are pickled."""
         if self.count == 1:
             return items
         gathered: list[list[Item]] = [[]] * self.count
@@ -53,12 +53,12 @@ class Ranks:
         return prepared
 
     def wait(self) -> None:
-        """Wait until every rank is here."""
+        """Wait until every rank has reached this point."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 
     def save_engine(self, folder: Path) -> None:
-        """Write what each rank holds of weights and optimiser; all ranks call it."""
+        """Write each rank's part of weights and optimiser. All ranks call it."""
         self.accelerator.save_state(str(folder))
 
     def load_engine(self, folder: Path) -> None:

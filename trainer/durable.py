@@ -1,4 +1,5 @@
-"""Files and folders that survive a crash: on disk before they get their name, checked before they are read again."""
+"""Files and folders that survive a crash: they are written to disk before they are renamed, and verified before they
+are read again."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def seal(folder: Path) -> None:
-    """List every file of a folder in whole.json, which `damage` compares with, once they are on disk."""
+    """Once all files of a folder are on disk, list them with size and SHA-256 in whole.json, which `damage` reads."""
     _sync_below(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     listed = {str(path.relative_to(folder)): [path.stat().st_size, sha256(path)] for path in files}
@@ -42,7 +43,7 @@ def seal(folder: Path) -> None:
 
 
 def publish(partial: Path, folder: Path) -> None:
-    """Give a written folder its name, in place of what had it: it is whole under that name, or not there."""
+    """Rename a written folder to its final name, replacing an older one. Under that name it is complete or absent."""
     _sync_below(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -50,7 +51,7 @@ def publish(partial: Path, folder: Path) -> None:
 
 
 def fill(folder: Path, write: Callable[[Path], None], last: str) -> None:
-    """Write files beside others in a folder; `last`, which makes the folder a model, is written after the others."""
+    """Write files into a folder. `last`, the file that makes the folder a model, is written after the others."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -64,7 +65,7 @@ def fill(folder: Path, write: Callable[[Path], None], last: str) -> None:
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a sealed folder, as a few words; None where every file is as it was written."""
+    """What is wrong with a sealed folder, in a few words; None where every file matches whole.json."""
     try:
         listed = json.loads((folder / WHOLE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -79,7 +80,7 @@ def damage(folder: Path) -> str | None:
 
 
 def whole_lines(file: Path) -> list[str]:
-    """The lines of a file that end; a killed process may have left half of one behind them. Empty without a file."""
+    """The complete lines of a file, without a last line that a killed process left incomplete. Empty without a file."""
     if not file.exists():
         return []
     with file.open("rb") as lines:

@@ -1,5 +1,5 @@
-"""The gate's report: what was compared, what each line says, texts side by side, and the decision. Light: the service
-stores and shows it.
+"""The gate's report: what was compared, the result of each line, texts side by side, and the decision. Light: the
+service stores and shows it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_TEXTS = 50
 
 
 def _as_tuple(value: object) -> object:
-    """JSON has lists only; where bodies are validated strictly, a list is no tuple."""
+    """A list as a tuple. JSON has only lists, and strict validation does not accept a list for a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -39,7 +39,7 @@ class Estimate(_Part):
 
 
 class Line(_Part):
-    """One measure: what it must show and what it shows."""
+    """One measure: its rule and its result."""
 
     measure: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
     label: Annotated[str, Field(max_length=200)]
@@ -60,14 +60,14 @@ class Line(_Part):
 
 
 class Side(_Part):
-    """A policy of the comparison, by name and by the digests of what it is made of."""
+    """A policy of the comparison: its name and the digests of its parts."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     digests: dict[str, str]
 
 
 class Prompts(_Part):
-    """The frozen set: equal digests are equal prompts in equal order."""
+    """The frozen set of prompts. Equal digests mean equal prompts in equal order."""
 
     split: str
     language: str
@@ -121,13 +121,13 @@ class GateReport(_Part):
         return f"Fail: {names}: " + "; ".join(f"{line.label}: {line.reason}" for line in self.blocking) + "."
 
     def write(self, folder: Path) -> Path:
-        """Keep it as gate.json in a folder."""
+        """Write the report to gate.json in a folder."""
         write_text(folder / REPORT_FILE, self.model_dump_json(indent=1) + "\n")
         return folder / REPORT_FILE
 
     @staticmethod
     def read(path: Path) -> GateReport:
-        """A report in a file, or in the folder that holds it. ValueError says what is wrong with it."""
+        """Read a report from a file, or from the folder that holds it. ValueError names the fault."""
         file = path / REPORT_FILE if path.is_dir() else path
         try:
             return GateReport.model_validate_json(file.read_bytes())

@@ -1,4 +1,5 @@
-"""What made a run: its settings and, by digest, everything it read. Another run over the same folder is refused."""
+"""The identity of a run: its settings and the digests of everything it read. A different run in the same folder is
+refused."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from trainer.prompts import Prompt
 from trainer.source import adapter_settings, base_of
 
 FILE = "run.json"
-# settings that a resumed run may change: more steps, checkpoints and logs are the same run
+# settings that a resumed run may change: it remains the same run with more steps, checkpoints or logs
 _FREE = frozenset(("steps", "checkpoint_every", "trackers"))
 _MODEL_FILES = (
     "*.safetensors", "pytorch_model*.bin", "config.json", "generation_config.json", "tokenizer*", "chat_template*",
@@ -31,13 +32,13 @@ class Identity:
 
     kind: str  # sft, dpo or grpo
     config: Settings
-    digests: Mapping[str, str]  # of everything that the run reads, by what it is: policy, base, prompts, …
-    names: Mapping[str, str] = field(default_factory=dict)  # where these lay, for a reader; they may move
+    digests: Mapping[str, str]  # digests of everything that the run reads, by kind: policy, base, prompts, …
+    names: Mapping[str, str] = field(default_factory=dict)  # paths of these, for information; they may move
 
     def claim(self, out: Path) -> None:
-        """Write out/run.json. ConfigError names what differs where the folder holds another run, or another model.
+        """Write out/run.json. ConfigError names the differences where the folder holds another run or model.
 
-        A run that has kept nothing yet is replaced.
+        A run without a checkpoint is replaced.
         """
         ours = {"kind": self.kind, "config": self.config.model_dump(mode="json"), "digests": dict(self.digests)}
         path = out / FILE
@@ -58,14 +59,14 @@ _MADE = ("config.json", "adapter_config.json", "outcome.json")
 
 
 def policy_digests(policy: str, base: str | None = None) -> dict[str, str]:
-    """Of a policy's weights, tokenizer and template, and of its base where it is an adapter."""
+    """Digests of a policy's weights, tokenizer and template, and of its base where it is an adapter."""
     if adapter_settings(Path(policy)) is None:
         return {"policy": _source_digest(base_of(policy))}
     return {"policy": _files_digest(Path(policy), _ADAPTER_FILES), "base": _source_digest(base_of(policy, base))}
 
 
 def prompts_digest(prompts: Iterable[Prompt]) -> str:
-    """Of the queries in their order: briefs, limits, references, and the words that they are asked with."""
+    """Digest of the queries in their order: briefs, limits, references and prompt wording."""
     digest = hashlib.sha256(json.dumps(dict(CHAT_TEMPLATE_ARGUMENTS)).encode())
     for prompt in prompts:
         texts = [text.model_dump() for text in prompt.references]
@@ -74,23 +75,23 @@ def prompts_digest(prompts: Iterable[Prompt]) -> str:
 
 
 def asked_digest(prompt: Prompt, examples: int = 0) -> str:
-    """Of one query without its references: what a policy is told."""
+    """Digest of one query without its references: what the policy reads."""
     asked = render(prompt.brief, prompt.spec, examples=examples)
     return content_digest([prompt.brief.model_dump(mode="json"), repr(prompt.spec), asked])
 
 
 def content_digest(content: Any) -> str:
-    """Of anything that JSON can write."""
+    """Digest of any value that JSON can represent."""
     return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def reward_model_digest(folder: Path | None) -> str:
-    """Of a reward model's version and weights; "none" without one."""
+    """Digest of a reward model's version and weights; "none" without one."""
     return "none" if folder is None else _files_digest(folder, ("*",))
 
 
 def _source_digest(source: str) -> str:
-    """Of a model's folder, or the commit that a hub's name stands for here."""
+    """Digest of a model's folder, or the commit to which a hub's name resolves."""
     if Path(source).is_dir():
         return _files_digest(Path(source), _MODEL_FILES)
     from transformers import AutoConfig
@@ -104,7 +105,7 @@ def _files_digest(folder: Path, patterns: Sequence[str]) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    """Of the content; an adapter's base is digested by itself, wherever it lies."""
+    """Digest of a file's content. An adapter's base is digested separately, wherever it is stored."""
     if path.name != "adapter_config.json":
         return sha256(path)
     settings = json.loads(path.read_text(encoding="utf-8"))
@@ -113,7 +114,7 @@ def _file_digest(path: Path) -> str:
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> set[str]:
-    """What differs, by name: kind, settings, and what was read."""
+    """The names of what differs: kind, settings, and digests."""
     changed = {"kind"} if theirs.get("kind") != ours["kind"] else set()
     for part in ("config", "digests"):
         old, new = _flat(theirs.get(part, {})), _flat(ours[part])

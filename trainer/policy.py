@@ -1,5 +1,5 @@
-"""The policy π_θ as weights and tokenizer: loaded full or with LoRA, its prompts as ids, its frozen start as π_ref,
-saved, merged.
+"""The policy π_θ: load weights and tokenizer (full or with LoRA), turn prompts into ids, keep the frozen start as
+π_ref, save and merge.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trainer.tokens import end_of_text, literal_ids, unbracketed
 if TYPE_CHECKING:
     from trainer.prompts import Prompt
 
-TRAINED, REFERENCE = "default", "reference"  # adapters: the one that learns, and π_ref
+TRAINED, REFERENCE = "default", "reference"  # names of the adapters: the trained one, and π_ref
 _PREFIX = "base_model.model."  # what PEFT puts before every parameter's name
 
 
@@ -79,7 +79,7 @@ def _with_fresh_adapter(model: Any, lora: LoraSettings) -> Any:
 
 
 def prompt_ids(tokenizer: Any, prompt: Prompt, *, examples: int = 0) -> list[int]:
-    """The chat that asks for one text, up to where the answer begins: the ids that serving asks with."""
+    """The ids of the chat that asks for one text, up to where the answer begins; the same as in serving."""
     messages = render(prompt.brief, prompt.spec, examples=examples, control_tokens=unbracketed(tokenizer))
     ids = tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, return_dict=False, **CHAT_TEMPLATE_ARGUMENTS
@@ -101,8 +101,8 @@ def decode(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 class Reference:
-    """π_ref: the policy as it was when this was made. With LoRA a frozen second adapter on the same base, else a
-    frozen copy.
+    """π_ref: the policy at the time this object was made. With LoRA a second, frozen adapter on the same base;
+    otherwise a frozen copy.
     """
 
     def __init__(self, model: Any) -> None:
@@ -136,17 +136,17 @@ def is_adapted(model: nn.Module) -> bool:
     return hasattr(model, "peft_config")
 
 
-# ---- what leaves the trainer
+# ---- saved and merged weights
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that learn, by name: views, not copies."""
+    """The trained weights by name: views, not copies."""
     return {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def merged_state(model: Any) -> dict[str, Tensor]:
-    """A full model's state with the adapter added in, W + (α/r)·B·A, in copies: what a sampler is given. The training
-    weights stay.
+    """A full model's state with the adapter added in, W + (α/r)·B·A, as copies for a sampler. The training
+    weights do not change.
 
     Tied weights appear once, under the first of their names.
     """
@@ -180,8 +180,8 @@ def save_policy(model: Any, tokenizer: Any, folder: Path, *, base: str | None = 
 
 
 def merge_adapter(base: str | Path, adapter: Path, out: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write the full model that `adapter` makes of `base`, for a server that takes no adapters. `out` appears whole or
-    not at all.
+    """Write the full model of `base` with `adapter` merged, for a server that does not support adapters. `out` is
+    complete or absent.
     """
     model, tokenizer = load_policy(adapter, base=base)  # added up in float32, rounded once
     partial = out.with_name(out.name + ".partial")

@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from adtext.brief import Ad, AdBrief, AdText
 from adtext.spec import TextSpec, load_spec
 
-# Models learn from train and are chosen on validation. held_out is read once per policy, for reporting; new_industry is
-# held out with every advertiser of its industry.
+# Models are trained on train and selected on validation. held_out is read once per policy, for reporting. new_industry
+# holds all advertisers of industries that training never sees.
 DataSplit = Literal["train", "validation", "held_out", "new_industry"]
 ADVERTISERS = Path(__file__).with_name("data") / "advertisers"
 
@@ -32,7 +32,7 @@ class PromptError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One query of one advertiser, and texts that people would be content to show for it."""
+    """One query of one advertiser, with reference texts."""
 
     brief: AdBrief
     spec: TextSpec
@@ -41,7 +41,7 @@ class Prompt:
 
 
 def load_prompts(path: Path | None = None, *, language: str = "en", split: DataSplit | None = None) -> list[Prompt]:
-    """The prompts of one language, in file order; of every split when none is named.
+    """The prompts of one language, in file order. Default: every split.
 
     path: a file, or a folder of *.jsonl; by default the packaged advertisers. PromptError where a line is wrong or
     nothing is left.
@@ -62,7 +62,7 @@ def load_prompts(path: Path | None = None, *, language: str = "en", split: DataS
 
 
 def evenly(prompts: Sequence[Prompt], limit: int | None) -> Sequence[Prompt]:
-    """At most `limit` prompts, spread over the whole list, so that few of them are still of many advertisers."""
+    """At most `limit` prompts, evenly spaced over the list, so that they cover many advertisers."""
     if limit is None or limit >= len(prompts):
         return prompts
     return [prompts[at * len(prompts) // limit] for at in range(limit)]

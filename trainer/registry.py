@@ -21,13 +21,15 @@ PACKAGED_POLICY = "relate-en-3"  # what `relate up` serves in English; new weigh
 
 
 def base_model(data_dir: Path) -> Path:
-    """The folder of the packaged model as it comes, which training starts from."""
+    """The folder of the packaged model without an adapter: training starts from it."""
     return data_dir / "models" / "relate-base"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How a model is asked. Part of a policy's identity: the same weights asked otherwise are another policy."""
+    """How a model is prompted and sampled. Part of a policy's identity: the same weights with other decoding are
+    another policy.
+    """
 
     template: str = "two-field"  # adtext.prompt template
     examples: int = 0  # worked examples in the prompt: 2 for `base`, none for a trained policy
@@ -35,7 +37,7 @@ class Decoding:
     top_p: float = 1.0
     max_tokens: int = 96
     structured: bool = False  # constrain the output to the template by vLLM's structured outputs
-    # of the policy's tokenizer, those without a bracket: what training made literal text in its prompts
+    # control tokens without a bracket in the policy's tokenizer: training writes them as plain text in prompts
     control_tokens: Sequence[str] = ()
 
 
@@ -62,8 +64,8 @@ class PolicyVersion:
 
 
 def new_version(kind: str, content: dict[str, Any], today: date) -> str:
-    """An immutable name such as `base-20261122-1f3a9c`: kind, day, hash of everything that makes the policy what it
-    is.
+    """An immutable name such as `base-20261122-1f3a9c`: kind, day, and a hash of everything that
+    defines the policy.
     """
     # as JSON, so that a tuple in the code and a list from a request are the same content
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
@@ -81,9 +83,9 @@ def policy_version(
     today: date,
     digest: str | None = None,
 ) -> str:
-    """The version of a policy with this content, wherever it is written: at the first start, or when registered.
+    """The version of a policy with this content. Used at the first start and when a policy is registered.
 
-    digest: of its weights, where they are known: other weights under one model name are another policy.
+    digest: the digest of its weights, where known: other weights under the same model name are another policy.
     """
     content = {
         "kind": kind, "model": model, "endpoint": endpoint, "locales": sorted(locales), "decoding": asdict(decoding)
@@ -95,7 +97,7 @@ def policy_version(
 
 @dataclass(frozen=True, kw_only=True)
 class RewardModelVersion:
-    """A trained reward model: what it was made from and how good it was, kept as manifest.json beside its weights."""
+    """A trained reward model: its inputs and its measured quality, stored as manifest.json beside its weights."""
 
     version: str
     encoder: str  # name and digest of its weights
@@ -108,12 +110,12 @@ class RewardModelVersion:
 
 
 def write_reward_model(version: RewardModelVersion, folder: Path) -> None:
-    """Write the manifest, whole or not at all: it makes the folder a version."""
+    """Write the manifest atomically. It makes the folder a version."""
     write_text(folder / "manifest.json", json.dumps(asdict(version), default=datetime.isoformat, indent=1))
 
 
 def read_reward_model(folder: Path) -> RewardModelVersion:
-    """The version in a folder. ValueError says what is wrong with it."""
+    """The version in a folder. ValueError names the fault."""
     try:
         content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         calibration = {rate: (float(slope), float(shift)) for rate, (slope, shift) in content["calibration"].items()}

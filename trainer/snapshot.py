@@ -1,5 +1,5 @@
-"""What the export job writes and reward models learn from: Parquet files with a manifest, refused when anything in them
-cannot be true.
+"""Snapshots, which the export job writes and reward models learn from: Parquet files with a manifest. A snapshot with
+an impossible value is refused.
 
     texts.parquet       one row per text: its id, group (advertiser or story), wording and ad metadata as the encoder
         reads them
@@ -8,8 +8,8 @@ cannot be true.
     counts.parquet      one row per text and place: impressions, clicks and conversions, for sources that report sums
     manifest.json       window, as-of time, arms, row counts, SHA-256 of every file
 
-Light: the service writes snapshots, `trainer` reads them. Times, not labels, are exported: labels are
-`abtest.attribution`'s business.
+Light: the service writes snapshots, `trainer` reads them. Times are exported instead of labels:
+`abtest.attribution` makes the labels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TIME = pa.timestamp("us", tz="UTC")
 TEXTS = pa.schema(
     [
         pa.field("text_id", pa.string(), nullable=False),
-        pa.field("group", pa.string(), nullable=False),  # what a split keeps together: the advertiser, or the story
+        pa.field("group", pa.string(), nullable=False),  # the advertiser or the story: a split keeps a group together
         pa.field("ad", pa.string(), nullable=False),  # describe_ad
         pa.field("text", pa.string(), nullable=False),  # describe_text
         pa.field("industry", pa.string(), nullable=False),
@@ -73,12 +73,12 @@ COUNTS = pa.schema(
 
 
 class SnapshotError(ValueError):
-    """A snapshot that must not be learned from: names the file, the row and the reason."""
+    """A snapshot that cannot be used. The message names the file, the row and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a snapshot holds. `digest` names its content: the same data give the same reward model."""
+    """The content of a snapshot. `digest` identifies it: the same data give the same reward model."""
 
     as_of: datetime  # every row is mature at this time, and no event is later
     since: datetime | None = None  # of impressions
@@ -106,7 +106,7 @@ class Snapshot:
 
 
 def describe_ad(ad: Ad) -> str:
-    """Ad metadata as an encoder reads it: who sells what, and why there."""
+    """Ad metadata as an encoder reads it: advertiser, offer and selling points."""
     return ". ".join(part for part in (ad.advertiser, ad.business, *ad.selling_points) if part)
 
 
@@ -163,7 +163,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """Read and check a snapshot. SnapshotError when a file is not the manifest's, or a row cannot be true."""
+    """Read and check a snapshot. SnapshotError when a file does not match the manifest, or a row is impossible."""
     manifest = read_manifest(folder)
     for name, expected in manifest.sha256.items():
         if not (folder / name).is_file() or sha256(folder / name) != expected:
@@ -226,7 +226,7 @@ def _check_counts(name: str, rows: pa.Table, texts: pa.Table, manifest: Manifest
 
 
 def _refuse(name: str, table: pa.Table, wrong: Any, reason: str) -> None:
-    """Stop at the first row where `wrong` is true."""
+    """SnapshotError naming the first row where `wrong` is true."""
     if (found := pc.index(pc.fill_null(wrong, False), True).as_py()) >= 0:
         count = pc.sum(pc.fill_null(wrong, False)).as_py()
         held = (

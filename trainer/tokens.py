@@ -1,4 +1,4 @@
-"""What a tokenizer reads as one token wherever it stands, and which tokens end a turn. Light: no torch."""
+"""Control tokens of a tokenizer, and the tokens that end a turn. Light: no torch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def control_tokens(tokenizer: Any) -> tuple[str, ...]:
 
 
 def unbracketed(tokenizer: Any) -> tuple[str, ...]:
-    """The control tokens that a prompt does not break by itself: what `adtext.prompt.render` must be told."""
+    """The control tokens without brackets: `adtext.prompt.render` does not recognise them and must be given them."""
     return tuple(token for token in control_tokens(tokenizer) if not bracketed(token))
 
 
 def literal_ids(tokenizer: Any, text: str) -> list[int]:
-    """The ids of a text in which nothing is a control token: <think> is seven characters, and decodes as such."""
+    """The ids of a text in which nothing is a control token: <think> is encoded as seven characters."""
     ids: list[int] = []
     for piece in _pieces(text, control_tokens(tokenizer)):
         ids += tokenizer(piece, add_special_tokens=False)["input_ids"]
@@ -50,13 +50,13 @@ def ends_of_text(tokenizer: Any, generation: Any = None) -> frozenset[int]:
 
 
 def _controls(token: Any) -> bool:
-    """A special token, or one that is no plain word: <think> is not marked special in Qwen3."""
+    """True for a special token, or one that is not a plain word: <think> is not marked special in Qwen3."""
     content = token.content
     return len(content) > 1 and not content.isspace() and (token.special or not _WORDS.fullmatch(content))
 
 
 def _pieces(text: str, tokens: tuple[str, ...]) -> list[str]:
-    """The text cut after the first character of every control token in it."""
+    """The text split after the first character of every control token in it."""
     pieces, start, at = [], 0, 0
     while at < len(text):
         if any(text.startswith(token, at) for token in tokens):

@@ -2,7 +2,7 @@
 
 `train.py` is the algorithm and reads top to bottom; `loss.py` and `advantage.py` are its equations, `step.py` the
 optimiser step over micro-batches and ranks, `constraints.py` eq. 1, `watch.py` the limits that stop a run, and
-`state.py`, `log.py` and `curves.py` what a run leaves on disk. `train_grpo` runs it from a config and `Inputs`.
+`state.py`, `log.py` and `curves.py` the files of a run. `train_grpo` runs it from a config and `Inputs`.
 """
 
 from trainer.grpo.setup import Inputs

@@ -1,5 +1,5 @@
-"""RELATE eq. 1: multipliers that rise while quality or diversity is below its threshold, and the checkpoint that is
-best within them.
+"""RELATE eq. 1: multipliers that rise while quality or diversity is below its threshold, and the choice of the
+best checkpoint that satisfies both.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 from trainer.config import DualSettings
 
-HIGHEST = 10.0  # multiplier
+HIGHEST = 10.0  # upper bound of a multiplier
 
 
 @dataclass
 class Duals:
-    """μ ← clip(μ + η(τ − EMA(batch mean)), 0, 10) for quality (raw compliance) and diversity. Both start at 1: λ as
-    configured.
+    """μ ← clip(μ + η(τ − EMA(batch mean)), 0, 10) for quality (raw compliance) and diversity. Both start at 1, so
+    that λ is as configured.
     """
 
     settings: DualSettings
@@ -27,14 +27,14 @@ class Duals:
     mean_diversity: float | None = None
 
     def update(self, quality: float, diversity: float) -> None:
-        """Take one batch's means, both in [0, 1]."""
+        """Update both multipliers from one batch's means, in [0, 1]."""
         self.mean_quality = self._averaged(self.mean_quality, quality)
         self.mean_diversity = self._averaged(self.mean_diversity, diversity)
         self.quality = self._moved(self.quality, self.settings.quality, self.mean_quality)
         self.diversity = self._moved(self.diversity, self.settings.diversity, self.mean_diversity)
 
     def multipliers(self) -> dict[str, float]:
-        """Of each term's penalty."""
+        """The multiplier of each term's penalty."""
         return {"risk": self.quality, "correctness": self.quality, "diversity": self.diversity}
 
     def state_dict(self) -> dict[str, float | None]:
@@ -55,7 +55,7 @@ class Duals:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint and the means of the steps that led to it: raw samples of training prompts, scored by the training
+    """A checkpoint, with the means of the steps before it: raw samples of training prompts, scored by the training
     reward model.
     """
 
@@ -83,8 +83,8 @@ def mean_of(step: int, steps: Sequence[Candidate]) -> Candidate:
 
 
 def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate:
-    """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1); where none satisfies both, the one that lacks
-        least.
+    """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1); where none satisfies both, the one with the
+        smallest total shortfall.
 
     The held-out reward model is not read. ValueError without a candidate.
     """

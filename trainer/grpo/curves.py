@@ -1,6 +1,4 @@
-"""The record of one step: a line of curves.jsonl (RELATE figure 3, and signs of trouble) and some texts for
-samples.jsonl.
-"""
+"""The record of one step: a line of curves.jsonl (RELATE figure 3 and diagnostics) and some texts for samples.jsonl."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ _LOGGED_GROUPS = 2  # per step
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """Everything that one step made on this rank: N texts in groups, at most T tokens in one."""
+    """The results of one step on this rank: N texts in groups, with at most T tokens each."""
 
     groups: Sequence[Group]
     samples: Sequence[Sample]
@@ -53,7 +51,7 @@ def curve_of(step: int, taken: StepRecord, spread: dict[str, float], learning_ra
 
 
 def _means(taken: StepRecord, spread: dict[str, float]) -> Curve:
-    """The means of this rank's texts: each reward on its own, raw compliance (eq. 11 over the batch), lengths in
+    """The means of this rank's texts: each reward separately, raw compliance (eq. 11 over the batch), lengths in
     tokens.
 
     distinct: different texts of a group. zero_signal_share: share of groups in which every advantage is 0. gap:
@@ -96,7 +94,7 @@ def _mean(values: list[Any]) -> Any:
 
 
 def diagnostics(report: StepReport) -> Curve:
-    """What the optimisation phase reports, over all ranks."""
+    """The diagnostics of the optimisation phase, over all ranks."""
     return {
         "loss": report.loss,
         "grad_norm": report.grad_norm,
@@ -110,7 +108,7 @@ def diagnostics(report: StepReport) -> Curve:
 
 
 def vitals_of(curve: Curve, group_size: int) -> Vitals:
-    """What the limits are held against."""
+    """The readings that are compared with the limits."""
     return Vitals(
         curve["kl"],
         curve["length"],

@@ -1,5 +1,5 @@
-"""Two files of the run folder: curves.jsonl (one object per step) and samples.jsonl (texts with what each token was
-charged).
+"""Two files of the run folder: curves.jsonl (one object per step) and samples.jsonl (texts with the charge of each
+token).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def sample_record(
     scores: Mapping[str, float],
     advantage: float,
 ) -> dict[str, Any]:
-    """One text as samples.jsonl keeps it. tokens: the strings of the sampled ids; charges: r_t of each, ≤ 0 (RELATE
+    """One text as a record of samples.jsonl. tokens: the strings of the sampled ids; charges: r_t of each, ≤ 0 (RELATE
     eq. 5).
     """
     brief = sample.prompt.brief

@@ -20,15 +20,15 @@ class LossInputs:
     ref_logp: Tensor | None  # [N, T] log π_ref; may be None where beta = 0
     advantages: Tensor  # [N, T] A_it
     mask: Tensor  # [N, T] 1 on sampled tokens, 0 on padding
-    weights: Tensor | None = None  # [N, T] what each token's gain counts; None: 1
+    weights: Tensor | None = None  # [N, T] weight of each token's gain; None: 1
 
 
 class Diagnostics(NamedTuple):
     """Sums over the sampled tokens of one batch, so that batches add up."""
 
-    tokens: Tensor  # how many
+    tokens: Tensor  # the number of sampled tokens
     kl: Tensor  # k3 estimate of D_KL(π_θ ‖ π_ref), nats; 0 where beta = 0
-    clipped_low: Tensor  # tokens whose gradient the clip took: ratio below 1 - ε_low and negative advantage
+    clipped_low: Tensor  # tokens whose gradient the clip removed: ratio below 1 - ε_low and negative advantage
     clipped_high: Tensor  # ratio above 1 + ε_high and positive advantage
     ratio: Tensor  # π_θ/π_old
 
@@ -48,9 +48,9 @@ def grpo_loss(
     ρ = exp(logp - old_logp);  KL = exp(ref_logp - logp) - (ref_logp - logp) - 1 ≥ 0        k3, Schulman 2020:
         http://joschu.net/blog/kl-approx.html
 
-    weights: min(π_old/π_sampler, C), where the sampler is not quite π_old (truncated importance sampling, Yao et al.
+    weights: min(π_old/π_sampler, C), where the sampler differs from π_old (truncated importance sampling, Yao et al.
     2025: https://fengyao.notion.site/off-policy-rl; TRL's token_truncate).
-    weighted_kl: ρ · KL instead. Texts were drawn from π_old, and only under that weight is the gradient that of
+    weighted_kl: use ρ · KL. Texts are drawn from π_old, and only with that weight is the gradient the gradient of
     D_KL(π_θ ‖ π_ref), even at ρ = 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
 
     aggregation:  sum       1/N · Σ_i Σ_t / max_completion     the paper's sum up to a constant; tokens weigh alike
@@ -89,7 +89,7 @@ def _aggregate(loss: Tensor, mask: Tensor, aggregation: Aggregation, max_complet
         case "sum":
             return loss.sum() / (len(loss) * max_completion)
         case "sequence":
-            return (loss.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean()  # an empty text adds nothing
+            return (loss.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean()  # an empty text adds 0
         case "token":
             return loss.sum() / mask.sum().clamp(min=1)
     raise ValueError(f"aggregation {aggregation!r} is unknown: use sum, sequence or token")

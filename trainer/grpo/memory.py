@@ -1,4 +1,4 @@
-"""The memory estimate of a run that is about to start, beside what is free."""
+"""The memory estimate of a run before it starts, compared with the free memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainer.memory import GIB, Memory, ModelShape
 
 
 def shape_of(model: Any, lora: LoraSettings | None) -> ModelShape:
-    """The shape of a transformers config, its weights counted on a model without storage."""
+    """The shape of a transformers config. Weights are counted on the meta device, without storage."""
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Prompts, seed and learning rate of each step. They follow from the config alone, so a resumed run needs only its
+"""Prompts, seed and learning rate of each step. They depend on the config alone, so a resumed run needs only its
 step.
 """
 
@@ -12,7 +12,7 @@ from trainer.config import GrpoConfig
 
 
 def prompts_at(step: int, prompts: int, config: GrpoConfig) -> list[int]:
-    """Numbers of the step's prompts, for all ranks: every epoch shuffles all prompts again."""
+    """The indices of the step's prompts, for all ranks. Every epoch shuffles all prompts again."""
     first = step * config.prompts_per_step
     return [
         _epoch(place // prompts, prompts, config.seed)[place % prompts]

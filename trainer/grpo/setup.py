@@ -1,4 +1,4 @@
-"""Makes what the loop runs on, from a config and the names of models."""
+"""Builds the objects that the training loop needs, from a config and the names of models."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from trainer.tokens import ends_of_text
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a run starts from."""
+    """The inputs of a run."""
 
     policy: str  # name, model folder or adapter folder
     base: str | None = None  # base model of an adapter, if not the one that the adapter names
     reward_model: Path | None = None
-    held_out_reward_model: Path | None = None  # only watched: no reward reads it
+    held_out_reward_model: Path | None = None  # logged only: no reward reads it
     cache: Path | None = None  # of embeddings
 
     def names(self) -> dict[str, str]:
@@ -57,14 +57,14 @@ class Policy:
     """The policy that is trained, with its reference and optimiser."""
 
     model: Any  # as the engine prepared it
-    plain: Any  # the module itself: sampled from and saved
+    plain: Any  # the module without the engine: it is sampled from and saved
     tokenizer: Any
     reference: Reference | None
     optimizer: Any
 
 
 def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> str:
-    """The memory estimate of the run, as one line. No weights are loaded for it."""
+    """The memory estimate of the run, as one line. Loads no weights."""
     from transformers import AutoConfig
 
     source = base_of(inputs.policy, inputs.base)
@@ -75,7 +75,7 @@ def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> 
 
 
 def check_start(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> None:
-    """ConfigError for a start that cannot be trained from with these prompts; no weights are loaded for it."""
+    """ConfigError for a starting policy that cannot be trained with these prompts. Loads no weights."""
     adapter = Adapter.read(Path(inputs.policy))
     if adapter and config.lora:
         adapter.check(config.lora)
@@ -85,7 +85,7 @@ def check_start(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -
 
 
 def identity(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> Identity:
-    """What makes this run: its config, everything that it reads, and the rules that its rewards go by."""
+    """The identity of this run: its config, everything that it reads, and the rules that its rewards apply."""
     judges = {name: scores.version if scores else "none" for name, scores in _judges(config).items()}
     digests = inputs.digests() | judges | {"prompts": prompts_digest(prompts), "rules": load_rules().version}
     return Identity("grpo", config, digests, inputs.names())
@@ -97,7 +97,7 @@ def make_policy(config: GrpoConfig, inputs: Inputs, ranks: Ranks) -> Policy:
     device = (
         ranks.accelerator.device if ranks.accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
     )
-    torch.manual_seed(config.seed)  # of a fresh adapter
+    torch.manual_seed(config.seed)  # for the weights of a new adapter
     model, tokenizer = load_policy(
         inputs.policy, dtype=torch.bfloat16 if bfloat16 else torch.float32,  # DeepSpeed keeps its own float32 masters
         lora=config.lora, gradient_checkpointing=config.gradient_checkpointing, base=inputs.base,
@@ -152,6 +152,6 @@ def _held_out(inputs: Inputs) -> Term | None:
         return None
     if inputs.reward_model and read_reward_model(folder).version == read_reward_model(inputs.reward_model).version:
         raise ConfigError(
-            f"{folder} is the reward model itself: the held-out one has to be a model that no reward reads"
+            f"{folder} is the reward model itself: the held-out reward model must be one that no reward reads"
         )
     return Conversion.load(folder, inputs.cache, kappa=0.0)

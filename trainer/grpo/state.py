@@ -1,4 +1,4 @@
-"""What a resumed run needs, and the checkpoints that hold it."""
+"""The state that a resumed run needs, and the checkpoints that hold it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Outcome:
 
 
 class RunState:
-    """The weights and everything beside them that changes from step to step."""
+    """The weights and everything else that changes from step to step."""
 
     def __init__(self, config: GrpoConfig, ranks: Ranks, policy: Policy, rewards: Rewards, out: Path) -> None:
         self.config, self.ranks, self.policy, self.rewards, self.out = config, ranks, policy, rewards, out
@@ -51,11 +51,11 @@ class RunState:
         self.recent: list[Candidate] = []  # steps since the last checkpoint
 
     def multipliers(self) -> dict[str, float] | None:
-        """Of each term's penalty; None where the config has no constraints."""
+        """The multiplier of each term's penalty; None where the config has no constraints."""
         return self.duals.multipliers() if self.config.constraints == "dual" else None
 
     def observe(self, step: Candidate) -> dict[str, float] | None:
-        """Take one step's means and move the multipliers; returns the new ones."""
+        """Update the multipliers from one step's means; returns the new ones."""
         self.recent.append(step)
         if self.config.constraints == "dual":
             assert step.diversity is not None  # the config refuses dual constraints without the term
@@ -63,7 +63,7 @@ class RunState:
         return self.multipliers()
 
     def checkpoint(self, step: int) -> None:
-        """Write the checkpoint after `step` steps and forget those that are no longer needed."""
+        """Write the checkpoint after `step` steps and remove those that are no longer needed."""
         self.candidates.append(mean_of(step, self.recent))
         self.recent.clear()
         policy, tokenizer = self.policy.plain, self.policy.tokenizer
@@ -100,7 +100,7 @@ class RunState:
         return int(state["step"])
 
     def distrust_window(self, step: int, stopped: str) -> None:
-        """Leave out the checkpoints of the steps that the broken window saw. ConfigError where none is left."""
+        """Exclude the checkpoints within the window that broke the limit. ConfigError where none is left."""
         self.candidates = self._before_window(step)
         if not self.candidates:
             raise ConfigError(f"stopped at step {step}, before a checkpoint to go back to: {stopped}")
@@ -119,7 +119,7 @@ class RunState:
         return Outcome(policy, chosen.step, step, stopped)
 
     def _state_dict(self, step: int) -> dict[str, Any]:
-        alone = self.ranks.accelerator is None  # an engine writes weights and optimiser itself, every rank its part
+        alone = self.ranks.accelerator is None  # an engine writes weights and optimiser itself, one part per rank
         return {
             "step": step,
             "weights": trained_state(self.policy.plain) if alone else {},
@@ -132,7 +132,7 @@ class RunState:
         }
 
     def _worth_keeping(self, step: int) -> list[Candidate]:
-        """The best so far, and the best of those old enough to go back to when a limit breaks."""
+        """The steps of the best checkpoint so far, and of the best one before the current window."""
         return [choose(some, self.config.dual) for some in (self.candidates, self._before_window(step)) if some]
 
     def _before_window(self, step: int) -> list[Candidate]:

@@ -2,7 +2,7 @@
 
     reference forward (β > 0) → per micro-batch: policy forward, loss, backward → clip → optimiser step
 
-A micro-batch is whole groups: a group's prompt is laid out once, so splitting it would pay for the prompt again.
+A micro-batch holds whole groups: the prompt of a group is computed once, and a split group would compute it again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class NotFiniteError(ArithmeticError):
-    """A loss or gradient that is not finite; the message names its origin. The weights are those before the step."""
+    """A loss or gradient that is not finite; the message names its origin. The weights are unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class StepReport:
     grad_norm: float  # before clipping
     kl: float  # to π_ref, nats per token (k3)
     entropy: float  # of π_θ, nats per token
-    clipped_low: float  # share of tokens that the clip took the gradient of, ratio too low
+    clipped_low: float  # share of tokens whose gradient the clip removed, ratio too low
     clipped_high: float
     ratio: float  # mean π_θ/π_old
     tokens: int
@@ -53,7 +53,7 @@ class _MicroBatch:
     layout: Layout
     advantages: Tensor  # [n, T], as the layout's mask
     sampler: Tensor | None  # [n, T] log-probabilities at which the sampler drew the tokens
-    share: float  # of the step's loss
+    share: float  # share of the step's loss
 
 
 def optimise(
@@ -69,12 +69,11 @@ def optimise(
 ) -> StepReport:
     """config.updates optimiser steps on one rollout; reports the last.
 
-    groups: this rank's; advantages [N, ≥ T]: a row for each of their texts, in order; sampler likewise: the
-    log-probabilities at which they were drawn, for config.sampler_cap. π_old is π_θ before the first step: the first
-    pass is its own old policy (ratio 1), and later ones are held against it. With an accelerator the model and
-    optimiser are those it prepared, its gradient_accumulation_steps is 1, and every rank brings as many groups.
-    ValueError where beta > 0 comes without a reference, or a cap without a sampler; NotFiniteError before a step that
-    would spoil the weights.
+    groups: the groups of this rank. advantages [N, ≥ T]: one row per text, in order. sampler: the sampler's
+    log-probabilities of the tokens, in the same shape, for config.sampler_cap. π_old is π_θ before the first step: the
+    first pass has ratio 1, and later passes are compared with it. With an accelerator, the model and optimiser are the
+    prepared ones, gradient_accumulation_steps is 1, and every rank brings the same number of groups. ValueError where
+    beta > 0 has no reference, or a cap has no sampler; NotFiniteError before a step that is not finite.
     """
     if config.beta > 0 and reference is None:
         raise ValueError(f"beta {config.beta} needs the reference policy: pass reference, or set beta to 0")
@@ -171,7 +170,7 @@ def _micro_batches(
         pack(groups[start : start + config.micro_groups], device=advantages.device, shared=config.shared_prompt)
         for start in range(0, len(groups), config.micro_groups)
     ]
-    # A micro-batch weighs as much as it adds to what the loss is a mean over: texts or, over all ranks, tokens.
+    # The weight of a micro-batch is its share of the loss's denominator: texts or, over all ranks, tokens.
     weights = torch.stack(
         [layout.mask.sum() if config.aggregation == "token" else torch.tensor(len(layout.mask)) for layout in layouts]
     )
@@ -196,7 +195,7 @@ def _as_wide(values: Tensor, width: int) -> Tensor:
 
 
 def _correction(old: Tensor, sampler: Tensor | None, cap: float | None) -> Tensor | None:
-    """min(π_old/π_sampler, cap) of every token, [n, T]; None where nothing is to be corrected."""
+    """min(π_old/π_sampler, cap) of every token, [n, T]; None where there is no correction."""
     return None if cap is None or sampler is None else torch.exp(old - sampler).clamp(max=cap)
 
 

@@ -6,7 +6,7 @@ from time import perf_counter
 
 
 class Stopwatch:
-    """Runs from its making; `lap` names what has just ended."""
+    """Starts when it is made. `lap` adds the time since the last lap to a named part."""
 
     def __init__(self) -> None:
         self._last = perf_counter()

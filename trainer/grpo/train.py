@@ -41,10 +41,11 @@ def train_grpo(
     *,
     watch: Callable[[Curve], None] | None = None,
 ) -> Outcome:
-    """Train a policy and leave the best checkpoint's in out/policy; a killed run resumes from its last checkpoint.
+    """Train a policy and write the best checkpoint's policy to out/policy. A killed run resumes from its last
+    checkpoint.
 
-    ConfigError before anything is loaded or trained; RewardError, NotFiniteError and CheckpointError stop between two
-    steps.
+    ConfigError is raised before anything is loaded or trained. RewardError, NotFiniteError and CheckpointError stop the
+    run between two steps.
     """
     ranks = Ranks(config)
     trackers = Trackers(config, out, write=ranks.main)
@@ -125,7 +126,7 @@ class Run:
         return StepRecord(groups, samples, scored, charges, sentence, advantages, report, drift, time.seconds)
 
     def _sample(self, step: int, prompts: Sequence[Prompt]) -> tuple[list[Group], float | None]:
-        """G texts of every prompt from π_θ, and how far the sampler has drifted from it, where it keeps a copy."""
+        """G texts of every prompt from π_θ, and the drift of the sampler where it keeps a copy of the weights."""
         config = self.config
         ids = [prompt_ids(self.policy.tokenizer, prompt) for prompt in prompts]
         seed = sampling_seed(step, self.ranks.number, config)
@@ -134,7 +135,9 @@ class Run:
         return groups, check_drift(self.policy.plain, groups[0], config.drift) if copied else None
 
     def _score(self, step: int, prompts: Sequence[Prompt], samples: Sequence[Sample]) -> Scored:
-        """The rewards of this rank's samples. The terms see the whole step first. prompts: every rank's."""
+        """The rewards of this rank's samples. Before that, the terms observe the samples of all ranks. prompts: those
+        of all ranks.
+        """
         written = self.ranks.gather(
             [(sample.completion, sample.text, sample.findings, sample.cut) for sample in samples]
         )
@@ -178,12 +181,12 @@ class Run:
         )
 
     def _sync(self) -> None:
-        """Give the sampler the new weights, where it keeps a copy."""
+        """Push the new weights to the sampler where it keeps a copy."""
         if self.rollout.name != "hf":
             self.rollout.push(merged_state(self.policy.plain))
 
     def _record(self, step: int, taken: StepRecord) -> Curve:
-        """Move the multipliers, and write what the step leaves to look at. Returns the means over all ranks."""
+        """Update the multipliers and write the step's records. Returns the means over all ranks."""
         spread = self.rewards.spread_within(taken.scored, self.config.group_size)
         curve = curve_of(step, taken, spread, learning_rate(step, self.config), self.ranks)
         if (multipliers := self.state.observe(Candidate.of(step + 1, curve))) is not None:

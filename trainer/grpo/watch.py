@@ -1,5 +1,5 @@
-"""Signs of collapse and of reward hacking: KL, length, distinct texts, truth, fluency, and the gaps between what
-training reads and what it does not.
+"""Signs of collapse and of reward hacking: KL, length, distinct texts, truth, fluency, and the gaps between the
+models that training reads and those that it does not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Vitals:
 
 @dataclass
 class Watch:
-    """Holds the means of the latest `window` steps against the limits; length, gaps, truth and fluency relative to the
+    """Compares the means of the latest `window` steps with the limits; length, gaps, truth and fluency relative to the
     first window's.
     """
 
@@ -85,7 +85,7 @@ class Watch:
 
 
 def _mean(window: Collection[Vitals]) -> Vitals:
-    """Of each reading over the steps that have it."""
+    """The mean of each reading over the steps that have it."""
     known = {
         part.name: [value for vitals in window if (value := getattr(vitals, part.name)) is not None]
         for part in fields(Vitals)
