@@ -23,14 +23,19 @@ _MOST = 24  # candidates looked at for one call
 
 def compose(brief: AdBrief, spec: TextSpec, seed: int) -> Iterator[AdText]:
     """Texts that fit the platform, each title and description pair once, starting at a place the seed decides."""
-    titles = [title for title in _titles(brief) if _fits(title, spec.fields["title"])]
-    descriptions = list(_descriptions(brief.ad, brief.language, spec.fields["description"]))
+    titles, descriptions = parts(brief, spec)
     pairs = list(islice(product(descriptions, titles), _MOST))
     # diagonal: neighbours differ in both fields
     pairs.sort(key=lambda pair: titles.index(pair[1]) + descriptions.index(pair[0]))
     start = seed % len(pairs) if pairs else 0
     for description, title in pairs[start:] + pairs[:start]:
         yield AdText(title=title, description=description)
+
+
+def parts(brief: AdBrief, spec: TextSpec) -> tuple[list[str], list[str]]:
+    """The titles and the descriptions that `compose` pairs."""
+    titles = [title for title in _titles(brief) if _fits(title, spec.fields["title"])]
+    return titles, list(_descriptions(brief.ad, brief.language, spec.fields["description"]))
 
 
 def _titles(brief: AdBrief) -> Iterator[str]:

@@ -28,6 +28,7 @@ from app.services.jobs.watch import JobWatch
 from app.services.registry.promotion import Promotions
 from app.services.reports.ratio_watch import RatioWatch
 from app.services.reports.summaries import Summaries
+from app.services.serving.assets import AssetSets
 from app.services.serving.fallback import Fallback
 from app.services.serving.generate import TextServer
 from app.services.serving.generation import Generation
@@ -51,6 +52,7 @@ class Container:
     clients: PolicyClients
     serving: TextServer
     serving_log: ServingLog
+    asset_sets: AssetSets
     readiness: Readiness
     prefilling: Prefilling
     ingest: Ingest
@@ -109,6 +111,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
             clients=clients,
             serving=serving,
             serving_log=serving_log,
+            asset_sets=AssetSets(database, state, pool_loader, generation, clients, judging),
             readiness=Readiness(database, state, clients),
             prefilling=prefilling,
             ingest=Ingest(settings, database, state, sealer),

@@ -24,6 +24,7 @@ from app.pages import rules as rules_page
 from app.pages import texts as texts_page
 from app.routes import (
     advertisers,
+    asset_sets,
     check,
     events,
     experiments,
@@ -44,6 +45,7 @@ from app.routes import (
 
 ROUTED = (
     generate,
+    asset_sets,
     pool,
     events,
     pixels,

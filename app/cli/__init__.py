@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import backup, check, database, demo, export, generate, serve, up, worker
+from app.cli import assets, backup, check, database, demo, export, generate, serve, up, worker
 from app.cli.errors import sentence
 from app.cli.experiments import experiments
 from app.cli.jobs import jobs
@@ -37,6 +37,7 @@ for command in (
     worker.worker,
     generate.generate,
     generate.prefill,
+    assets.assets,
     check.check,
     database.migrate,
     database.upgrade,

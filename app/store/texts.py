@@ -202,6 +202,14 @@ async def kept_texts(connection: Direct, pool_key: bytes) -> list[AdText]:
         ]
 
 
+async def withheld_texts(connection: AsyncConnection, pool_key: bytes) -> list[AdText]:
+    """The texts of the key that may not be served: rejected, or waiting for a reviewer."""
+    statement = select(TextRow.title, TextRow.description, TextRow.description_2).where(
+        TextRow.pool_key == pool_key, TextRow.state.in_((TextState.REJECTED, TextState.REVIEW))
+    )
+    return [text_of(row) for row in await connection.execute(statement)]
+
+
 async def outdated_texts(connection: AsyncConnection, rules_version: str, limit: int) -> Sequence[Any]:
     """Texts that have not passed the rules in force for their advertiser (`expected`), with the briefs they were
     written for: those of the pool, and those that earlier rules alone took from it. Locked: replicas share the work.

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import Text, cast, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adtext.brief import AdText, wording
+from adtext.fold import squeeze
+from app.store.models.creatives import TextRow
 from app.store.models.withdrawals import Withdrawal
 
 Kind = Literal["text", "advertiser", "policy"]
@@ -78,6 +80,19 @@ async def load_withdrawn(connection: AsyncConnection) -> Withdrawn:
         frozenset(keys["policy"]),
         {advertiser: frozenset(wordings) for advertiser, wordings in texts.items()},
     )
+
+
+async def withdrawn_lines(connection: AsyncConnection, advertiser: str) -> frozenset[str]:
+    """The squeezed titles and descriptions of the advertiser's withdrawn texts: none of them may appear in other
+    company. A text that retention deleted is known by its whole wording only.
+    """
+    statement = (
+        select(TextRow.title, TextRow.description, TextRow.description_2)
+        .join(Withdrawal, Withdrawal.subject == cast(TextRow.id, Text))
+        .where(Withdrawal.kind == "text", Withdrawal.key.endswith(" " + advertiser_key(advertiser), autoescape=True))
+    )
+    rows = (await connection.execute(statement)).all()
+    return frozenset(squeeze(value) for row in rows for value in row if value)
 
 
 async def add(connection: AsyncConnection, **row: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adtext.brief import AdBrief
+from adtext.brief import AdBrief, AdText
 from adtext.judge import Judge, Judgement, JudgeUnavailable
 from app.core.metrics import JUDGED
 from app.services.serving.candidates import Candidate
@@ -49,16 +49,8 @@ class Judging:
         if not judge.covers(brief.language):
             JUDGED.labels("unjudged").inc(len(candidates))
             return [Judged(candidate, self._unjudged == "serve") for candidate in candidates]
-        try:
-            judgements = await judge.judge([(brief, candidate.text) for candidate in candidates])
-        except Exception as error:  # whatever is wrong with the judge: no text is served unread, none is lost
-            JUDGED.labels("failed").inc(len(candidates))
-            level = logging.WARNING if isinstance(error, JudgeUnavailable) else logging.ERROR
-            log.log(
-                level,
-                "the judge failed: its texts wait for review",
-                extra={"judge": judge.version, "error": str(error)},
-            )
+        judgements = await self._judgements([candidate.text for candidate in candidates], brief)
+        if judgements is None:
             return [Judged(candidate, False, judge.version) for candidate in candidates]
         kept = []
         for candidate, judgement in zip(candidates, judgements, strict=True):
@@ -67,6 +59,31 @@ class Judging:
             if outcome != "refuse":
                 kept.append(Judged(candidate, outcome == "serve", judge.version, judgement))
         return sorted(kept, key=lambda judged: -judged.rank)
+
+    async def serves(self, texts: Sequence[AdText], brief: AdBrief) -> list[bool]:
+        """Whether each text may be served without a person. In a language without a judge every text of approved parts
+        may; where the judge fails, none.
+        """
+        if not texts or not self._judge.covers(brief.language):
+            return [True] * len(texts)
+        judgements = await self._judgements(texts, brief)
+        if judgements is None:
+            return [False] * len(texts)
+        return [self._judge.thresholds.outcome(judgement) == "serve" for judgement in judgements]
+
+    async def _judgements(self, texts: Sequence[AdText], brief: AdBrief) -> Sequence[Judgement] | None:
+        """One judgement for each text; None where the judge failed."""
+        try:
+            return await self._judge.judge([(brief, text) for text in texts])
+        except Exception as error:  # whatever is wrong with the judge: no text is served unread, none is lost
+            JUDGED.labels("failed").inc(len(texts))
+            level = logging.WARNING if isinstance(error, JudgeUnavailable) else logging.ERROR
+            log.log(
+                level,
+                "the judge failed: its texts wait for review",
+                extra={"judge": self._judge.version, "error": str(error)},
+            )
+            return None
 
     async def stop(self) -> None:
         await self._judge.close()
