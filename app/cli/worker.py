@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 
-def worker() -> None:
+import typer
+
+
+def worker(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check that this host's worker works: status 0, or 1. For containers.")
+    ] = False,
+) -> None:
     """Run a worker, which executes jobs and schedules: training, exports, retention, backups. `relate up` starts one
     automatically.
 
@@ -15,9 +23,15 @@ def worker() -> None:
     from app.cli.errors import Refusal
     from app.core.logs import configure
     from app.core.settings import Settings
-    from app.jobs.worker import work
+    from app.jobs.alive import works
 
     settings = Settings()
+    if check:
+        if not works(settings):
+            raise Refusal("no worker works on this host: start one with `relate worker`")
+        return
+    from app.jobs.worker import work
+
     if not settings.database_url:
         raise Refusal("DATABASE_URL is not set: set it to a PostgreSQL database, or use `relate up`")
     configure(settings.log_level)

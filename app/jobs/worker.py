@@ -12,6 +12,7 @@ from procrastinate import App
 from procrastinate.psycopg_connector import PsycopgConnector
 
 from app.core.settings import Settings
+from app.jobs.alive import Alive
 from app.jobs.devices import devices_of, holding
 from app.jobs.patience import PatientManager
 from app.jobs.runner import Program, Runner, program
@@ -42,7 +43,7 @@ async def work(settings: Settings, make_command: Program = program) -> None:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         await stack.enter_async_context(queue.open_async())
-        for part in (Sweeper(database), Schedules(settings, database)):
+        for part in (Alive(settings), Sweeper(database), Schedules(settings, database)):
             await part.start()
             stack.push_async_callback(part.stop)
         serving = asyncio.gather(_train(queue, settings), _serve(queue, OPERATIONS))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +17,11 @@ import psycopg
 import pytest
 from fake_commands import runs
 from job_platform import JobPlatform, lives
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.core.settings import Settings
+from app.jobs.alive import file_of, works
 from app.jobs.sweeper import SILENT_S
 from app.services.jobs import requests
 
@@ -39,12 +44,28 @@ async def ended(platform: JobPlatform, job_id: UUID, *, within: float = 120) -> 
 
 async def test_a_worker_runs_a_chain_and_stops_when_asked(platform: JobPlatform) -> None:
     chain = await platform.ask("retrain")
+    assert not works(platform.settings)
     with platform.worker() as worker:
         assert (await ended(platform, chain.id)).state == "succeeded"
+        assert works(platform.settings)
         worker.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(worker.wait, 60) == 0
+    assert not works(platform.settings)
     assert await platform.queued() == 0
     assert len(set((await platform.steps(chain))[2].parameters["set"])) == 1
+
+
+def test_a_worker_that_hangs_is_told_from_one_that_works(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The health check of a container: `relate worker --check`."""
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    file = file_of(settings)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    assert CliRunner().invoke(cli, ["worker", "--check"]).exit_code == 0
+    os.utime(file, (time.time() - 60, time.time() - 60))
+    answer = CliRunner().invoke(cli, ["worker", "--check"])
+    assert answer.exit_code == 1 and "no worker works on this host" in str(answer.exception)
 
 
 async def test_a_job_of_a_killed_worker_resumes_from_its_checkpoint(platform: JobPlatform) -> None:
