@@ -53,6 +53,8 @@ def test_the_average_forgets_slowly_and_a_resumed_run_goes_on_with_it():
         ([(10, 0.50, 0.95, 0.90), (20, 0.50, 0.95, 0.90)], 20),  # of equals the later
         ([(10, 0.90, 0.40, 0.90), (20, 0.10, 0.93, 0.90)], 20),  # none holds: the one that lacks least
         ([(10, 0.99, 0.93, 0.99), (20, 0.10, 0.94, 0.82)], 20),  # exactly at the thresholds holds
+        ([(10, 0.50, 0.80, 0.90), (20, 0.90, 0.79, 0.90)], 20),  # none holds, both lack about as much: CTCVR decides
+        ([(10, 0.50, 0.80, 0.90), (20, 0.90, 0.77, 0.90)], 10),
     ],
 )
 def test_the_chosen_checkpoint_converts_best_among_those_that_hold_the_constraints(candidates, step):

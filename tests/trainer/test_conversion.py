@@ -10,13 +10,16 @@ from scipy.special import expit
 
 from adtext.brief import AdText
 from adtext.prompt import write
+from adtext.templates import compose
 from tests.trainer.samples import GOOD, THE_RULES, a_prompt, a_sample
 from trainer.config import ConfigError, GrpoConfig, from_mapping
 from trainer.grpo import Inputs
 from trainer.grpo.setup import make_rewards
 from trainer.reward_model.score import Scores
-from trainer.rewards import Given, MissingInput, build_terms, read
+from trainer.rewards import Given, MissingInput, RewardError, Rewards, build_terms, read
 from trainer.rewards.conversion import Conversion
+from trainer.rewards.structure import Length
+from trainer.snapshot import describe_text
 
 OWN = AdText(title="Own Text", description="What the advertiser has always shown.")
 SURE = AdText(title="Sure Text", description="As likely to convert as the other one.")
@@ -59,8 +62,45 @@ def test_approved_texts_are_the_reference_before_reference_texts():
     prompt = type(prompt)(prompt.brief.model_copy(update={"ad": ad}), prompt.spec, prompt.references, prompt.split)
     term = Conversion(Known(Approved=(-3.0, 0.0)), kappa=0.0)
     assert term.score([read(prompt, write(SURE, "en"), THE_RULES)]).tolist() == [0.5]
-    with pytest.raises(ValueError, match="no approved and no reference text to compare with"):
-        term.score(of(SURE, references=()))
+
+
+@pytest.mark.parametrize(("language", "spec"), [("en", "google_rsa"), ("zh", "baidu_search"), ("ja", "generic")])
+def test_without_texts_of_its_own_an_advertiser_is_compared_with_its_template(language, spec):
+    prompt = a_prompt(language, spec)
+    template = next(compose(prompt.brief, prompt.spec, 0))
+
+    class Fixed(Known):
+        def score(self, triples):
+            found = np.array([-4.0 if triple.text == describe_text(template) else -3.0 for triple in triples])
+            return Scores(found, 0 * found, expit(found), expit(found))
+
+    own, other = (
+        read(prompt, write(text, language), THE_RULES)
+        for text in (template, template.model_copy(update={"title": "幅广 Wide"}))
+    )
+    assert Conversion(Fixed(), kappa=0.0).score([own, other]).tolist() == pytest.approx([0.5, expit(1.0)])
+
+
+def test_the_first_run_with_a_reward_model_fixes_the_scale_for_later_runs(tmp_path):
+    kept = tmp_path / "reward-1.scale.json"
+    first, later, other_kappa = (Conversion(Known(), kappa=kappa, kept=kept) for kappa in (0.0, 0.0, 1.0))
+    first.fit(of(OWN, OWN, OWN, SURE, SURE, SURE))
+    later.fit(of(OWN, OWN, OWN, OWN, OWN))  # another policy, whose texts hardly differ
+    assert later.scale == first.scale == pytest.approx(0.5)
+    other_kappa.fit(of(OWN, OWN, OWN, SURE, SURE, SURE))
+    assert other_kappa.scale == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize("when", ["fit", "score"])
+def test_a_held_out_reward_model_that_predicts_nothing_stops_the_run(when, tmp_path):
+    broken = Conversion(Known(Sure=(float("nan"), 0.0)), kappa=0.0, kept=tmp_path / "W.scale.json")
+    rewards = Rewards({"length": Length()}, {"length": 1.0}, {}, held_out=broken)
+    samples = of(SURE, SURE, SURE, SURE, SURE)
+    if when == "fit":
+        rewards.fit(samples)
+        assert not (tmp_path / "W.scale.json").exists()
+    with pytest.raises(RewardError, match="reward held_out_reward_model gave nan"):
+        rewards.score(samples)
 
 
 def test_the_scale_is_the_spread_of_the_starting_policys_texts():

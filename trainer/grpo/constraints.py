@@ -12,6 +12,7 @@ from typing import Any
 from trainer.config import DualSettings
 
 HIGHEST = 10.0  # upper bound of a multiplier
+_NOISE = 0.02  # shares: about the standard error of a mean over 400 texts
 
 
 @dataclass
@@ -83,8 +84,8 @@ def mean_of(step: int, steps: Sequence[Candidate]) -> Candidate:
 
 
 def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate:
-    """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1); where none satisfies both, the one with the
-        smallest total shortfall.
+    """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1). Where none satisfies both, the best ctcvr among
+    those whose total shortfall is at most _NOISE above the smallest: smaller differences of a few steps' means are noise.
 
     The held-out reward model is not read. ValueError without a candidate.
     """
@@ -95,4 +96,6 @@ def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate
         diversity = settings.diversity if candidate.diversity is None else candidate.diversity
         return max(settings.quality - candidate.quality, 0.0) + max(settings.diversity - diversity, 0.0)
 
-    return min(candidates, key=lambda candidate: (lacks(candidate), -candidate.ctcvr, -candidate.step))
+    least = min(map(lacks, candidates))
+    eligible = [candidate for candidate in candidates if lacks(candidate) <= least + (_NOISE if least > 0 else 0.0)]
+    return max(eligible, key=lambda candidate: (candidate.ctcvr, candidate.step))

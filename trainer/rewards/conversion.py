@@ -4,7 +4,9 @@ reward model predicts it (RELATE §3.3.3; sentence level)?
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +14,9 @@ import numpy as np
 from scipy.special import expit
 
 from adtext.brief import AdText
+from adtext.templates import compose
 from trainer.config import ConfigError
+from trainer.durable import write_text
 from trainer.prompts import Prompt
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import FloatArray, Given, MissingInput, Sample, Term
@@ -25,12 +29,15 @@ class Conversion(Term):
     """σ((ℓ(y) − ℓ_ref)/s), ℓ = ensemble mean of logit pCTCVR − κ · its standard deviation. ½ is as good as the
     advertiser's own texts.
 
-    ℓ_ref: mean ℓ over the brief's approved texts, else over its reference texts. s: standard deviation of ℓ − ℓ_ref
-    over texts of the policy that GRPO starts from, which `fit` takes once.
+    ℓ_ref: mean ℓ over the brief's approved texts, else over its reference texts, else ℓ of its first template (NLG).
+    s: standard deviation of ℓ − ℓ_ref over texts of the policy that GRPO starts from. The first run with a reward model
+    fits s and keeps it in a file beside the model's folder, which itself never changes, so that every later run has the
+    same unit of reward.
     """
 
-    def __init__(self, model: RewardModel, *, kappa: float) -> None:
+    def __init__(self, model: RewardModel, *, kappa: float, kept: Path | None = None) -> None:
         self.model, self.kappa, self.scale = model, kappa, 1.0
+        self._kept = kept  # the file that keeps s
         self._reference: dict[Prompt, float] = {}
 
     @classmethod
@@ -43,10 +50,16 @@ class Conversion(Term):
     @classmethod
     def load(cls, folder: Path, cache: Path | None, *, kappa: float) -> Self:
         """With the reward model in a folder."""
-        return cls(RewardModel.load(folder, cache=cache), kappa=kappa)
+        return cls(
+            RewardModel.load(folder, cache=cache), kappa=kappa, kept=folder.with_name(f"{folder.name}.scale.json")
+        )
 
     def fit(self, samples: Sequence[Sample]) -> None:
-        """Take s from these samples; ValueError where too few of them parse."""
+        """Take s from where the first run kept it, else from these samples; ValueError where too few of them parse."""
+        kept = self._read()
+        if (scale := kept.get(str(self.kappa))) is not None:
+            self.scale = scale
+            return
         lifts = self._lifts([sample for sample in samples if sample.text])
         if len(lifts) < _LEAST_TEXTS:
             raise ValueError(
@@ -54,6 +67,8 @@ class Conversion(Term):
                 "sft)"
             )
         self.scale = max(float(lifts.std()), _LEAST_SCALE)
+        if self._kept is not None and np.isfinite(self.scale):
+            write_text(self._kept, json.dumps(kept | {str(self.kappa): self.scale}) + "\n")
 
     def score(self, samples: Sequence[Sample]) -> FloatArray:
         scores = np.zeros(len(samples))
@@ -73,6 +88,12 @@ class Conversion(Term):
             )
         self.scale = state["scale"]
 
+    def _read(self) -> dict[str, float]:
+        """s by κ, as the first run with this reward model kept it."""
+        if self._kept is None or not self._kept.exists():
+            return {}
+        return dict(json.loads(self._kept.read_text(encoding="utf-8")))
+
     def _lifts(self, samples: Sequence[Sample]) -> FloatArray:
         """[N] ℓ(y) − ℓ_ref of samples that parse."""
         for prompt in {sample.prompt for sample in samples} - self._reference.keys():
@@ -87,10 +108,10 @@ class Conversion(Term):
 
 
 def _own_texts(prompt: Prompt) -> tuple[AdText, ...]:
-    texts = prompt.brief.ad.approved or prompt.references
+    texts = prompt.brief.ad.approved or prompt.references or tuple(islice(compose(prompt.brief, prompt.spec, 0), 1))
     if not texts:
         raise ValueError(
-            f"{prompt.brief.ad.id}, query {prompt.brief.query!r}: no approved and no reference text to compare with; "
-            "give one"
+            f"{prompt.brief.ad.id}, query {prompt.brief.query!r}: no approved and no reference text to compare with, "
+            "and no template fits its facts; give one"
         )
     return texts
