@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,26 +144,33 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     return {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def merged_state(model: Any) -> dict[str, Tensor]:
-    """A full model's state with the adapter added in, W + (α/r)·B·A, as copies for a sampler. The training
-    weights do not change.
+def merged_weights(model: Any, *, changed: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """A full model's weights by name with the adapter added in, W + (α/r)·B·A: what a sampler is given.
 
-    Tied weights appear once, under the first of their names.
+    Each is a copy that is made when it is asked for, so a push needs memory for one weight and not for a second model,
+    and the training weights stay. Tied weights appear once, under the first of their names. changed: leave out what an
+    adapter cannot have changed; layers that stand beside an adapted one come along, since samplers fuse them.
     """
-    if not is_adapted(model):
-        return {name: weight.detach().clone() for name, weight in model.named_parameters()}
     layers = dict(model.named_modules())
-    merged = {}
+    beside = {name.rpartition(".")[0] for name, layer in layers.items() if hasattr(layer, "base_layer")}
     for name, weight in model.named_parameters():
-        if ".lora_" in name:
+        if ".lora_" in name or (changed and is_adapted(model) and not _stands_in(name, beside)):
             continue
-        plain = name.removeprefix(_PREFIX)
-        value = weight.detach().clone()
-        if plain.endswith(".base_layer.weight"):
-            layer = layers[name.removesuffix(".base_layer.weight")]
-            value += layer.get_delta_weight(TRAINED).detach().to(value.dtype)
-        merged[plain.replace(".base_layer.", ".")] = value
-    return merged
+        yield name.removeprefix(_PREFIX).replace(".base_layer.", "."), _merged(weight, layers, name)
+
+
+def _stands_in(name: str, modules: Collection[str]) -> bool:
+    """Whether a parameter belongs to a layer directly inside one of these modules."""
+    layer = name.removesuffix(".base_layer.weight").removesuffix(".weight")
+    return layer.rpartition(".")[0] in modules
+
+
+def _merged(weight: Tensor, layers: Mapping[str, Any], name: str) -> Tensor:
+    value = weight.detach().clone()
+    if name.endswith(".base_layer.weight"):
+        delta = layers[name.removesuffix(".base_layer.weight")].get_delta_weight(TRAINED)
+        value += delta.detach().to(value.dtype)
+    return value
 
 
 def save_policy(model: Any, tokenizer: Any, folder: Path, *, base: str | None = None) -> None:

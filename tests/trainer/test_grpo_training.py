@@ -83,7 +83,7 @@ class Recorded:
             self.kept[seed] = self.sampler.sample(prompts, prompt_ids, group_size, seed=seed)
         return self.kept[seed]
 
-    def push(self, state_dict):
+    def push(self, weights):
         self.pushes += 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from trainer.policy import (
     decode,
     load_policy,
     merge_adapter,
-    merged_state,
+    merged_weights,
     prompt_ids,
     save_policy,
     trained_state,
@@ -234,15 +235,43 @@ def test_a_merged_state_is_a_copy_that_leaves_the_training_weights_alone(folder)
     model, tokenizer = load_policy(folder, lora=LORA)
     unsettle(model)
     ids = prompt_ids(tokenizer, small_prompts()[0])
-    expected, state = logits(model, ids), merged_state(model)
+    expected, state = logits(model, ids), dict(merged_weights(model))
     plain, _ = load_policy(folder)
-    assert state.keys() == merged_state(plain).keys()
+    assert state.keys() == dict(merged_weights(plain)).keys()
     missing, unexpected = plain.load_state_dict(state, strict=False)
     assert not unexpected and missing in ([], ["lm_head.weight"])  # tied
     assert torch.allclose(logits(plain, ids), expected, atol=1e-4)
     for weight in state.values():
         weight.zero_()
     assert torch.equal(logits(model, ids), expected)
+
+
+def test_a_push_needs_memory_for_one_weight_at_a_time(folder):
+    model, _ = load_policy(folder, lora=LORA)
+    given = []
+    for _, weight in merged_weights(model):
+        assert [one() for one in given] == [None] * len(given), "a weight before this one is still held"
+        given.append(weakref.ref(weight))
+        del weight
+
+
+@pytest.mark.parametrize(
+    ("targets", "pushed"),
+    [
+        (("q_proj",), {"q_proj", "k_proj", "v_proj", "o_proj"}),  # a sampler fuses query, key and value
+        (("down_proj",), {"gate_proj", "up_proj", "down_proj"}),
+    ],
+)
+def test_of_an_adapter_only_the_layers_that_it_changed_are_pushed(folder, targets, pushed):
+    model, _ = load_policy(folder, lora=LoraSettings(rank=2, alpha=4, targets=targets))
+    unsettle(model)
+    changed, whole = dict(merged_weights(model, changed=True)), dict(merged_weights(model))
+    assert {name.split(".")[-2] for name in changed} - {"q_norm", "k_norm"} == pushed
+    assert all(torch.equal(whole[name], weight) for name, weight in changed.items())
+    plain, _ = load_policy(folder)
+    stayed = {name: weight for name, weight in merged_weights(plain) if name not in changed}
+    assert stayed and all(torch.equal(whole[name], weight) for name, weight in stayed.items())
+    assert len(dict(merged_weights(plain, changed=True))) == len(whole)  # all weights are trained: all are pushed
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Scripted:
         ]
         return [Group(prompt, tuple(ids), tuple(texts)) for prompt, ids in zip(prompts, prompt_ids, strict=True)]
 
-    def push(self, state_dict):
+    def push(self, weights):
         raise AssertionError("shares the weights")
 
 

@@ -18,34 +18,49 @@ from trainer.config import DpoConfig, GrpoConfig, SftConfig, load_config
 from trainer.evaluation.ablation import CONFIGS
 from trainer.grpo.setup import Inputs
 from trainer.grpo.train import train_grpo
-from trainer.policy import merged_state
+from trainer.policy import merged_weights
 from trainer.prompts import Prompt
 from trainer.rewards import Rewards
+from trainer.rewards.judge_scores import judges_of
 from trainer.rewards.registry import Given, build_terms
 
 FIRST = {"en": "sft_cpu", "zh": "sft_qwen3"}  # what a policy of this language is fine-tuned with
+PLAIN = "grpo_plain_cpu"  # the one that starts from plain references
 # what a laptop cannot hold; everything that decides how weights load and learn stays
-GRPO = ("steps=1", "batch_size=5", "max_completion=8", "ranks=1", "engine=torch", "rollout=hf", "sampler_cap=null")
+GRPO = (
+    "steps=1",
+    "group_size=5",
+    "batch_size=5",
+    "max_completion=8",
+    "ranks=1",
+    "engine=torch",
+    "rollout=hf",
+    "sampler_cap=null",
+)
 SFT = ("batch_size=2", "micro_batch=2")
 
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The adapter that each fine-tuning config makes, by language."""
+    """The adapter that each fine-tuning config makes, by language or by the config that starts from it."""
     folder = tmp_path_factory.mktemp("shipped")
     base = save_small_policy(folder / "base", small_prompts() + small_prompts("zh"), kind="qwen3", width=16)
     return {
-        language: train_sft(
-            str(base), small_prompts(language)[:2], load_config(SftConfig, CONFIGS / f"{name}.yaml", SFT), folder / name
+        start: train_sft(
+            str(base),
+            small_prompts("zh" if start == "zh" else "en")[:2],
+            load_config(SftConfig, CONFIGS / f"{name}.yaml", SFT),
+            folder / name,
         )
-        for language, name in FIRST.items()
+        for start, name in (FIRST | {PLAIN: "sft_plain_cpu"}).items()
     }
 
 
 def light_rewards(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> Rewards:
     """The configured terms without what needs a large encoder or logs."""
     light = config.terms.model_copy(update={"relevance": None, "ctcvr": None})
-    terms = build_terms(light, Given(prompts=prompts, reward_model=None, cache=None))
+    judge, _ = judges_of(config.language)
+    terms = build_terms(light, Given(prompts=prompts, reward_model=None, cache=None, judge=judge))
     return Rewards(
         terms | {"relevance": Vowels(), "ctcvr": Vowels()},
         config.terms.weights("sentence"),
@@ -59,7 +74,7 @@ def test_grpo_starts_from_the_adapter_that_the_sft_config_of_its_language_makes(
 ) -> None:
     monkeypatch.setattr("trainer.grpo.train.make_rewards", light_rewards)
     config = load_config(GrpoConfig, path, GRPO)
-    start = tuned[config.language]
+    start = tuned[PLAIN if path.stem == PLAIN else config.language]
     outcome = train_grpo(config, Inputs(policy=str(start)), small_prompts(config.language), tmp_path / "run")
     (curve,) = curves(tmp_path / "run")
     assert curve["kl"] == pytest.approx(0, abs=1e-6)  # π_ref is the fine-tuned start, merged or not
@@ -88,7 +103,7 @@ def test_the_reference_of_dpo_is_the_merged_policy_and_not_its_base(
     references = []
 
     def keep(trainer: object, tokenizer: object, out: Path) -> Path:
-        references.append((merged_state(trainer.ref_model), merged_state(trainer.model)))  # type: ignore[attr-defined]
+        references.append([dict(merged_weights(model)) for model in (trainer.ref_model, trainer.model)])  # type: ignore[attr-defined]
         return out
 
     monkeypatch.setattr("trainer.baselines.dpo.train", keep)

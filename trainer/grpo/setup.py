@@ -17,7 +17,7 @@ from trainer.forward.attention import use_shared_prompt_attention
 from trainer.grpo.memory import available, memory_line, shape_of
 from trainer.identity import Identity, policy_digests, prompts_digest, reward_model_digest
 from trainer.memory import estimate
-from trainer.policy import Reference, load_policy, merged_state, prompt_ids
+from trainer.policy import Reference, load_policy, merged_weights, prompt_ids
 from trainer.prompts import Prompt
 from trainer.registry import read_reward_model
 from trainer.rewards import Given, Rewards, Term, build_terms
@@ -122,7 +122,7 @@ def make_rollout(config: GrpoConfig, inputs: Inputs, policy: Policy, prompts: Se
         base_of(inputs.policy, inputs.base), policy.tokenizer, config, longest_prompt=longest,
         ends=ends_of_text(policy.tokenizer, policy.plain.generation_config),
     )  # fmt: skip
-    engine.push(merged_state(policy.plain))
+    engine.push(merged_weights(policy.plain, changed=True))
     return engine
 
 

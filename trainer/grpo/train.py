@@ -26,7 +26,7 @@ from trainer.grpo.state import Outcome, RunState
 from trainer.grpo.step import StepReport, optimise
 from trainer.grpo.stopwatch import Stopwatch
 from trainer.grpo.trackers import Trackers
-from trainer.policy import merged_state, prompt_ids
+from trainer.policy import merged_weights, prompt_ids
 from trainer.prompts import Prompt
 from trainer.rewards import Rewards, Sample, Scored, read
 from trainer.rollout.base import Group, Rollout
@@ -183,7 +183,7 @@ class Run:
     def _sync(self) -> None:
         """Push the new weights to the sampler where it keeps a copy."""
         if self.rollout.name != "hf":
-            self.rollout.push(merged_state(self.policy.plain))
+            self.rollout.push(merged_weights(self.policy.plain, changed=True))
 
     def _record(self, step: int, taken: StepRecord) -> Curve:
         """Update the multipliers and write the step's records. Returns the means over all ranks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,5 +51,5 @@ class Rollout(Protocol):
         same groups.
         """
 
-    def push(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Sample from these weights from now on (a merged copy, never the training weights themselves)."""
+    def push(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Sample from these weights, by name, from now on; others stay. Each is a copy and is read once."""

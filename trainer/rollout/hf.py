@@ -9,7 +9,7 @@ shared-prompt forward.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ class HfRollout:
         self._padding = end_of_text(tokenizer)
         self._ends = ends_of_text(tokenizer, model.generation_config)
 
-    def push(self, state_dict: Mapping[str, Tensor]) -> None:
+    def push(self, weights: Iterable[tuple[str, Tensor]]) -> None:
         """Nothing to do: the weights are the trainer's own."""
 
     @torch.no_grad()

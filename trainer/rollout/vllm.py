@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +34,8 @@ class VllmRollout:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
         from vllm import LLM
 
+        # a push of the layers that an adapter changed would be reported as a load that missed the others
+        logging.getLogger("vllm.model_executor.model_loader.reload").setLevel(logging.ERROR)
         on_cpu = not torch.cuda.is_available()
         length = longest_prompt + config.max_completion
         self._tokenizer, self._longest, self._ends = tokenizer, config.max_completion, sorted(ends)
@@ -75,9 +78,9 @@ class VllmRollout:
             for prompt, ids, answer in zip(prompts, prompt_ids, answers, strict=True)
         ]
 
-    def push(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Load the weights in place; what was cached under the old ones is forgotten."""
-        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(state_dict.items())})
+    def push(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Load the weights in place, layer by layer; what was cached under the old ones is forgotten."""
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         self._llm.apply_model(_repack_tied_head)
         self._llm.reset_prefix_cache()
 
