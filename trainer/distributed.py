@@ -75,6 +75,7 @@ def _accelerator(config: GrpoConfig) -> Any:
         "gradient_accumulation_steps": 1,
         "gradient_clipping": config.max_grad_norm,
         "bf16": {"enabled": config.precision == "bfloat16"},
+        "data_types": {"grad_accum_dtype": "fp32"},  # in bfloat16 the sum over micro-batches would lose small gradients
         "steps_per_print": 1 << 60,
     }
     return Accelerator(deepspeed_plugin=DeepSpeedPlugin(hf_ds_config=zero), cpu=not torch.cuda.is_available())

@@ -82,6 +82,7 @@ def cases(ranks: int) -> dict[str, tuple[GrpoConfig, int, bool]]:
         "gradient": (a_run_config(**usual), 1, True),
         "gradient, separate prompts": (a_run_config(**usual, shared_prompt=False), 1, True),
         "gradient, mean over tokens": (a_run_config(**usual, aggregation="token"), 1, True),
+        "gradient, micro-batches by tokens": (a_run_config(**usual, micro_tokens=30), 1, True),
         "three steps": (a_run_config(**usual), 3, False),
     }
 

@@ -67,6 +67,8 @@ class GrpoConfig(Settings):
     gradient_checkpointing: bool = False
     shared_prompt: bool = True  # one forward over [prompt, y_1 … y_G]
     micro_groups: Count = 1  # groups per forward and backward
+    # tokens per forward and backward at most, whole groups; it replaces micro_groups. Lengths vary, memory does not
+    micro_tokens: Count | None = None
 
     learning_rate: Positive = 1e-6
     warmup_steps: Annotated[int, Field(ge=0)] = 5

@@ -22,6 +22,7 @@ from trainer.forward.attention import use_shared_prompt_attention
 from trainer.forward.ids import Ids
 from trainer.forward.layout import Layout, TokenLogprobs, completion_logprobs, pack
 from trainer.grpo.loss import Diagnostics, LossInputs, grpo_loss
+from trainer.grpo.microbatches import micro_batches, split_to
 
 if TYPE_CHECKING:
     from accelerate import Accelerator  # type: ignore[import-untyped]
@@ -158,17 +159,18 @@ def _micro_batches(
     config: GrpoConfig,
     accelerator: Accelerator | None,
 ) -> list[_MicroBatch]:
-    """Whole groups, config.micro_groups at a time, each with its share of the step's loss; shares average to 1 over
-    ranks.
-    """
+    """Whole groups, each micro-batch with its share of the step's loss; shares average to 1 over ranks."""
     texts = sum(len(group.completions) for group in groups)
     if len(advantages) != texts:
         raise ValueError(
             f"{len(advantages)} rows of advantages for {texts} texts: pass one row per completion, group by group"
         )
+    parts = micro_batches(groups, config)
+    if accelerator is not None:
+        counts = accelerator.gather(torch.tensor([len(parts)], device=advantages.device))
+        parts = split_to(parts, int(counts.max()))
     layouts = [
-        pack(groups[start : start + config.micro_groups], device=advantages.device, shared=config.shared_prompt)
-        for start in range(0, len(groups), config.micro_groups)
+        pack(groups[part.start : part.stop], device=advantages.device, shared=config.shared_prompt) for part in parts
     ]
     # The weight of a micro-batch is its share of the loss's denominator: texts or, over all ranks, tokens.
     weights = torch.stack(
