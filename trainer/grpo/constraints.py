@@ -85,7 +85,7 @@ def mean_of(step: int, steps: Sequence[Candidate]) -> Candidate:
 
 def choose(candidates: Sequence[Candidate], settings: DualSettings) -> Candidate:
     """max ctcvr s.t. quality ≥ τ_q, diversity ≥ τ_d     (RELATE eq. 1). Where none satisfies both, the best ctcvr among
-    those whose total shortfall is at most _NOISE above the smallest: smaller differences of a few steps' means are noise.
+    those whose total shortfall is at most _NOISE above the smallest: less is noise of a few steps' means.
 
     The held-out reward model is not read. ValueError without a candidate.
     """
