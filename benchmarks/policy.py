@@ -1,5 +1,6 @@
 """`relate evaluate policy` with one column more: the true CTCVR of every text, which simulated users have and real ones
-never tell.
+never tell. Each policy's share of the market's ceiling is printed beside it, under the market's hash: the references'
+CTCVR, and that of the best of 16 references and rewordings of them by the truth.
 
     python -m benchmarks.policy --policy sft=FOLDER --policy base=FOLDER@2 --policy nlg --policy dpo=FOLDER --policy
     relate=FOLDER
@@ -15,7 +16,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,15 @@ from rich.console import Console
 
 from adtext.brief import AdBrief, AdText
 from benchmarks.goals import Goal, as_records, show
+from benchmarks.market.ceiling import ceiling, show_standings, standing
 from benchmarks.market.users import Users
+from benchmarks.market.version import market_hash
 from benchmarks.record import record
 from trainer.commands.evaluate import run
 from trainer.evaluation.compare import PolicyComparison
 from trainer.evaluation.metrics import MEASURES
 from trainer.evaluation.sampling import Entrant
-from trainer.prompts import DataSplit
-from trainer.snapshot import describe_text
+from trainer.prompts import DataSplit, evenly, load_prompts
 
 TABLE = {"sft", "base", "nlg", "dpo", "relate"}
 RISE, ENOUGH = 0.11, 0.98  # of compliance: by as much, or to as much
@@ -44,13 +46,22 @@ def main() -> None:
     users = Users.load(arguments.cache)
 
     def true_ctcvr(briefs: Sequence[AdBrief], texts: Sequence[AdText]) -> npt.NDArray[np.float64]:
-        return users.expected([brief.query for brief in briefs], [describe_text(text) for text in texts])[1]
+        return users.of_briefs(briefs, texts).ctcvr
 
-    figures = {}
-    for split, (comparison, _) in run(**chosen, truth=true_ctcvr).items():
+    figures: dict[str, Any] = {"market": market_hash()}
+    for split, (comparison, measured) in run(**chosen, truth=true_ctcvr).items():
         goals = [*relate_over_sft(comparison, arguments.samples), *sft_over_base(comparison)]
         show(Console(), split, goals)
-        figures[split] = {"goals": as_records(goals), **asdict(comparison)}
+        prompts = evenly(load_prompts(arguments.prompts_file, split=split), arguments.limit)
+        top = ceiling(users, prompts)
+        standings = {each.policy: standing(users, each, top) for each in measured}
+        show_standings(Console(), split, top, standings)
+        figures[split] = {
+            "goals": as_records(goals),
+            "ceiling": asdict(top),
+            "standings": {name: asdict(found) for name, found in standings.items()},
+            **asdict(comparison),
+        }
     if arguments.record or {Entrant.of(policy).name for policy in arguments.policies} >= TABLE:
         print(f"written to {record('policy', figures, ('torch', 'transformers', 'trl'), arguments.record)}")
 

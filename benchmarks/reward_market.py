@@ -19,8 +19,9 @@ from scipy.special import expit
 
 from adtext.examples import load_examples
 from benchmarks.goals import Goal
-from benchmarks.market.log import Log, write_snapshot
+from benchmarks.market.log import Log, Stories, write_snapshot
 from benchmarks.market.users import Users
+from benchmarks.market.version import market_hash
 from trainer.bootstrap import Interval, bootstrap
 from trainer.config import RewardConfig
 from trainer.reward_model.dataset import Cells, FloatArray, IntArray, half, read_cells, share_of, split
@@ -89,12 +90,13 @@ def market_part(
     watch("rivals trained")
     judged = Judged(tested, truth_of(log, tested), {"reward model": model.score_cells(tested).ctcvr} | rivals)
     goals = [
-        *_ranking(judged), _calibration(judged), _uncertainty(model, tested), _held_out_model(cells, users, config),
-        _outside(cells, users, model.encoder),
+        *_ranking(judged), _calibration(judged), _uncertainty(model, tested),
+        _held_out_model(cells, log.stories, users, config), _outside(cells, log.stories, users, model.encoder),
     ]  # fmt: skip
     everyone = ("oracle", *judged.predicted)
     even = np.ones(len(tested))
     figures = {
+        "market": market_hash(),
         "AUC": {who: judged.auc(who, even) for who in everyone},
         "AUC inside a brief": {who: judged.order(who, even) for who in everyone},
         "pairs of texts in true order": {who: _pairs_in_order(judged, p) for who, p in judged.predicted.items()},
@@ -226,7 +228,7 @@ def _uncertainty(model: RewardModel, tested: Cells) -> Goal:
     )
 
 
-def _held_out_model(cells: Cells, users: Users, config: RewardConfig) -> Goal:
+def _held_out_model(cells: Cells, stories: Stories, users: Users, config: RewardConfig) -> Goal:
     """The held-out reward model, trained on its own advertisers, against the truth on those of the policy's reward
     model.
     """
@@ -236,7 +238,8 @@ def _held_out_model(cells: Cells, users: Users, config: RewardConfig) -> Goal:
         Triple(*(first.strings[number] for number in row))
         for row in zip(first.query, first.ad, first.text, strict=True)
     ]
-    truth = np.log(users.expected([triple.query for triple in triples], [triple.text for triple in triples])[1])
+    queries, ads, texts = zip(*((triple.query, triple.ad, triple.text) for triple in triples), strict=True)
+    truth = np.log(users.expected(queries, stories.offers(ads), texts).ctcvr)
     score, brief = model.score(triples).logit, first.brief
     found = bootstrap(lambda w: within_brief_correlation(score, truth, brief, w), first.group)
     return Goal(
@@ -249,18 +252,18 @@ def _held_out_model(cells: Cells, users: Users, config: RewardConfig) -> Goal:
     )
 
 
-def _outside(cells: Cells, users: Users, encoder: Encoder) -> Goal:
+def _outside(cells: Cells, stories: Stories, users: Users, encoder: Encoder) -> Goal:
     """Share of the within-brief variance of true log CTCVR that ridge regression on both encoders' vectors of the text
     cannot reach.
 
     The truth itself is regressed, without sampling noise, on other groups' texts; the best of a few penalties is taken.
     """
     first = _texts_of_briefs(cells)
-    queries, texts = ([first.strings[number] for number in index] for index in (first.query, first.text))
+    queries, ads, texts = ([first.strings[number] for number in index] for index in (first.query, first.ad, first.text))
     vectors = [encoder.encode(texts), ShapedEncoder.fit(HashedEncoder.fit(texts), texts).encode(texts)]
     number = first.brief
     x = _inside(np.hstack(vectors).astype(float), number)
-    y = _inside(np.log(users.expected(queries, texts)[1])[:, None], number)[:, 0]
+    y = _inside(np.log(users.expected(queries, stories.offers(ads), texts).ctcvr)[:, None], number)[:, 0]
     fold = np.array([int(5 * share_of(first.groups[group], "outside")) for group in first.group])
     missed = np.zeros((len(RIDGES), len(y)))
     for held in range(5):

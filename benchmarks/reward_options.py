@@ -23,8 +23,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy.special import expit
 
+from benchmarks.market.constants import PLACES
 from benchmarks.market.log import DAYS, WINDOW_HOURS, read_stories, simulate, write_snapshot
-from benchmarks.market.users import PLACES, Users
+from benchmarks.market.users import Users
+from benchmarks.market.version import market_hash
 from benchmarks.record import record
 from benchmarks.reward_market import Judged, truth_of
 from trainer.config import RewardConfig
@@ -163,6 +165,7 @@ def main() -> None:
         even = Judged(tested, truth, even_log(cells, config, cache))
         steered = Judged(tested, truth, steered_log(cells, users, config, cache))
     figures = {
+        "market": market_hash(),
         "even log": effects(even, "as configured", console, "even log"),
         "steered log": effects(steered, "place as an additive term", console, "steered log"),
     }

@@ -5,6 +5,8 @@
     python -m benchmarks.market --out SNAPSHOT --headlines DIR                               # the headline tests' other
         half
 
+SNAPSHOT/market.txt holds the market's hash.
+
 Train on it with `relate train reward --snapshot SNAPSHOT --config trainer/configs/reward_cpu.yaml`. Train the held-out
 reward model with reward_held_out.yaml.
 """
@@ -19,6 +21,7 @@ from rich.progress import track
 from benchmarks.market.ads import ad_stories
 from benchmarks.market.log import read_stories, simulate, write_snapshot
 from benchmarks.market.users import Users
+from benchmarks.market.version import market_hash
 from trainer.prompts import ADVERTISERS, PromptError, load_prompts
 from trainer.snapshot import SnapshotError
 
@@ -44,12 +47,13 @@ def main() -> None:
         )
         log = simulate(stories, Users.load(chosen.cache), chosen.impressions, chosen.seed)
         write_snapshot(log, chosen.out, watch=lambda parts: track(parts, description="impressions"))
+        (chosen.out / "market.txt").write_text(market_hash() + "\n", encoding="utf-8")
     except (PromptError, SnapshotError, OSError) as error:
         parser.error(str(error))
     clicks, both = log.expected_click.mean(), log.expected_both.mean()
     print(
         f"{chosen.out}: {chosen.impressions:,} impressions of {len(stories.text):,} texts in "
-        f"{len(set(stories.group)):,} groups; "
+        f"{len(set(stories.group)):,} groups of market {market_hash()}; "
         f"expected CTR {clicks:.2%}, CVR {both / clicks:.2%}"
     )
 

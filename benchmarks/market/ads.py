@@ -9,11 +9,13 @@ misplaced texts, all inside Google's lengths.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, permutations
 
 import numpy as np
 
 from adtext.brief import AdBrief, AdText
+from benchmarks.market.facts import Offer
 from benchmarks.market.log import QUERIES, Stories
 from trainer.prompts import Prompt
 from trainer.snapshot import describe_ad, describe_text
@@ -46,17 +48,19 @@ def ad_stories(prompts: Sequence[Prompt], seed: int = 0) -> Stories:
     advertiser's next one.
     """
     rng = np.random.default_rng(seed)
-    entries: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+    entries: dict[tuple[str, str], tuple[str, tuple[str, ...], Offer]] = {}
     for ad, mine in groupby(prompts, key=lambda prompt: prompt.brief.ad):
         own = list(mine)
+        searches = tuple(dict.fromkeys(word for prompt in own for word in prompt.brief.bidwords))
+        offer = replace(Offer.of(own[0].brief), searches=searches)
         others = [prompt for prompt in prompts if prompt.brief.ad.id != ad.id] or own
         for number, prompt in enumerate(own):
             asked = tuple(own[(number + step) % len(own)].brief.query for step in range(QUERIES))
             for text in rewordings(prompt, others[int(rng.integers(len(others)))], rng):
-                entries.setdefault((ad.advertiser, describe_text(text)), (describe_ad(ad), asked))
+                entries.setdefault((ad.advertiser, describe_text(text)), (describe_ad(ad), asked, offer))
     groups, texts = zip(*entries, strict=True)
-    ads, queries = zip(*entries.values(), strict=True)
-    return Stories(texts, ads, groups, queries)
+    ads, queries, offers = zip(*entries.values(), strict=True)
+    return Stories(texts, ads, groups, queries, offers)
 
 
 def rewordings(prompt: Prompt, other: Prompt, rng: np.random.Generator) -> Iterator[AdText]:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.headline_model import fit_weights, read_packages, surface
+from benchmarks.headline_model import Packages, fit_weights, read_packages
 from benchmarks.market import in_taste_half
-from benchmarks.market.taste import Taste, hashed_words
-from trainer.reward_model.embed import SentenceEncoder
+from benchmarks.market.taste import Taste, UniversalSentenceEncoder, encoded
 
-SCALES = {"embedding": 0.08, "words": 0.012, "surface": 0.01}  # prior SD of a weight of log CTR
+SCALE = 0.08  # prior SD of a weight of log CTR
+SHUFFLED = 0.5  # clicks of a headline with its words shuffled, as a share of the headline's
 
 
 def main() -> None:
@@ -25,24 +25,32 @@ def main() -> None:
     packages = read_packages(parser.parse_args().data)
     chosen = np.array([in_taste_half(name) for name in packages.group_names])[packages.group]
     half = packages.where(chosen & ~packages.risky)
-    shape = surface(half.headline)
-    mean, spread = shape.mean(axis=0), shape.std(axis=0) + 1e-9
-    encoder = SentenceEncoder()
-    blocks = {
-        "embedding": encoder.encode(half.headline).astype(float),
-        "words": hashed_words(half.headline),
-        "surface": (shape - mean) / spread,
-    }
-    weights = fit_weights(blocks, half, SCALES)
-    taste = Taste(encoder, weights["embedding"], weights["words"], weights["surface"], mean, spread)
-    liked = taste.raw(half.headline)
-    replace(taste, centre=float(liked.mean()), spread=float(liked.std())).save()
-    for kind in SCALES:
-        print(f"SD of log CTR by {kind}: {(blocks[kind] @ weights[kind]).std():.3f}")
+    mixed = shuffled(half)
+    encoder = UniversalSentenceEncoder()
+    vectors = encoded(encoder, [*half.headline, *mixed.headline])
+    weights = fit_weights({"embedding": vectors}, together(half, mixed), {"embedding": SCALE})["embedding"]
+    liked, mixed_up = np.split(vectors @ weights, 2)
+    replace(Taste(encoder, weights), centre=float(liked.mean()), spread=float(liked.std())).save()
     print(
         f"{len(half.headline):,} packages of {len(np.unique(half.group)):,} story groups; SD of log CTR "
-        f"{liked.std():.3f}"
+        f"{liked.std():.3f}; shuffling takes {(liked - mixed_up).mean() / liked.std():.2f} SD on average"
     )
+
+
+def shuffled(packages: Packages) -> Packages:
+    """The same packages with their words in another order and fewer clicks."""
+    rng = np.random.default_rng(0)
+    mixed = tuple(" ".join(rng.permutation(headline.split())) for headline in packages.headline)
+    return replace(packages, headline=mixed, clicks=packages.clicks * SHUFFLED)
+
+
+def together(one: Packages, other: Packages) -> Packages:
+    """Both, each test's packages in one test."""
+    arrays = {
+        name: np.concatenate([getattr(one, name), getattr(other, name)])
+        for name in ("test", "picture", "group", "risky", "impressions", "clicks")
+    }
+    return replace(one, headline=(*one.headline, *other.headline), **arrays)
 
 
 if __name__ == "__main__":

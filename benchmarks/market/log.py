@@ -17,18 +17,10 @@ from scipy.special import expit
 
 from abtest.attribution import LATENESS
 from benchmarks.market import in_taste_half
-from benchmarks.market.taste import Floats, words_of
-from benchmarks.market.users import (
-    DELAY_MEDIAN_H,
-    DELAY_SIGMA,
-    FATIGUE,
-    PLACES,
-    SEGMENTS,
-    Ints,
-    Users,
-    in_window,
-    phrase,
-)
+from benchmarks.market.constants import DELAY_MEDIAN_H, DELAY_SIGMA, FATIGUE, PLACES, SEGMENTS
+from benchmarks.market.facts import Offer, split_sentences
+from benchmarks.market.taste import Floats
+from benchmarks.market.users import Ints, Users, in_window, phrase, words_of
 from trainer.snapshot import EXPOSURES, TEXTS, Manifest, SnapshotWriter
 
 WINDOW_HOURS = 168
@@ -43,12 +35,18 @@ _CHUNK = 250_000
 
 @dataclass(frozen=True)
 class Stories:
-    """What can be shown: [n] texts, each with its story's group, ad metadata and queries."""
+    """What can be shown: [n] texts, each with its story's group, ad metadata, queries and the offer behind it."""
 
     text: tuple[str, ...]
     ad: tuple[str, ...]
     group: tuple[str, ...]
     queries: tuple[tuple[str, ...], ...]
+    offer: tuple[Offer, ...]
+
+    def offers(self, ads: Sequence[str]) -> list[Offer]:
+        """The offers behind ad metadata."""
+        known = dict(zip(self.ad, self.offer, strict=True))
+        return [known[ad] for ad in ads]
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,13 @@ def read_stories(folder: Path) -> Stories:
     first = rows.groupby("story_group")[["lede"]].first()["lede"].str[:400]
     ads = {group: lede or "No description" for group, lede in first.items()}
     queries = {group: _queries(lede, rare, group) for group, lede in ads.items()}
+    offers = {group: Offer("", tuple(split_sentences(lede))) for group, lede in ads.items()}
     return Stories(
         tuple(rows["headline"]),
         tuple(ads[group] for group in rows["story_group"]),
         tuple(rows["story_group"]),
         tuple(queries[group] for group in rows["story_group"]),
+        tuple(offers[group] for group in rows["story_group"]),
     )
 
 
@@ -118,19 +118,22 @@ def simulate(stories: Stories, users: Users, impressions: int, seed: int = 0) ->
     unit = rng.integers(0, UNITS, impressions)
     shown = rng.uniform(0, 24 * DAYS, impressions)
     wording = users.wording(stories.text)
-    logits = [
-        users.base_logits([queries[number] for queries in stories.queries], stories.text, wording)
+    reactions = [
+        users.reaction([queries[number] for queries in stories.queries], stories.offer, stories.text, wording)
         for number in range(QUERIES)
     ]
     by_segment = [users.segment_logits(wording, number) for number in range(SEGMENTS)]
     segment = np.random.default_rng(1).integers(0, SEGMENTS, UNITS)[unit]
-    to_click, to_convert = (np.array([by_text[part] for by_text in logits])[query, text] for part in (0, 1))
+    to_click, to_convert, kept = (
+        np.array([getattr(reaction, part) for reaction in reactions])[query, text]
+        for part in ("click", "convert", "kept")
+    )
     more_click, more_convert = (np.array([by_text[part] for by_text in by_segment])[segment, text] for part in (0, 1))
     tired = FATIGUE * np.log1p(
         _seen_before(unit, np.unique([phrase(story) for story in stories.text], return_inverse=True)[1][text], shown)
     )
     p_click = expit(to_click + more_click + np.array(PLACES)[place] - tired)
-    p_convert = expit(to_convert + more_convert)
+    p_convert = expit(to_convert + more_convert) * kept
     clicked = rng.random(impressions) < p_click
     converted = clicked & (rng.random(impressions) < p_convert)
     click = np.where(clicked, rng.exponential(0.02, impressions) + 0.001, np.nan)

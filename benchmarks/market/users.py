@@ -1,14 +1,17 @@
-"""How simulated users click and convert. The truth that reward models and policies are held to.
+"""How simulated users click, convert and complain. The truth that reward models and policies are held to.
 
-    logit P(click)   = base + appeal + bait + match(query, text) - flaws + intent(query)·style(text) + quirk(text)
-                       + segment·style(text) + place - fatigue
-    logit P(convert | click) = base - bait + substance + match(query, text) + intent'(query)·style(text) + quirk'(text)
-    + segment'
+    logit P(click)   = base + appeal + comprehension + bait + match(query, text) - flaws + intent(query)·style(text)
+                       + quirk(text) + segment·style(text) + place - fatigue
+    logit P(convert | click) = base - misstated + comprehension - bait + substance + match(query, text)
+                       + intent'(query)·style(text) + quirk'(text) + segment'
+    P(complain | convert) = 1 - (1 - COMPLAINT)^misstated                      who complains takes the purchase back
 
-appeal is the fitted taste; bait ("you won't believe", "what happens") wins clicks that do not convert; substance is
-numbers and names; match says how far the text takes up the query's words; flaws are words said twice and descriptions
-that begin or break off inside a sentence. intent and quirk are drawn from hashes of words, so no encoder can know them
-for new queries and phrases; nobody logs a user's segment. A search ad is read as one text, title first.
+appeal is the fitted taste; comprehension says how well the wording is understood; misstated counts the offer's facts
+that the text gets wrong, which users find out after the click. bait ("you won't believe", "what happens") wins clicks
+that do not convert; substance is numbers and names; match says how far the text takes up the query's words; flaws are
+words said twice and descriptions that begin or break off inside a sentence. intent and quirk are drawn from hashes of
+words, so no encoder can know them for new queries and phrases; nobody logs a user's segment. A search ad is read as one
+text, title first. English only: other languages get a rate, but nobody there is simulated with care.
 """
 
 from __future__ import annotations
@@ -22,22 +25,31 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.special import expit
 from scipy.stats import norm
 
 from adtext.brief import AdBrief, AdText
-from benchmarks.market.taste import Floats, Taste, words_of
+from benchmarks.market.claims import misstated
+from benchmarks.market.comprehension import Comprehension
+from benchmarks.market.constants import (
+    BASE_CLICK,
+    BASE_CONVERT,
+    CLICK,
+    COMPLAINT,
+    CONVERT,
+    DELAY_MEDIAN_H,
+    DELAY_SIGMA,
+    SEGMENT_BUYS,
+    SEGMENTS,
+    STYLES,
+    USUAL_COMPREHENSION,
+)
+from benchmarks.market.facts import Offer
+from benchmarks.market.taste import Floats, Taste
 from trainer.snapshot import describe_text
 
 Ints = npt.NDArray[np.int64]
-PLACES = (0.0, -0.7, -1.25, -1.7)  # added to the click logit by place of display
-SEGMENTS = 3
-FATIGUE = 0.3  # times log(1 + how often the unit saw the phrase before)
-DELAY_MEDIAN_H, DELAY_SIGMA = 20.0, 1.5  # of a conversion after its click, log-normal
-STYLES = 4
-_BASE = {"click": float(logit(0.050)), "convert": float(logit(0.043))}
-_WEIGHTS = {"appeal": 0.25, "bait": 0.12, "match": 0.25, "flaws": -0.3, "intent": 0.03, "quirk": 0.04, "segment": 0.10}
-_CONVERT = {"bait": -0.22, "substance": 0.15, "match": 0.20, "intent": 0.03, "quirk": 0.04}
+_WORD = re.compile(r"[^\W_]+(?:'\w+)?")
 _BAIT = re.compile(
     r"\b(?:you won't believe|what happen(?:s|ed)|this is (?:what|why|how)|here's "
     r"(?:what|why|how)|watch|wait|guess|secret|shocking)\b"
@@ -48,7 +60,7 @@ _BAIT = re.compile(
 
 @dataclass(frozen=True)
 class Wording:
-    """What of [n] texts users react to."""
+    """What of [n] texts users react to, whatever the query."""
 
     appeal: Floats
     bait: Floats
@@ -60,34 +72,67 @@ class Wording:
 
 
 @dataclass(frozen=True)
+class Reaction:
+    """What [n] queries make of one text each: logits of click and of conversion, before segment, place and fatigue, and
+    P(the purchase is kept).
+    """
+
+    click: Floats
+    convert: Floats
+    kept: Floats
+
+
+@dataclass(frozen=True)
+class Rates:
+    """[n] expected rates per impression. ctcvr counts purchases that were kept."""
+
+    ctr: Floats
+    ctcvr: Floats
+    complaints: Floats
+
+
+@dataclass(frozen=True)
 class Users:
-    """The whole population. All of it is a function of queries and texts: the same on every machine."""
+    """The whole population. All of it is a function of queries, offers and texts: the same on every machine."""
 
     taste: Taste
+    comprehension: Comprehension
 
     @staticmethod
     def load(cache: Path | None = None) -> Users:
         """cache: where vectors of texts are kept."""
-        return Users(Taste.load(cache))
+        return Users(Taste.load(cache), Comprehension.load())
 
-    def expected(self, queries: Sequence[str], texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """[n] true CTR and CTCVR of one text for one query each, at the first place, for a user who sees the phrase
-        for the first time.
+    def expected(self, queries: Sequence[str], offers: Sequence[Offer], texts: Sequence[str]) -> Rates:
+        """True rates of one text for one query and offer each, at the first place, for a user who sees the phrase for
+        the first time.
 
-        CTCVR counts conversions inside a window of seven days, as attribution does.
+        Conversions count inside a window of seven days, as attribution counts them.
         """
         wording = self.wording(texts)
-        click, convert = self.base_logits(queries, texts, wording)
-        segments = [self.segment_logits(wording, segment) for segment in range(SEGMENTS)]
-        ctr = np.mean([expit(click + to_click) for to_click, _ in segments], axis=0)
-        both = np.mean(
-            [expit(click + to_click) * expit(convert + to_convert) for to_click, to_convert in segments], axis=0
+        reaction = self.reaction(queries, offers, texts, wording)
+        by_segment = [self.segment_logits(wording, segment) for segment in range(SEGMENTS)]
+        clicks = [expit(reaction.click + to_click) for to_click, _ in by_segment]
+        bought = np.mean(
+            [
+                click * expit(reaction.convert + to_convert)
+                for click, (_, to_convert) in zip(clicks, by_segment, strict=True)
+            ],
+            axis=0,
+        ) * in_window(7 * 24)
+        return Rates(np.mean(clicks, axis=0), bought * reaction.kept, bought * (1 - reaction.kept))
+
+    def of_briefs(self, briefs: Sequence[AdBrief], texts: Sequence[AdText]) -> Rates:
+        """True rates of ad texts, whoever wrote them, for a brief each."""
+        offers = {id(brief): Offer.of(brief) for brief in briefs}
+        return self.expected(
+            [brief.query for brief in briefs],
+            [offers[id(brief)] for brief in briefs],
+            [describe_text(text) for text in texts],
         )
-        return ctr, both * in_window(7 * 24)
 
     def true_ctcvr(self, brief: AdBrief, text: AdText) -> float:
-        """True CTCVR of an ad text for a brief, whoever wrote it."""
-        return float(self.expected([brief.query], [describe_text(text)])[1][0])
+        return float(self.of_briefs([brief], [text]).ctcvr[0])
 
     def wording(self, texts: Sequence[str]) -> Wording:
         bait = np.array([min(3.0, float(len(_BAIT.findall(text.lower())))) for text in texts])
@@ -96,41 +141,51 @@ class Users:
         flaws = np.array([_flaws(text) for text in texts])
         return Wording(self.taste.appeal(texts), bait - 0.9, substance, flaws, to_click, to_convert, self._style(texts))
 
-    def base_logits(self, queries: Sequence[str], texts: Sequence[str], wording: Wording) -> tuple[Floats, Floats]:
-        """[n] logits of click and of conversion given a click, before segment, place and fatigue."""
+    def reaction(
+        self, queries: Sequence[str], offers: Sequence[Offer], texts: Sequence[str], wording: Wording
+    ) -> Reaction:
         match = np.array([_match(query, text) for query, text in zip(queries, texts, strict=True)])
+        understood = self.comprehension.of(queries, offers, texts) - USUAL_COMPREHENSION
+        false = np.array([misstated(*row) for row in zip(queries, offers, texts, strict=True)])
         to_click, to_convert = (
             np.array([_direction(query, kind) for query in queries]) for kind in ("click", "convert")
         )
         click = (
-            _BASE["click"]
-            + _WEIGHTS["appeal"] * wording.appeal
-            + _WEIGHTS["bait"] * wording.bait
-            + _WEIGHTS["match"] * match
-            + _WEIGHTS["flaws"] * wording.flaws
-            + _WEIGHTS["intent"] * (to_click * wording.style).sum(axis=1)
-            + _WEIGHTS["quirk"] * wording.click_quirk
+            BASE_CLICK
+            + CLICK["appeal"] * wording.appeal
+            + CLICK["comprehension"] * understood
+            + CLICK["bait"] * wording.bait
+            + CLICK["match"] * match
+            + CLICK["flaws"] * wording.flaws
+            + CLICK["intent"] * (to_click * wording.style).sum(axis=1)
+            + CLICK["quirk"] * wording.click_quirk
         )
         convert = (
-            _BASE["convert"]
-            + _CONVERT["bait"] * wording.bait
-            + _CONVERT["substance"] * wording.substance
-            + _CONVERT["match"] * match
-            + _CONVERT["intent"] * (to_convert * wording.style).sum(axis=1)
-            + _CONVERT["quirk"] * wording.convert_quirk
+            BASE_CONVERT
+            + CONVERT["misstated"] * false
+            + CONVERT["comprehension"] * understood
+            + CONVERT["bait"] * wording.bait
+            + CONVERT["substance"] * wording.substance
+            + CONVERT["match"] * match
+            + CONVERT["intent"] * (to_convert * wording.style).sum(axis=1)
+            + CONVERT["quirk"] * wording.convert_quirk
         )
-        return click, convert
+        return Reaction(click, convert, (1 - COMPLAINT) ** false)
 
     def segment_logits(self, wording: Wording, segment: int | Ints) -> tuple[Floats, Floats]:
         """[n] what a user's segment adds to both logits: [n] texts, one segment or one each."""
         directions = np.array([_direction(f"segment {number}", "click") for number in range(SEGMENTS)])
         likes = (directions[segment] * wording.style).sum(axis=1)
-        buys = np.array([-0.3, 0.0, 0.25])[segment]
-        return _WEIGHTS["segment"] * likes, buys + np.zeros(len(likes))
+        buys = np.array(SEGMENT_BUYS)[segment]
+        return CLICK["segment"] * likes, buys + np.zeros(len(likes))
 
     def _style(self, texts: Sequence[str]) -> Floats:
         """[n, STYLES] z-scores: length, address, story, question."""
         return np.array([_style(text) for text in texts]).reshape(len(texts), STYLES)
+
+
+def words_of(text: str) -> list[str]:
+    return _WORD.findall(text.lower().replace("’", "'"))
 
 
 def phrase(text: str) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adtext.brief import AdBrief, AdText
+from adtext.brief import Ad, AdBrief, AdText
 from adtext.spec import load_spec
 from benchmarks.market import in_taste_half
 from benchmarks.market.ads import DESCRIPTION, TITLE, ad_stories
+from benchmarks.market.constants import PLACES
+from benchmarks.market.facts import Offer
 from benchmarks.market.log import QUERIES, WINDOW_HOURS, Stories, simulate, write_snapshot
-from benchmarks.market.users import PLACES, Users, in_window, phrase
+from benchmarks.market.users import Rates, Users, in_window, phrase
 from tests.builders import a_brief
 from trainer.prompts import ADVERTISERS, Prompt
 from trainer.reward_model.dataset import read_cells
@@ -34,36 +36,43 @@ def stories() -> Stories:
     ]
     groups = [f"story {number // 4}" for number in range(len(texts))]
     queries = tuple(tuple(f"{group} query {number}" for number in range(QUERIES)) for group in groups)
-    return Stories(tuple(texts), tuple(f"ad of {group}" for group in groups), tuple(groups), queries)
+    offers = tuple(Offer(group, (f"A house of {group}.",)) for group in groups)
+    return Stories(tuple(texts), tuple(f"ad of {group}" for group in groups), tuple(groups), queries, offers)
+
+
+def expected(queries: list[str], texts: list[str]) -> Rates:
+    """Rates of texts whose advertiser says what they say."""
+    return USERS.expected(queries, [Offer("", (text,)) for text in texts], texts)
 
 
 def test_bait_wins_clicks_that_do_not_convert() -> None:
-    ctr, ctcvr = USERS.expected(["library"] * 2, [PLAIN, BAIT])
-    assert ctr[1] > ctr[0] and ctcvr[1] / ctr[1] < 0.8 * ctcvr[0] / ctr[0]
+    rates = expected(["library"] * 2, [PLAIN, BAIT])
+    conversion = rates.ctcvr / rates.ctr
+    assert rates.ctr[1] > rates.ctr[0] and conversion[1] < 0.8 * conversion[0]
 
 
 def test_rates_are_those_of_search_ads() -> None:
-    ctr, ctcvr = USERS.expected(
+    rates = expected(
         ["a query"] * 3, [PLAIN, "A Quiet Morning By The Sea, And Then The Phone Rang", "Ten Ways To Fix A Bike"]
     )
-    assert ((ctr > 0.01) & (ctr < 0.12)).all() and ((ctcvr / ctr > 0.01) & (ctcvr / ctr < 0.15)).all()
+    conversion = rates.ctcvr / rates.ctr
+    assert ((rates.ctr > 0.01) & (rates.ctr < 0.12)).all() and ((conversion > 0.01) & (conversion < 0.15)).all()
 
 
 def test_the_same_wording_is_worth_more_for_one_query_than_for_another() -> None:
-    rates = USERS.expected([f"query {number}" for number in range(40)], [PLAIN] * 40)[0]
-    assert rates.std() / rates.mean() > 0.02
+    ctr = expected([f"query {number}" for number in range(40)], [PLAIN] * 40).ctr
+    assert ctr.std() / ctr.mean() > 0.02
 
 
 def test_the_truth_does_not_depend_on_what_else_is_asked() -> None:
-    alone = USERS.expected(["one"], [PLAIN])
-    together = USERS.expected(["one", "two"], [PLAIN, BAIT])
-    assert alone[0][0] == pytest.approx(together[0][0]) and alone[1][0] == pytest.approx(together[1][0])
+    alone, together = expected(["one"], [PLAIN]), expected(["one", "two"], [PLAIN, BAIT])
+    assert (alone.ctr[0], alone.ctcvr[0]) == pytest.approx((together.ctr[0], together.ctcvr[0]))
 
 
 def test_any_language_has_a_price() -> None:
     for text in ("宽脚也能穿的跑鞋", "幅広の足に合うシューズ", ""):
-        ctr, ctcvr = USERS.expected(["跑鞋"], [text])
-        assert 0 < ctcvr[0] < ctr[0] < 1
+        rates = expected(["跑鞋"], [text])
+        assert 0 < rates.ctcvr[0] < rates.ctr[0] < 1
 
 
 def test_clicks_and_conversions_come_as_often_as_expected(stories: Stories) -> None:
@@ -161,7 +170,13 @@ HONEY = AdText(title="Heather Honey From Angus", description="Heather honey pres
     ],
 )
 def test_users_prefer_an_ad_that_answers_and_reads_well(worse: AdText, why: str) -> None:
-    brief = a_brief(locale="en-US").model_copy(update={"query": "heather honey"})
+    ad = Ad(
+        id="honey",
+        advertiser="Harrow Honey",
+        business="Heather honey from Angus",
+        selling_points=("Pressed comb by comb", "Jars filled by hand"),
+    )
+    brief = AdBrief(query="heather honey", bidwords=("raw honey",), ad=ad, locale="en-US")
     assert USERS.true_ctcvr(brief, worse) < USERS.true_ctcvr(brief, HONEY), why
 
 
