@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -130,10 +131,16 @@ def load_rules(packs: Path | None = None) -> Rules:
         if not packs.is_dir():
             raise PackError(f"{packs} is not a folder: name the folder that holds the *.toml packs")
         files += _files(packs, ".toml")
-    contents = [(file.name, file.read_bytes()) for file in files]
-    read = [read_pack(name, content, RULES) for name, content in contents]
+    contents = tuple((file.name, file.read_bytes()) for file in files)
+    read, lexicon = _compiled(contents)
     deciding = [content for _, content in contents] + [file.read_bytes() for file in deciding_files(package)]
-    return Rules(version=version_of(deciding), lexicon=compiled(read), packs=read)
+    return Rules(version=version_of(deciding), lexicon=lexicon, packs=read)
+
+
+@lru_cache(maxsize=1)  # compiling takes most of a second; a process that loads the same packs again shares the lexicon
+def _compiled(contents: tuple[tuple[str, bytes], ...]) -> tuple[tuple[Pack, ...], Lexicon]:
+    read = tuple(read_pack(name, content, RULES) for name, content in contents)
+    return read, compiled(read)
 
 
 def version_of(contents: Sequence[bytes]) -> str:

@@ -32,3 +32,9 @@ def test_the_brief_the_packs_code_and_the_data_decide():
 
 def test_the_version_in_force_is_that_of_the_files():
     assert load_rules().version == load_rules().version != ""
+
+
+def test_packs_that_did_not_change_are_compiled_once(tmp_path):
+    assert load_rules().lexicon is load_rules().lexicon
+    (tmp_path / "own.toml").write_text("", encoding="utf-8")
+    assert load_rules(tmp_path).lexicon is not load_rules().lexicon
