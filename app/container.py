@@ -25,6 +25,8 @@ from app.services.compliance.revalidation import Revalidation
 from app.services.events.aggregation import Aggregation
 from app.services.events.ingest import Ingest
 from app.services.jobs.watch import JobWatch
+from app.services.registry.adapter_watch import AdapterWatch
+from app.services.registry.adapters import Adapters
 from app.services.registry.promotion import Promotions
 from app.services.reports.ratio_watch import RatioWatch
 from app.services.reports.summaries import Summaries
@@ -59,6 +61,7 @@ class Container:
     aggregation: Aggregation
     summaries: Summaries
     promotions: Promotions
+    adapters: Adapters
 
 
 class _Part(Protocol):
@@ -80,7 +83,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         database = Database(settings)
         stack.push_async_callback(database.close)
         await database.warm(WARM_CONNECTIONS)
-        heads, clients = Heads(settings.pool_memory_mib * MIB), PolicyClients(settings)
+        heads, clients, adapters = Heads(settings.pool_memory_mib * MIB), PolicyClients(settings), Adapters(settings)
         POOL_HEADS.set_function(lambda: len(heads))
         stack.push_async_callback(clients.close)
         state = ReplicaState(settings, database, load_rules(settings.packs_dir), heads)
@@ -99,8 +102,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
         aggregation = Aggregation(settings, database)
         await started(prefilling)
-        watches = (PolicyWatch(state, clients), JobWatch(database), RatioWatch(database, state))
-        for part in (Revalidation(database, state), *watches, aggregation):
+        for part in (*_watches(database, state, clients, adapters), aggregation):
             await started(part)
         yield Container(
             settings=settings,
@@ -117,8 +119,20 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
             ingest=Ingest(settings, database, state, sealer),
             aggregation=aggregation,
             summaries=Summaries(database),
-            promotions=Promotions(database, state, clients),
+            adapters=adapters,
+            promotions=Promotions(database, clients, state.refresh),
         )
+
+
+def _watches(database: Database, state: ReplicaState, clients: PolicyClients, adapters: Adapters) -> tuple[_Part, ...]:
+    """What looks after the pool, the policies, the jobs and the experiments, every few seconds."""
+    return (
+        Revalidation(database, state),
+        PolicyWatch(state, clients),
+        AdapterWatch(state, adapters),
+        JobWatch(database),
+        RatioWatch(database, state),
+    )
 
 
 async def current(request: Request) -> Container:

@@ -22,6 +22,8 @@ class FakePolicyServer:
     hung_up: int = 0  # callers that disconnected before their answer
     release: asyncio.Event | None = None  # when set, answers wait for it
     url: str = ""
+    adapters: dict[str, str] | None = None  # loaded while it runs, path by name; None: it loads none
+    base: str = "relate-en-3"  # the model that it was started with
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
@@ -46,6 +48,11 @@ class FakePolicyServer:
                 body = json.loads(await reader.readexactly(int(lines.get(b"content-length", 0))) or b"{}")
                 if body:
                     self.bodies.append(body)
+                path = head.split(b" ", 2)[1].decode()
+                if path in ("/v1/models", "/v1/load_lora_adapter"):
+                    writer.write(self._administer(path, body))
+                    await writer.drain()
+                    continue
                 await self._wait(reader)
                 choices = [
                     {"message": {"role": "assistant", "content": text}, "finish_reason": self.finish}
@@ -63,6 +70,21 @@ class FakePolicyServer:
         finally:
             self._open.discard(connection)
             writer.close()
+
+    def _administer(self, path: str, body: dict[str, Any]) -> bytes:
+        """vLLM's list of models, and its loading of adapters."""
+        status, answer = self.status, dict[str, Any]()
+        if path == "/v1/models":
+            loaded = [{"id": name, "root": at, "parent": self.base} for name, at in (self.adapters or {}).items()]
+            answer = {"data": [{"id": self.base, "root": f"/models/{self.base}", "parent": None}, *loaded]}
+        elif self.adapters is None:
+            status = 404
+        elif body["lora_name"] in self.adapters:
+            status, answer = 400, {"error": {"message": "it has already been loaded"}}
+        else:
+            self.adapters[body["lora_name"]] = body["lora_path"]
+        payload = json.dumps(answer).encode()
+        return f"HTTP/1.1 {status} X\r\ncontent-length: {len(payload)}\r\n\r\n".encode() + payload
 
     async def _wait(self, reader: asyncio.StreamReader) -> None:
         """Hold the answer back, and notice a caller that hangs up meanwhile."""

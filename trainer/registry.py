@@ -51,6 +51,7 @@ class PolicyVersion:
     endpoint: str | None = None  # None: the deployment's own server (settings.policy_url)
     model: str | None = None
     decoding: Decoding = field(default_factory=Decoding)
+    artifact: str | None = None  # the folder or address that holds its weights
     id: int = 0  # assigned by the database
 
     def __post_init__(self) -> None:

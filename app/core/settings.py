@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         "states them, and briefs in other locales use the fallback.",
     )
     policy_concurrency: int = Field(default=16, ge=1, le=1024, description="Concurrent calls per policy endpoint.")
+    runtime_adapters: bool | None = Field(
+        default=None,
+        description="Whether the vLLM of `relate up` loads adapters of trained policies while it runs, which makes it "
+        "slower on a CPU; default: where retraining is scheduled or a trained policy is in use.",
+    )
     # a live request waits for its own deadline: this bounds writing ahead, where a call took half a minute on a core
     # without bfloat16
     policy_timeout_s: float = Field(

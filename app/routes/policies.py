@@ -17,8 +17,11 @@ from app.core.problems import Problem, documented
 from app.http.auth import actor, require
 from app.policies.addresses import address_of, is_reserved
 from app.services.registry import promotion, versions
+from app.services.registry.golden import require_answers
+from app.store import canaries
 from app.store import policies as store
-from app.store.registry import Key
+from app.store.audit import record
+from app.store.registry import Key, policy_of
 from trainer.gate_report import GateReport
 from trainer.registry import Decoding
 
@@ -186,6 +189,14 @@ class AliasesAnswer(BaseModel):
     aliases: dict[str, str] = Field(description="Version by alias, after the change.")
 
 
+class ServedAnswer(BaseModel):
+    """A version that answers."""
+
+    version: str
+    model: str | None = Field(description="What its server calls it.")
+    loaded: bool = Field(description="Whether this request loaded its adapter; false: the server had it already.")
+
+
 @router.get("", responses=documented())
 async def list_all(
     container: ContainerDep,
@@ -237,6 +248,24 @@ async def move(
     else:
         after = await container.promotions.roll_back(alias, actor=actor(key))
     return AliasesAnswer(aliases=after)
+
+
+@router.post("/{version}/serve", responses=documented(404, 409))
+async def serve(version: _Name, container: ContainerDep, key: Operator) -> ServedAnswer:
+    """Load the LoRA adapter of a version into the running server, under the version's model name, and let it write for
+    its golden prompts. Full weights need a server of their own.
+    """
+    async with container.database.begin() as connection:
+        row = await store.find_policy(connection, version)
+    if row is None:
+        raise promotion.unknown_policy(version, 404)
+    policy = policy_of(row)
+    loaded = policy.kind == "vllm" and await container.adapters.serve(policy)
+    await require_answers(container.clients, policy)
+    if loaded:
+        async with container.database.begin() as connection:
+            await record(connection, actor(key), "policy.serve", f"policy:{version}", model=policy.model)
+    return ServedAnswer(version=version, model=policy.model, loaded=loaded)
 
 
 @router.post("/{version}/gate", status_code=201, responses=documented(404))

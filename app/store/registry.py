@@ -125,6 +125,7 @@ def policy_of(row: Any) -> PolicyVersion:
         endpoint=row.endpoint,
         model=row.model,
         decoding=Decoding(**row.decoding),
+        artifact=row.artifact,
         id=row.id,
     )
 

@@ -60,6 +60,7 @@ def adopt_packaged(settings: Settings) -> tuple[str, str] | None:
                 PolicyAlias.alias == "champion",
                 Policy.kind == "vllm",
                 Policy.endpoint.is_(None),
+                Policy.artifact.is_(None),  # a trained policy is loaded again as an adapter
                 Policy.model != settings.policy_model,
             )
         )
@@ -81,6 +82,16 @@ def adopt_packaged(settings: Settings) -> tuple[str, str] | None:
             connection.execute(update(Revision).where(Revision.topic == "registry").values(number=Revision.number + 1))
     engine.dispose()
     return moved
+
+
+def trained_in_use(settings: Settings) -> bool:
+    """Whether an alias points at a policy that was trained here and that the deployment's own server answers for."""
+    engine = create_engine(settings.sqlalchemy_url)
+    with engine.connect() as connection:
+        trained = select(Policy.id).join(PolicyAlias, PolicyAlias.version == Policy.version)
+        found = connection.scalar(trained.where(Policy.artifact.is_not(None), Policy.endpoint.is_(None)).limit(1))
+    engine.dispose()
+    return found is not None
 
 
 def _first_policies(connection: Connection, settings: Settings) -> None:

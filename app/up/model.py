@@ -27,6 +27,10 @@ _DEFAULTS = {
 # itself.
 _ON_CPU = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096", "--block-size", "32")
 
+# champion, challenger and previous; the shipped configurations train adapters of rank 16 and 64
+_ADAPTERS = ("--enable-lora", "--max-loras", "3", "--max-lora-rank", "64")
+_UPDATING = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
+
 
 def prepare(data_dir: Path, environment: Mapping[str, str]) -> Child | None:
     """The process that converts the packaged model and merges the packaged policy; None when this is done."""
@@ -47,9 +51,11 @@ def served(data_dir: Path) -> Path:
     return data_dir / "models" / PACKAGED_POLICY
 
 
-def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping[str, str]) -> Child:
+def server(
+    model: Path, *, name: str, port: int, log: Path, environment: Mapping[str, str], adapters: bool = False
+) -> Child:
     """The vLLM process for a model folder, which serves the model as `name`. Priority scheduling lets a live request
-    pass a prefill.
+    pass a prefill. adapters: LoRA adapters may be loaded while it runs.
 
     On a CPU, 1 GiB of cache holds several requests of full length. vLLM leaves one core free for the API.
     """
@@ -64,9 +70,10 @@ def server(model: Path, *, name: str, port: int, log: Path, environment: Mapping
             *("--dtype", cpu_dtype() if on_cpu else "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "64"),
             *("--scheduling-policy", "priority", "--disable-uvicorn-access-log"),
             *(_ON_CPU if on_cpu else ()),
+            *(_ADAPTERS if adapters else ()),
         ],
         log=log,
-        environment=_DEFAULTS | dict(environment) | {"TZ": "UTC"},
+        environment=_DEFAULTS | (_UPDATING if adapters else {}) | dict(environment) | {"TZ": "UTC"},
         ready=lambda: answers(f"{url}/health"),
     )
 

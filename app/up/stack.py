@@ -23,7 +23,7 @@ from typing import Self
 from app.core.secrets import Secrets
 from app.core.settings import Settings
 from app.store.migrate import migrate
-from app.store.seed import adopt_packaged
+from app.store.seed import adopt_packaged, trained_in_use
 from app.up import model as packaged
 from app.up.child import Child, UpError
 from app.up.keys import role_keys
@@ -147,8 +147,15 @@ class Stack:
             port=port,
             log=data / "logs" / "vllm.log",
             environment=os.environ,
+            adapters=self._wants_adapters(),
         )
         self.vllm.start()
+
+    def _wants_adapters(self) -> bool:
+        settings = self.settings
+        if settings.runtime_adapters is not None:
+            return settings.runtime_adapters
+        return bool(settings.retrain_cron or settings.retrain_conversions) or trained_in_use(settings)
 
     def _make_api(self) -> Child:
         return Child(

@@ -63,7 +63,8 @@ async def require_answers(clients: PolicyClients, policy: PolicyVersion) -> None
         raise Problem(
             409,
             "policy_unreachable",
-            f"{policy.version} cannot be reached: {error}. Start its server, then try again",
+            f"{policy.version} cannot be reached: {error}. Start its server, or load it with `relate policies "
+            "serve`, then try again",
             field="version",
             value=policy.version,
         ) from error
