@@ -203,6 +203,10 @@ class ArmGuardrails(BaseModel):
         description="Share of the policy's raw candidates that pass, before any filter (eq. 11)."
     )
     compliance: list[RulesCompliance]
+    judged: int = Field(default=0, description="Compliant texts of the policy that the judge looked at.")
+    judge_pass_share: float | None = Field(
+        default=None, description="Of them passed as true to their brief and well written."
+    )
     served_violations: int = Field(
         description="Impressions of texts in which a reviewer or later rules found a violation; the only good value "
         "is 0."

@@ -25,6 +25,7 @@ from app.pages import texts as texts_page
 from app.routes import (
     advertisers,
     asset_sets,
+    canaries,
     check,
     events,
     experiments,
@@ -57,6 +58,7 @@ ROUTED = (
     texts,
     review,
     withdrawals,
+    canaries,
     policies,
     jobs,
     keys,

@@ -12,7 +12,9 @@ import typer
 from app.cli.client import URL, KeyOption, Service, UrlOption
 from app.cli.errors import Refusal
 
-policies = typer.Typer(no_args_is_help=True, help="List, show, register, gate, promote and roll back policy versions.")
+policies = typer.Typer(
+    no_args_is_help=True, help="List, show, register, gate, serve, ramp, promote and roll back policy versions."
+)
 
 Version = Annotated[str, typer.Argument(help="A version, as `relate policies list` shows it.")]
 
@@ -23,11 +25,13 @@ def list_all(url: UrlOption = URL, key: KeyOption = "") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("version", "aliases", "kind", "model", "locales", "created", box=None)
+    table = Table("version", "aliases", "gate", "canary", "kind", "model", "locales", "created", box=None)
     for policy in _all(Service(url, key, "report")):
         table.add_row(
             policy["version"],
             ", ".join(policy["aliases"]),
+            ("pass" if policy["gate"]["passed"] else "fail") if policy["gate"] else "",
+            _canary(policy["canary"]) if policy["canary"] else "",
             policy["kind"],
             policy["model"] or "",
             ", ".join(policy["locales"]),
@@ -124,6 +128,44 @@ def promote(
 def rollback(url: UrlOption = URL, key: KeyOption = "") -> None:
     """Swap the champion and the previous champion. A second rollback restores the first state."""
     _print_aliases(Service(url, key, "ops").post("/policies/champion", {"action": "rollback"}))
+
+
+@policies.command()
+def serve(version: Version, url: UrlOption = URL, key: KeyOption = "") -> None:
+    """Load the LoRA adapter of a version into the running vLLM. It must write for its golden prompts."""
+    served = Service(url, key, "ops").post(f"/policies/{version}/serve")
+    print(f"{version} answers as {served['model']}" + ("" if served["loaded"] else ": its server had it already"))
+
+
+@policies.command()
+def canary(
+    version: Version,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a paused ramp, in a new phase: its counts begin anew.")
+    ] = False,
+    roll_back: Annotated[
+        bool, typer.Option("--roll-back", help="Stop its experiment; the champion serves all.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option(help="Of the rollback; it is kept in the audit log.")] = None,
+    url: UrlOption = URL,
+    key: KeyOption = "",
+) -> None:
+    """Show where the canary of a version stands, resume it, or roll it back. `relate jobs run canary` starts one."""
+    if resume and roll_back:
+        raise Refusal("--resume and --roll-back exclude each other")
+    path = f"/policies/{version}/canary"
+    if resume or roll_back:
+        body = {"action": "resume" if resume else "roll_back", "reason": reason}
+        found = Service(url, key, "ops").post(path, body)
+    else:
+        found = Service(url, key, "report").get(path)
+    print(f"{_canary(found)}, since {found['since'][:16]}: {found['reason']}")
+
+
+def _canary(found: dict[str, Any]) -> str:
+    """A canary in a few words: ramping on 5 %."""
+    share = f" on {found['percent']:g} %" if found["percent"] else ""
+    return str(found["state"]).replace("_", " ") + share
 
 
 def _report(path: Path) -> dict[str, Any]:

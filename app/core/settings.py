@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adtext.brief import Locale
@@ -204,6 +205,9 @@ class Settings(BaseSettings):
         default="45 3 * * *", description="When the worker writes a backup, in UTC; empty: never."
     )
     backups_kept: int = Field(default=7, ge=1, description="Backups that the schedule keeps; the oldest go first.")
+    canary_cron: Cron = Field(
+        default="*/10 * * * *", description="When the worker looks at open canaries, in UTC; empty: never."
+    )
     retrain_cron: Cron = Field(
         default="", description="When the worker starts the chain `retrain`, in UTC, such as 0 1 * * *; empty: never."
     )

@@ -33,14 +33,15 @@ def learn(call: Call, progress: Progress) -> str:
         job = call("ops", "GET", f"/jobs/{job['id']}")
         for step in job["steps"]:
             _show(step, tasks, progress)
-    if job["state"] == "rejected":
+    if any(step["kind"] == "gate" and step["state"] == "rejected" for step in job["steps"]):
         return "The gate decided against the new policy, which is a good ending too: the champion stays."
-    if job["state"] != "succeeded":
+    if job["state"] not in ("succeeded", "rejected"):
         failed = next(step for step in job["steps"] if step["state"] not in ("succeeded", "waiting"))
         raise UpError(
             f"the step {failed['kind']} is {failed['state']} ({failed['error']}): relate jobs logs {failed['id']}"
         )
-    return "The gate let the new policy pass: the page Policies shows it beside the champion."
+    passed = "The gate let the new policy pass: the page Policies shows it beside the champion."
+    return f"{passed} {job['error']}" if job["state"] == "rejected" else passed
 
 
 def _show(step: Mapping[str, Any], tasks: dict[str, TaskID], progress: Progress) -> None:

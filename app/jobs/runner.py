@@ -186,6 +186,8 @@ class Runner:
         words = await asyncio.to_thread(last_line, attempt.log)
         if status == REJECTED and attempt.job.kind == "gate":
             return (await asyncio.to_thread(GateReport.read, command.place)).sentence
+        if status == REJECTED and attempt.job.kind == "canary":
+            return words
         if status != 0:
             raise _Failed(f"{' '.join(command.arguments[:2])} {ending(status)}: {words or 'it wrote nothing'}")
         return None

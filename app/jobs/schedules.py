@@ -25,7 +25,7 @@ from app.store.database import Database
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 5.0
-COUNT_S = 60.0  # between counts of conversions
+COUNT_S = 60.0  # between looks at what triggers a retraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,12 @@ class Schedule:
 
 def schedules_of(settings: Settings) -> list[Schedule]:
     """The schedules that are switched on."""
-    lines = ((RETRAIN, settings.retrain_cron), ("retention", settings.retention_cron), ("backup", settings.backup_cron))
+    lines = (
+        (RETRAIN, settings.retrain_cron),
+        (CANARY, settings.canary_cron),
+        ("retention", settings.retention_cron),
+        ("backup", settings.backup_cron),
+    )
     return [Schedule(kind, cron) for kind, cron in lines if cron]
 
 
@@ -68,6 +73,8 @@ class Schedules:
             moment = latest(schedule.cron, now or datetime.now(UTC))
             async with self._database.background() as connection:
                 due = await store.due(connection, schedule.kind, schedule.cron, moment)
+                if schedule.kind == CANARY:
+                    due = due and bool(await canaries.open_(connection))
             if due:
                 await self._start(schedule.kind, "schedule", f"schedule {schedule.cron}")
         if self._settings.retrain_conversions and monotonic() - self._counted > COUNT_S:

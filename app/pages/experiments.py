@@ -15,6 +15,7 @@ from app.pages.frame import ANALYSTS, HOME, PageRoute, Viewer, page, viewer
 from app.services.experiments import lifecycle
 from app.services.experiments.lifecycle import ExperimentRecord
 from app.services.reports.summaries import Progress, progress
+from app.store import canaries
 from app.store.database import AsyncConnection
 
 router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
@@ -41,6 +42,7 @@ class Entry:
     report: Report
     progress: Progress
     lines: list[Line]
+    canary: Any | None = None  # the row, where this is the experiment of one
 
 
 @router.get("")
@@ -49,14 +51,21 @@ async def listing(
 ) -> Response:
     async with container.database.begin() as connection:
         found = await _all(connection)
+        ramps = await canaries.of_experiments(connection, [experiment.name for experiment in found])
     by_state: dict[str, list[ExperimentRecord]] = {"running": [], "draft": [], "stopped": []}
     for experiment in reversed(found):
         by_state[experiment.state].append(experiment)
     finished = sorted(by_state["stopped"], key=lambda stopped: stopped.stopped_at or stopped.created_at, reverse=True)
     context: dict[str, Any] = {
-        "running": [_entry(running, await container.summaries.of(running)) for running in by_state["running"]],
+        "running": [
+            _entry(running, await container.summaries.of(running), ramps.get(running.name))
+            for running in by_state["running"]
+        ],
         "drafts": by_state["draft"],
-        "finished": [_entry(stopped, await container.summaries.of(stopped)) for stopped in finished[:_FINISHED]],
+        "finished": [
+            _entry(stopped, await container.summaries.of(stopped), ramps.get(stopped.name))
+            for stopped in finished[:_FINISHED]
+        ],
         "older": finished[_FINISHED:],
         "now": datetime.now(UTC),
     }
@@ -70,7 +79,7 @@ async def _all(connection: AsyncConnection) -> list[ExperimentRecord]:
     return found
 
 
-def _entry(experiment: ExperimentRecord, report: Report) -> Entry:
+def _entry(experiment: ExperimentRecord, report: Report, canary: Any | None) -> Entry:
     ctcvr = {metric.arm: metric for metric in report.metrics if metric.metric == "ctcvr"}
     lines = [
         Line(
@@ -82,4 +91,4 @@ def _entry(experiment: ExperimentRecord, report: Report) -> Entry:
         for verdict in report.verdicts
     ]
     phase = experiment.phases[-1]
-    return Entry(experiment, report, progress(report, phase.started_at, phase.ended_at), lines)
+    return Entry(experiment, report, progress(report, phase.started_at, phase.ended_at), lines, canary)

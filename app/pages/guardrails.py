@@ -33,6 +33,7 @@ def guardrail_rows(arms: Sequence[ArmGuardrails]) -> list[GuardrailRow]:
 
     return [
         row("Compliance Rate", "raw candidates that pass, eq. 11", _compliance),
+        row("Judge passes", "of compliant texts that it looked at", _judge),
         row("Served violations", "impressions; must be 0", _violations),
         row("Diversity", "of the policy's latest texts, eq. 12", _diversity),
         row("Impressions per unit", "at most 2 % fewer than control", _per_unit),
@@ -54,6 +55,10 @@ def _compliance(arm: ArmGuardrails) -> Cell:
     return Cell(
         rate(arm.compliance_rate), f"{note}, under {TAU_COMPLIANCE:.0%}" if low else note, "warn" if low else ""
     )
+
+
+def _judge(arm: ArmGuardrails) -> Cell:
+    return Cell(rate(arm.judge_pass_share), f"of {arm.judged:,} texts" if arm.judged else "no texts judged")
 
 
 def _violations(arm: ArmGuardrails) -> Cell:

@@ -99,6 +99,7 @@ def _schedules(settings: Settings) -> list[tuple[str, str, str]]:
     """Kind, cron line, and the setting that changes it."""
     return [
         (RETRAIN, settings.retrain_cron, "RELATE_RETRAIN_CRON"),
+        ("canary", settings.canary_cron, "RELATE_CANARY_CRON"),
         ("retention", settings.retention_cron, "RELATE_RETENTION_CRON"),
         ("backup", settings.backup_cron, "RELATE_BACKUP_CRON"),
     ]

@@ -5,7 +5,8 @@ the forms that promote and roll back, for ops.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -17,7 +18,10 @@ from app.http.auth import actor
 from app.pages.forms import checked
 from app.pages.frame import ANALYSTS, PageRoute, Viewer, page, viewer
 from app.routes.policies import PromoteBody
+from app.services.canary import ramp
+from app.services.canary.rules import OPEN, CanaryRules
 from app.services.registry.promotion import Movable, unknown_policy
+from app.store import canaries
 from app.store import policies as store
 from app.store.experiments import audit_of
 from trainer.gate_report import GateReport
@@ -31,16 +35,33 @@ _MOST = 500  # versions on the page; older ones are in GET /policies
 _LAST = 2**63 - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """A canary as the pages show it."""
+
+    row: Any
+    steps: list[tuple[float, bool]]  # each share of the ramp, in percent, and whether it was reached
+    open: bool
+
+    @staticmethod
+    def of(row: Any) -> Ramp:
+        shares = CanaryRules.model_validate(row.rules).shares
+        reached = row.share if row.experiment else -1
+        return Ramp(row, [(share, at <= reached) for at, share in enumerate(shares)], row.state in OPEN)
+
+
 @router.get("")
 async def tree(request: Request, container: ContainerDep, who: Reader) -> Response:
     async with container.database.begin() as connection:
         rows = await store.list_policies(connection, _LAST, _MOST)
         held = await store.aliases(connection)
         gates = await store.latest_gates(connection, [row.version for row in rows])
+        ramps = await canaries.latest(connection, [row.version for row in rows])
     context: dict[str, Any] = {
         "family": list(family(rows)),
         "labels": _labels(held),
         "gates": gates,
+        "canaries": {version: Ramp.of(row) for version, row in ramps.items()},
         "previous": held.get("previous"),
         "more": len(rows) == _MOST,
     }
@@ -71,6 +92,7 @@ async def one(request: Request, version: str, container: ContainerDep, who: Read
             raise unknown_policy(version, 404)
         reports = await store.gate_reports(connection, version)
         held = await store.aliases(connection)
+        ramp_row = (await canaries.latest(connection, [version])).get(version)
         history = await audit_of(connection, f"policy:{version}")
     latest = GateReport.model_validate(reports[0].report) if reports else None
     context: dict[str, Any] = {
@@ -78,6 +100,7 @@ async def one(request: Request, version: str, container: ContainerDep, who: Read
         "labels": _labels(held).get(version, []),
         "reports": reports,
         "latest": latest,
+        "canary": Ramp.of(ramp_row) if ramp_row else None,
         "history": history,
     }
     return page(request, "policy.html", who, **context)
@@ -91,6 +114,24 @@ async def gate(request: Request, version: str, report_id: int, container: Contai
     if row is None or row.version != version:
         raise Problem(404, "unknown_report", f"{version} has no gate report {report_id}")
     return page(request, "gate.html", who, row=row, report=GateReport.model_validate(row.report))
+
+
+@router.post("/{version}/canary")
+async def steer(
+    version: str,
+    container: ContainerDep,
+    who: Operator,
+    action: Annotated[Literal["resume", "roll_back"], Form()],
+    reason: Annotated[str, Form(max_length=400)] = "",
+) -> Response:
+    """Resume a paused ramp, or roll a canary back."""
+    async with container.database.begin() as connection:
+        if action == "resume":
+            await ramp.resume(connection, version, actor=actor(who.key))
+        else:
+            await ramp.roll_back(connection, version, actor=actor(who.key), reason=reason.strip() or None)
+    await container.state.refresh()
+    return RedirectResponse(f"{HERE}/{quote(version, safe='')}", 303)
 
 
 @router.post("/{version}/promote")

@@ -16,6 +16,7 @@ from app.container import ContainerDep
 from app.core.problems import Problem, documented
 from app.http.auth import actor, require
 from app.policies.addresses import address_of, is_reserved
+from app.routes.canaries import CanaryAnswer, answer_of
 from app.services.registry import promotion, versions
 from app.services.registry.golden import require_answers
 from app.store import canaries
@@ -160,6 +161,7 @@ class PolicyAnswer(BaseModel):
     snapshot: str | None
     config: dict[str, Any]
     metrics: dict[str, Any]
+    canary: CanaryAnswer | None = Field(default=None, description="The latest canary; null: there was none.")
     gate: GateAnswer | None = Field(default=None, description="The latest decision of the gate; null: it never ran.")
 
 
@@ -209,11 +211,14 @@ async def list_all(
         rows = await store.list_policies(connection, before, limit + 1)
         held = await store.aliases(connection)
         gates = await store.latest_gates(connection, [row.version for row in rows])
+        ramps = await canaries.latest(connection, [row.version for row in rows])
     shown = [PolicyAnswer.model_validate(row) for row in rows[:limit]]
     for policy in shown:
         policy.aliases = sorted(alias for alias, version in held.items() if version == policy.version)
         if policy.version in gates:
             policy.gate = GateAnswer.model_validate(gates[policy.version])
+        if policy.version in ramps:
+            policy.canary = answer_of(ramps[policy.version])
     return PolicyPage(policies=shown, next=shown[-1].id if len(rows) > limit else None)
 
 

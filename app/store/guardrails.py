@@ -15,7 +15,8 @@ from app.store.texts import text_of
 
 _COMPLIANCE = text("""
     SELECT version, rules_version, CAST(sum(candidates) AS bigint) AS candidates,
-           CAST(sum(compliant) AS bigint) AS compliant
+           CAST(sum(compliant) AS bigint) AS compliant, CAST(sum(judged) AS bigint) AS judged,
+           CAST(sum(passed) AS bigint) AS passed
     FROM candidate_counts JOIN policies ON policies.id = policy_id
     WHERE version = ANY(:versions) AND day BETWEEN :first AND :last
     GROUP BY version, rules_version ORDER BY version, rules_version""")
@@ -39,6 +40,8 @@ class Compliance:
     rules_version: str
     candidates: int
     compliant: int
+    judged: int = 0  # texts that the judge looked at
+    passed: int = 0
 
 
 async def compliance(connection: AsyncConnection, versions: Sequence[str], first: date, last: date) -> list[Compliance]:

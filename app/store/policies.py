@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy import insert as insert_into
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
@@ -39,6 +39,12 @@ async def find_policy(connection: AsyncConnection, version: str) -> Any:
 async def of_weights(connection: AsyncConnection, digest: str) -> Sequence[Any]:
     """The versions with these weights, newest first."""
     return (await connection.execute(select(Policy).where(Policy.digest == digest).order_by(Policy.id.desc()))).all()
+
+
+async def of_artifact(connection: AsyncConnection, artifact: str) -> Any | None:
+    """The newest version whose weights lie there."""
+    statement = select(Policy).where(Policy.artifact == artifact).order_by(Policy.id.desc()).limit(1)
+    return (await connection.execute(statement)).one_or_none()
 
 
 async def add_gate_report(connection: AsyncConnection, **values: Any) -> Any:
@@ -90,3 +96,8 @@ async def point(connection: AsyncConnection, alias: str, version: str) -> None:
     statement = insert(PolicyAlias).values(alias=alias, version=version)
     moved = {"version": statement.excluded.version, "changed_at": func.now()}
     await connection.execute(statement.on_conflict_do_update(index_elements=["alias"], set_=moved))
+
+
+async def unpoint(connection: AsyncConnection, alias: str, version: str) -> None:
+    """Remove an alias that points at a version; one that points elsewhere by now stays."""
+    await connection.execute(delete(PolicyAlias).where(PolicyAlias.alias == alias, PolicyAlias.version == version))

@@ -4,12 +4,15 @@ WITH new_briefs AS (
     INSERT INTO briefs (digest, body) SELECT * FROM unnest(%s::bytea[], %s::jsonb[])
     ON CONFLICT (digest) DO UPDATE SET used_at = now() WHERE briefs.used_at < now() - interval '1 day'
 ), counted AS (
-    INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant)
-    SELECT policy, version, (now() AT TIME ZONE 'UTC')::date, n, passed
-    FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS counted (policy, version, n, passed)
+    INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant, judged, passed)
+    SELECT policy, version, (now() AT TIME ZONE 'UTC')::date, n, compliant, judged, passed
+    FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+        AS counted (policy, version, n, compliant, judged, passed)
     ON CONFLICT (policy_id, rules_version, day) DO UPDATE SET
         candidates = candidate_counts.candidates + excluded.candidates,
-        compliant = candidate_counts.compliant + excluded.compliant
+        compliant = candidate_counts.compliant + excluded.compliant,
+        judged = candidate_counts.judged + excluded.judged,
+        passed = candidate_counts.passed + excluded.passed
 )
 INSERT INTO texts ({columns}) SELECT * FROM unnest({arrays})
 ON CONFLICT (id) DO UPDATE SET

@@ -106,6 +106,8 @@ class Batch:
     seed: int | None = None
     candidates: int = 0
     compliant: int = 0
+    judged: int = 0
+    passed: int = 0  # by the judge
 
 
 async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozenset[bytes]]:
@@ -120,7 +122,7 @@ async def save_batches(connection: Direct, batches: list[Batch]) -> list[frozens
     # rows in one order everywhere: two statements that meet the same rows cannot deadlock
     digests = sorted(briefs)
     bodies = [briefs[digest].model_dump_json(exclude=_APPROVED) for digest in digests]
-    counts = _columns(_counts(batches), 4)
+    counts = _columns(_counts(batches), 6)
     async with connection.cursor() as cursor:
         await cursor.execute(
             _SAVE, [digests, bodies, *counts, *_columns([texts[key] for key in sorted(texts)], len(_TEXT_COLUMNS))]
@@ -170,14 +172,14 @@ def _text_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _counts(batches: Sequence[Batch]) -> list[tuple[int, str, int, int]]:
-    """(policy, rules version, candidates, compliant), summed: one statement may touch a row once."""
-    totals: dict[tuple[int, str], tuple[int, int]] = {}
+def _counts(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
+    """(policy, rules version, candidates, compliant, judged, passed), summed: one statement may touch a row once."""
+    totals: dict[tuple[int, str], tuple[int, ...]] = {}
     for batch in batches:
         if batch.candidates:
             counted = batch.policy_id, batch.rules_version.partition("+")[0]  # whatever the advertiser's own rules
-            candidates, compliant = totals.get(counted, (0, 0))
-            totals[counted] = candidates + batch.candidates, compliant + batch.compliant
+            more = batch.candidates, batch.compliant, batch.judged, batch.passed
+            totals[counted] = tuple(map(sum, zip(totals.get(counted, (0,) * len(more)), more, strict=True)))
     return [(*key, *total) for key, total in sorted(totals.items())]
 
 

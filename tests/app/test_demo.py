@@ -114,7 +114,7 @@ def test_a_demonstration_begins_on_a_fresh_platform(played: tuple[DemoStack, Pla
 
 
 def job(state: str, *steps: dict[str, Any]) -> dict[str, Any]:
-    return {"id": "j", "state": state, "steps": list(steps)}
+    return {"id": "j", "state": state, "steps": list(steps), "error": "it waits"}
 
 
 def step(kind: str, state: str, **more: Any) -> dict[str, Any]:
@@ -134,6 +134,7 @@ def step(kind: str, state: str, **more: Any) -> dict[str, Any]:
     [
         (job("rejected", step("gate", "rejected")), "the champion stays"),
         (job("succeeded", step("gate", "succeeded")), "beside the champion"),
+        (job("rejected", step("gate", "succeeded"), step("canary", "rejected")), "beside the champion. it waits"),
     ],
 )
 def test_both_decisions_of_the_gate_are_endings(

@@ -11,6 +11,7 @@ import pytest
 from job_platform import JobPlatform
 
 from app.core.settings import Settings
+from app.jobs.schedules import Schedules
 from app.services.jobs import requests
 from app.services.jobs.artifacts import digest_of
 from app.store import jobs as store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,8 +52,9 @@ async def test_a_job_leaves_its_artifact_with_a_digest_and_its_log(platform: Job
 async def test_a_chain_hands_on_what_each_step_made(platform: JobPlatform) -> None:
     chain = await platform.run(await platform.ask("retrain", language="zh"))
     assert chain.state == "succeeded"
-    export, reward, grpo, evaluate, gate = await platform.steps(chain)
-    assert {step.state for step in (export, reward, grpo, evaluate, gate)} == {"succeeded"}
+    steps = await platform.steps(chain)
+    export, reward, grpo, evaluate, gate, canary = steps
+    assert {step.state for step in steps} == {"succeeded"}
     assert reward.inputs == export.outputs
     assert [made["path"] for made in reward.outputs] == [
         "artifacts/reward-models/reward-reward_model-1", "artifacts/reward-models/reward-held_out_reward_model-1",
@@ -63,6 +65,7 @@ async def test_a_chain_hands_on_what_each_step_made(platform: JobPlatform) -> No
         policy["path"].startswith("artifacts/policies/relate-") and policy in evaluate.inputs and policy in gate.inputs
     )
     assert "language=zh" in grpo.parameters["set"]
+    assert canary.parameters["policy"] == policy["path"] and policy in canary.inputs
 
 
 async def test_a_gate_that_says_no_is_a_rejection_and_no_failure(platform: JobPlatform) -> None:
@@ -73,12 +76,22 @@ async def test_a_gate_that_says_no_is_a_rejection_and_no_failure(platform: JobPl
     assert (await platform.states(chain))["gate"] == "rejected"
 
 
+async def test_a_canary_that_may_not_start_now_rejects_its_step_and_fails_nothing(platform: JobPlatform) -> None:
+    platform.tell("canary", fail="the canary of relate-1 has not ended (ramping): relate-2 waits", status=3)
+    chain = await platform.run(await platform.ask("retrain"))
+    assert (chain.state, (await platform.states(chain))["gate"]) == ("rejected", "succeeded")
+    assert chain.error == "canary: the canary of relate-1 has not ended (ramping): relate-2 waits"
+    ((_, *arguments),) = [json.loads((platform.folder / "canary.arguments.json").read_text())]
+    assert [argument.partition("=")[0] for argument in arguments] == ["--layer", "--policy", "--rules"]
+
+
 async def test_a_failed_chain_resumes_at_the_step_that_failed(platform: JobPlatform) -> None:
     platform.tell("train-grpo", fail="CUDA is out of memory")
     chain = await platform.run(await platform.ask("retrain"))
     assert (chain.state, chain.error) == ("failed", "grpo: train grpo ended with status 1: CUDA is out of memory")
     assert (await platform.states(chain)) == {
-        "export": "succeeded", "reward": "succeeded", "grpo": "failed", "evaluate": "waiting", "gate": "waiting"
+        "export": "succeeded", "reward": "succeeded", "grpo": "failed", "evaluate": "waiting", "gate": "waiting",
+        "canary": "waiting",
     }  # fmt: skip
     platform.tell("train-grpo")
     async with platform.database.begin() as connection:
@@ -91,7 +104,7 @@ async def test_a_failed_chain_resumes_at_the_step_that_failed(platform: JobPlatf
 async def test_only_the_first_step_that_did_not_succeed_is_retried(platform: JobPlatform) -> None:
     platform.tell("train-grpo", fail="no")
     chain = await platform.run(await platform.ask("retrain"))
-    export, _, grpo, evaluate, _ = await platform.steps(chain)
+    export, _, grpo, evaluate, *_ = await platform.steps(chain)
     for step in (export, evaluate):
         with pytest.raises(Problem, match="of a chain the first step that did not succeed"):
             async with platform.database.begin() as connection:

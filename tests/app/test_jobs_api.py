@@ -44,7 +44,8 @@ async def test_a_chain_is_one_entry_of_the_list_and_shows_its_steps(
 ) -> None:
     chain = (await client.post("/jobs", json={"kind": "retrain"}, headers=keys["ops"])).json()
     assert [(step["kind"], step["state"]) for step in chain["steps"]] == [
-        ("export", "queued"), ("reward", "waiting"), ("grpo", "waiting"), ("evaluate", "waiting"), ("gate", "waiting")
+        ("export", "queued"), ("reward", "waiting"), ("grpo", "waiting"), ("evaluate", "waiting"), ("gate", "waiting"),
+        ("canary", "waiting"),
     ]  # fmt: skip
     backup = (await client.post("/jobs", json={"kind": "backup"}, headers=keys["ops"])).json()
     first = (await client.get("/jobs", params={"limit": 1}, headers=keys["ops"])).json()

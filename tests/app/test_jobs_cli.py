@@ -88,3 +88,20 @@ def test_a_worker_that_ends_is_started_again(stack: Stack, relate: Relate) -> No
     assert "the worker was killed by SIGKILL" in lines[0] and "jobs wait until then" in lines[0]
     assert lines[1] == "the worker was restarted"
     assert relate("run", "retention", "--wait").exit_code == 0
+
+
+def test_a_look_at_canaries_is_a_job_and_their_commands_answer_in_one_line(relate: Relate, stack: Stack) -> None:
+    job = relate("run", "canary", "--wait").stdout.split()[0]
+    assert relate("logs", job).stdout == "no canary is open\n"
+    here = {"RELATE_URL": stack.url, "RELATE_DATA_DIR": str(stack.settings.data_dir), "COLUMNS": "200"}
+
+    def policies(*arguments: str) -> Result:
+        return CliRunner().invoke(cli, ["policies", *arguments], env=here)
+
+    listed = policies("list").stdout
+    champion = next(line.split()[0] for line in listed.splitlines() if " champion " in line)
+    assert "gate" in listed and "canary" in listed
+    assert "has had no canary" in str(policies("canary", champion).exception)
+    assert "has no canary that runs" in str(policies("canary", champion, "--roll-back").exception)
+    assert "exclude each other" in str(policies("canary", champion, "--roll-back", "--resume").exception)
+    assert "has no server: set RELATE_POLICY_URL" in str(policies("serve", champion).exception)

@@ -62,7 +62,9 @@ async def test_a_chain_is_started_cancelled_and_retried_by_forms(
     started = await operator.post(HOME, data=form)
     assert started.status_code == 303
     chain = started.headers["location"]
-    assert "export queued reward waiting grpo waiting evaluate waiting gate waiting" in words(await operator.get(chain))
+    assert "export queued reward waiting grpo waiting evaluate waiting gate waiting canary waiting" in words(
+        await operator.get(chain)
+    )
     assert (await operator.post(f"{chain}/cancel", data={"csrf": csrf})).status_code == 303
     assert "export cancelled" in words(await operator.get(HOME))
     assert (await operator.post(f"{chain}/retry", data={"csrf": csrf})).status_code == 303

@@ -46,6 +46,10 @@ def _gate(wish: RetrainParameters, made: Made) -> _Parameters:
     return {**wish.gate.model_dump(), **language, **compared, "prompts": wish.prompts, **_models(made)}
 
 
+def _canary(wish: RetrainParameters, made: Made) -> _Parameters:
+    return {**wish.canary.model_dump(mode="json"), "policy": made["policy"]}
+
+
 def _models(made: Made) -> _Parameters:
     return {name: made[name] for name in ("reward_model", "held_out_reward_model")}
 
@@ -56,4 +60,5 @@ STEPS = (
     Step("grpo", _grpo),
     Step("evaluate", _evaluate),
     Step("gate", _gate),
+    Step("canary", _canary),
 )

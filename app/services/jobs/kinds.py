@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from app.core.contract import Slug
 from app.core.problems import Problem
+from app.services.canary.rules import CanaryRules
 
 Reason = Literal["manual", "schedule", "conversions", "guardrail"]
 # rejected: the gate did its work and decided against the policy
@@ -98,6 +100,15 @@ class GateParameters(Configured):
     prompts: _Path | None = None
 
 
+class CanaryParameters(Parameters):
+    policy: _PolicySource | None = Field(
+        default=None,
+        description="Start the canary of this version, or of the weights at this path. Absent: look at the open ones.",
+    )
+    layer: Slug = "default"
+    rules: CanaryRules = CanaryRules()
+
+
 class NoParameters(Parameters):
     pass
 
@@ -106,6 +117,11 @@ class RetrainEvaluation(Parameters):
     limit: int | None = Field(default=None, ge=1, le=100_000)
     samples: int = Field(default=5, ge=1, le=64)
     max_completion: int = Field(default=96, ge=16, le=1024)
+
+
+class RetrainCanary(Parameters):
+    layer: Slug = "default"
+    rules: CanaryRules = CanaryRules()
 
 
 class RetrainParameters(Parameters):
@@ -120,6 +136,7 @@ class RetrainParameters(Parameters):
     grpo: Configured = Configured(config="grpo_cpu")
     evaluate: RetrainEvaluation = RetrainEvaluation()
     gate: Configured = Configured()
+    canary: RetrainCanary = RetrainCanary()
 
 
 @dataclass(frozen=True, slots=True)

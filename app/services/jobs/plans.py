@@ -23,6 +23,7 @@ from app.services.jobs.artifacts import (
     policy_source,
 )
 from app.services.jobs.kinds import (
+    CanaryParameters,
     Configured,
     DpoParameters,
     EvaluateParameters,
@@ -37,7 +38,7 @@ from trainer.config import GrpoConfig, load_config
 from trainer.durable import publish
 from trainer.registry import base_model
 
-REJECTED = 3  # how `relate evaluate gate` ends when it decides against the challenger
+REJECTED = 3  # how `relate evaluate gate` and `relate canary` end when they decide against the challenger
 
 
 @dataclass(frozen=True, kw_only=True)

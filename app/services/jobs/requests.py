@@ -188,7 +188,7 @@ def _check(data_dir: Path, kind: Kind, parameters: dict[str, Any], champion: str
         raise Problem(422, first.rule, f"{field}: {first.detail}", field=field, value=first.value) from error
     named = ((name, getattr(wish, name, None)) for name in _INPUTS)
     inputs = [measured(data_dir, name, inside(data_dir, path, name)) for name, path in named if path]
-    for name in ("policy", "baseline"):
+    for name in ("policy", "baseline") if kind.name != "canary" else ():
         source = getattr(wish, name, None)
         place = policy_source(data_dir, source, champion) if source else None
         if place is not None and source != "champion":

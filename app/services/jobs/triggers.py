@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import sqrt
 
 from sqlalchemy import text
 
@@ -21,6 +22,11 @@ _FRESH = text("""
         WHERE converted AND NOT exposures.invalid AND NOT shifted
     ) counted
     WHERE mature_at <= now() AND mature_at > :since""")
+_QUALITY = text("""
+    SELECT coalesce(sum(candidates), 0) AS candidates, coalesce(sum(compliant), 0) AS compliant,
+           coalesce(sum(judged), 0) AS judged, coalesce(sum(passed), 0) AS passed
+    FROM candidate_counts JOIN policies ON policies.id = policy_id JOIN policy_aliases USING (version)
+    WHERE alias = 'champion' AND day >= :first""")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 

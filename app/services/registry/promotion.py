@@ -4,12 +4,12 @@ transaction; the model is asked before it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import Any, Literal
 
 from app.core.problems import Problem
 from app.policies.clients import PolicyClients
-from app.runtime.state import ReplicaState
 from app.services.registry.golden import require_answers
 from app.store import policies as store
 from app.store.audit import record
@@ -21,10 +21,10 @@ Movable = Literal["champion", "challenger"]  # `previous` only ever follows the 
 
 
 class Promotions:
-    """Moves aliases on behalf of the API, the pages and the canary."""
+    """Moves aliases on behalf of the API, the pages and the canary. `refresh`: what this process holds in memory."""
 
-    def __init__(self, database: Database, state: ReplicaState, clients: PolicyClients) -> None:
-        self._database, self._state, self._clients = database, state, clients
+    def __init__(self, database: Database, clients: PolicyClients, refresh: Callable[[], Awaitable[None]]) -> None:
+        self._database, self._clients, self._refresh = database, clients, refresh
 
     async def promote(
         self, alias: Movable, version: str, *, actor: str, override_reason: str | None = None
@@ -45,7 +45,7 @@ class Promotions:
                 await store.point(connection, "previous", held["champion"])
             why = {"gate": gate} | ({"override_reason": override_reason} if override_reason else {})
             after = await _changed(connection, actor, f"policy.promote.{alias}", held, **why)
-        await self._state.refresh()
+        await self._refresh()
         return after
 
     async def roll_back(self, alias: Movable, *, actor: str, reason: str | None = None) -> dict[str, str]:
@@ -71,7 +71,7 @@ class Promotions:
             await store.point(connection, "champion", previous)
             await store.point(connection, "previous", held["champion"])
             after = await _changed(connection, actor, "policy.rollback", held, **({"reason": reason} if reason else {}))
-        await self._state.refresh()
+        await self._refresh()
         return after
 
 
@@ -94,7 +94,7 @@ async def _require_movable(
         return None
     gate = (await store.latest_gates(connection, [version])).get(version)
     if override_reason is None:
-        _require_pass(version, gate)
+        require_pass(version, gate)
     return gate.id if gate else None
 
 
@@ -110,7 +110,8 @@ async def _refuse_withdrawn(connection: AsyncConnection, version: str) -> None:
         )
 
 
-def _require_pass(version: str, gate: Any) -> None:
+def require_pass(version: str, gate: Any) -> None:
+    """Refuse a version whose latest decision of the gate is no pass, or that has none."""
     if gate is None:
         raise Problem(
             409,

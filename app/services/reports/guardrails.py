@@ -54,6 +54,7 @@ def _guardrails(
     arm, requests = arms[number], data.requests.get(number, Requests([]))
     counted = [rules for rules in data.compliance if rules.version == arm.policy]
     candidates = sum(rules.candidates for rules in counted)
+    judged = sum(rules.judged for rules in counted)
     held = non_inferiority(_per_unit(sums[number]), _per_unit(sums[0]), margin=MARGIN) if number else None
     return ArmGuardrails(
         arm=arm.name,
@@ -62,6 +63,8 @@ def _guardrails(
             RulesCompliance(rules_version=rules.rules_version, candidates=rules.candidates, compliant=rules.compliant)
             for rules in counted
         ],
+        judged=judged,
+        judge_pass_share=sum(rules.passed for rules in counted) / judged if judged else None,
         served_violations=data.violations.get(number, 0),
         diversity=data.diversity[arm.policy],
         requests=requests.total,

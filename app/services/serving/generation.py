@@ -146,6 +146,7 @@ class Generation:
             if order.policy.kind == "nlg"
             else await self._judging(vetted.kept, order.brief)
         )
+        looked_at, passed = self._judge_counts(order, len(vetted.kept), judged)
         texts = self._new(judged, order, await self._known(order.key))
         batch = Batch(
             order.key,
@@ -160,6 +161,8 @@ class Generation:
             draft.seed,
             vetted.candidates,
             vetted.compliant,
+            looked_at,
+            passed,
         )
         servable = await self._commits.submit(batch)
         fresh = [
@@ -170,6 +173,13 @@ class Generation:
         if self._pool:
             self._keep(order.key, fresh)
         return fresh
+
+    def _judge_counts(self, order: Order, asked: int, judged: Sequence[Judged]) -> tuple[int, int]:
+        """How many texts the judge looked at, and how many it passed. It failed where a kept text has no judgement."""
+        unread = order.policy.kind == "nlg" or not self._judging.covers(order.brief.language)
+        if unread or any(each.judgement is None for each in judged):
+            return 0, 0
+        return asked, sum(each.served for each in judged)
 
     @asynccontextmanager
     async def _begin(self, order: Order, priority: int) -> AsyncIterator[None]:

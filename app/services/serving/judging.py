@@ -41,6 +41,9 @@ class Judging:
     def __init__(self, judge: Judge, unjudged: Unjudged) -> None:
         self._judge, self._unjudged = judge, unjudged
 
+    def covers(self, language: str) -> bool:
+        return self._judge.covers(language)
+
     async def __call__(self, candidates: Sequence[Candidate], brief: AdBrief) -> list[Judged]:
         """The candidates that are kept, best first."""
         if not candidates:

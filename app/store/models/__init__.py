@@ -6,6 +6,7 @@ from app.store.models.base import Base
 __all__ = [
     "Base",
     "access",
+    "canaries",
     "creatives",
     "events",
     "experiments",

@@ -71,3 +71,5 @@ class CandidateCount(Base):
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     candidates: Mapped[int]
     compliant: Mapped[int]
+    judged: Mapped[int] = mapped_column(server_default=text("0"))  # compliant texts that the judge looked at
+    passed: Mapped[int] = mapped_column(server_default=text("0"))  # and passed
