@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import assets, backup, check, database, demo, export, generate, serve, up, worker
+from app.cli import assets, backup, canary, check, database, demo, export, generate, serve, up, webhooks, worker
 from app.cli.errors import sentence
 from app.cli.experiments import experiments
 from app.cli.jobs import jobs
@@ -42,6 +42,8 @@ for command in (
     database.migrate,
     database.upgrade,
     database.retention,
+    canary.canary,
+    webhooks.webhooks,
     backup.backup,
     backup.restore,
     export.export,

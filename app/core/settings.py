@@ -221,6 +221,19 @@ class Settings(BaseSettings):
         description="YAML file with the parameters of a scheduled `retrain`; default: retrain.yaml in the data "
         "directory, and without one the chain's defaults.",
     )
+    webhook_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        default=(),
+        description="Where decisions of gate, canary, promotion and rollback are sent, separated by commas; empty: "
+        "nowhere.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, min_length=24, description="What webhooks are signed with; needed where webhook_urls is set."
+    )
+    webhook_private: bool = Field(
+        default=False,
+        description="Also send webhooks to private and loopback addresses, and over http. Link-local and metadata "
+        "addresses stay refused.",
+    )
     training_devices: str = Field(
         default="",
         description="The GPUs that this host's worker trains on, such as 0,1; empty: all, or the CPU. Workers of one "
@@ -235,6 +248,18 @@ class Settings(BaseSettings):
         if url and scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
             raise ValueError(f"names a {scheme[:20]!r} database: write a PostgreSQL one, postgresql://user@host/name")
         return url
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed_and_safe(self) -> Self:
+        for url in self.webhook_urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("https", *(["http"] if self.webhook_private else [])) or not parts.hostname:
+                raise ValueError(
+                    f"webhook_urls names {url[:80]!r}: write https addresses; http needs webhook_private=true"
+                )
+        if self.webhook_urls and self.webhook_secret is None:
+            raise ValueError("webhook_urls is set and webhook_secret is not: webhooks are always signed")
+        return self
 
     @cached_property
     def secrets_path(self) -> Path:

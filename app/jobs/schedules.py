@@ -1,4 +1,4 @@
-"""What starts jobs by itself: cron lines, and enough conversions that matured since the last retraining."""
+"""What starts jobs by itself: cron lines, open canaries, webhooks that are due, and why to retrain."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from app.core.problems import Problem
 from app.core.settings import Settings
 from app.runtime.periodic import Periodic
 from app.services.jobs import requests
-from app.services.jobs.kinds import RETRAIN, Reason
-from app.services.jobs.triggers import fresh_conversions
+from app.services.jobs.kinds import CANARY, RETRAIN, WEBHOOKS, Reason
+from app.services.jobs.triggers import fallen_guardrail, fresh_conversions
+from app.services.webhooks.delivery import FRESH
+from app.store import canaries, webhooks
 from app.store import jobs as store
 from app.store.database import Database
 
@@ -77,11 +79,20 @@ class Schedules:
                     due = due and bool(await canaries.open_(connection))
             if due:
                 await self._start(schedule.kind, "schedule", f"schedule {schedule.cron}")
-        if self._settings.retrain_conversions and monotonic() - self._counted > COUNT_S:
+        await self._look_at_webhooks()
+        if monotonic() - self._counted > COUNT_S:
             self._counted = monotonic()
             await self._look_at_conversions()
 
-    async def _look_at_conversions(self) -> None:
+    async def _look_at_webhooks(self) -> None:
+        if not (urls := self._settings.webhook_urls):
+            return
+        async with self._database.background() as connection:
+            due = await webhooks.anything_due(connection, urls, FRESH)
+        if due:
+            await self._start(WEBHOOKS, "schedule", "webhooks are due")
+
+    async def _look_at_triggers(self) -> None:
         enough = self._settings.retrain_conversions
         async with self._database.background() as connection:
             fresh = await fresh_conversions(connection, self._settings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import httpcore
@@ -27,6 +27,7 @@ _METADATA = frozenset(
         ),
     )
 )
+Refused = Callable[[IPv4Address | IPv6Address], bool]
 _TRANSLATED = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
@@ -51,6 +52,11 @@ def is_reserved(address: IPv4Address | IPv6Address) -> bool:
     )
 
 
+def is_inside(address: IPv4Address | IPv6Address) -> bool:
+    """Whether the address is no public one: private, loopback, shared, reserved. Webhooks are not sent there."""
+    return is_reserved(address) or any(not form.is_global for form in _wrapped(address))
+
+
 def _wrapped(address: IPv4Address | IPv6Address) -> Iterable[IPv4Address | IPv6Address]:
     yield address
     if isinstance(address, IPv6Address):
@@ -60,14 +66,14 @@ def _wrapped(address: IPv4Address | IPv6Address) -> Iterable[IPv4Address | IPv6A
 
 
 class ReservedAddress(httpcore.ConnectError):
-    """The endpoint's name resolves to an address that is refused for policy servers."""
+    """The name resolves to an address that is refused."""
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name, refuses it if any of its addresses is refused, and connects only to checked addresses."""
 
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
+    def __init__(self, refused: Refused) -> None:
+        self._inner, self._refused = httpcore.AnyIOBackend(), refused
 
     async def connect_tcp(
         self,
@@ -77,7 +83,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await _resolved(host, port, timeout)
+        addresses = await _resolved(host, port, timeout, self._refused)
         for address in addresses[:-1]:
             try:
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -89,7 +95,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-async def _resolved(host: str, port: int, timeout: float | None) -> list[str]:
+async def _resolved(host: str, port: int, timeout: float | None, refused: Refused) -> list[str]:
     try:
         async with asyncio.timeout(timeout):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -99,15 +105,15 @@ async def _resolved(host: str, port: int, timeout: float | None) -> list[str]:
         raise httpcore.ConnectError(f"{host} does not resolve: {error}") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
-        if is_reserved(ip_address(address)):
-            raise ReservedAddress(f"{host} leads to {address}, where no policy server may run")
+        if refused(ip_address(address)):
+            raise ReservedAddress(f"{host} leads to {address}, an address that is refused here")
     return addresses
 
 
 class CheckedTransport(httpx.AsyncHTTPTransport):
     """httpx's own transport over a pool that checks the address of each connection."""
 
-    def __init__(self, *, verify: bool, limits: httpx.Limits) -> None:
+    def __init__(self, *, verify: bool, limits: httpx.Limits, refused: Refused = is_reserved) -> None:
         super().__init__(
             verify=False, trust_env=False
         )  # the pool is replaced, because httpx does not pass a network backend on
@@ -116,5 +122,5 @@ class CheckedTransport(httpx.AsyncHTTPTransport):
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_CheckedBackend(),
+            network_backend=_CheckedBackend(refused),
         )

@@ -114,6 +114,14 @@ def _gate(out: Path, arguments: Sequence[str], wish: dict[str, Any]) -> None:
     _write(out / "gate.json", json.dumps(report | {"lines": [line], "texts": [], "passed": passed}))
 
 
+def _canary(out: Path, arguments: Sequence[str], wish: dict[str, Any]) -> None:
+    print("relate-20261129-abcdef: on 1 %", flush=True)
+
+
+def _webhooks(out: Path, arguments: Sequence[str], wish: dict[str, Any]) -> None:
+    print("delivered: 1", flush=True)
+
+
 def _backup(out: Path, arguments: Sequence[str], wish: dict[str, Any]) -> None:
     _sleep(wish)
     _write(Path(arguments[1]), "a backup")
@@ -125,7 +133,8 @@ def _retention(out: Path, arguments: Sequence[str], wish: dict[str, Any]) -> Non
 
 MAKE = {
     "export": _export, "train-reward": _reward, "train-grpo": _grpo, "evaluate-policy": _policy,
-    "evaluate-gate": _gate, "backup": _backup, "retention": _retention,
+    "evaluate-gate": _gate, "canary": _canary,
+    "webhooks": _webhooks, "backup": _backup, "retention": _retention,
 }  # fmt: skip
 
 if __name__ == "__main__":

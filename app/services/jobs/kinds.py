@@ -150,7 +150,7 @@ class Kind:
     reproducible: bool = True
 
 
-RETRAIN = "retrain"
+RETRAIN, CANARY, WEBHOOKS = "retrain", "canary", "webhooks"
 KINDS = {
     kind.name: kind
     for kind in (
@@ -161,6 +161,8 @@ KINDS = {
         Kind("grpo", GrpoParameters),
         Kind("evaluate", EvaluateParameters),
         Kind("gate", GateParameters),
+        Kind(CANARY, CanaryParameters, OPERATIONS, reproducible=False),
+        Kind(WEBHOOKS, NoParameters, OPERATIONS, reproducible=False),
         Kind("retention", NoParameters, OPERATIONS, reproducible=False),
         Kind("backup", NoParameters, OPERATIONS, reproducible=False),
         Kind(RETRAIN, RetrainParameters, reproducible=False),

@@ -82,7 +82,8 @@ class Planner:
     def commands(self, kind: str, parameters: dict[str, Any]) -> list[Command]:
         plans: dict[str, Callable[[Any], list[Command]]] = {
             "export": self._export, "reward": self._reward, "sft": self._sft, "dpo": self._dpo, "grpo": self._grpo,
-            "evaluate": self._evaluate, "gate": self._gate, "retention": self._retention, "backup": self._backup,
+            "evaluate": self._evaluate, "gate": self._gate, "canary": self._canary, "webhooks": self._webhooks,
+            "retention": self._retention, "backup": self._backup,
         }  # fmt: skip
         return plans[kind](kind_of(kind).parameters.model_validate(parameters))
 
@@ -161,6 +162,13 @@ class Planner:
             *self._prompts(wish.prompts), *self._shared(),
         ]  # fmt: skip
         return [Command(arguments=arguments, makes="gate_report", place=place)]
+
+    def _canary(self, wish: CanaryParameters) -> list[Command]:
+        started = [] if wish.policy is None else [f"--policy={wish.policy}", f"--rules={wish.rules.model_dump_json()}"]
+        return [Command(arguments=["canary", f"--layer={wish.layer}", *started], place=self.folder)]
+
+    def _webhooks(self, wish: object) -> list[Command]:
+        return [Command(arguments=["webhooks"], place=self.folder)]
 
     def _retention(self, wish: object) -> list[Command]:
         return [Command(arguments=["retention"], place=self.folder)]

@@ -1,6 +1,18 @@
 """The tables. Importing this package registers all of them with `Base.metadata`."""
 
-from app.store.models import access, creatives, events, experiments, jobs, policies, reviews, rules, withdrawals
+from app.store.models import (
+    access,
+    canaries,
+    creatives,
+    events,
+    experiments,
+    jobs,
+    policies,
+    reviews,
+    rules,
+    webhooks,
+    withdrawals,
+)
 from app.store.models.base import Base
 
 __all__ = [
@@ -14,5 +26,6 @@ __all__ = [
     "policies",
     "reviews",
     "rules",
+    "webhooks",
     "withdrawals",
 ]
