@@ -216,6 +216,16 @@ class Settings(BaseSettings):
         ge=0,
         description="Start the chain `retrain` when this many conversions matured since it was last started; 0: never.",
     )
+    retrain_compliance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Start the chain `retrain` when the champion's Compliance Rate falls under this, such as 0.9; 0: "
+        "never.",
+    )
+    retrain_judge_pass: float = Field(
+        default=0.0, ge=0, le=1, description="The same for the share of its texts that the judge passes; 0: never."
+    )
     retrain_file: Path | None = Field(
         default=None,
         description="YAML file with the parameters of a scheduled `retrain`; default: retrain.yaml in the data "

@@ -82,7 +82,7 @@ class Schedules:
         await self._look_at_webhooks()
         if monotonic() - self._counted > COUNT_S:
             self._counted = monotonic()
-            await self._look_at_conversions()
+            await self._look_at_triggers()
 
     async def _look_at_webhooks(self) -> None:
         if not (urls := self._settings.webhook_urls):
@@ -95,8 +95,11 @@ class Schedules:
     async def _look_at_triggers(self) -> None:
         enough = self._settings.retrain_conversions
         async with self._database.background() as connection:
-            fresh = await fresh_conversions(connection, self._settings)
-        if fresh >= enough:
+            fresh = await fresh_conversions(connection, self._settings) if enough else 0
+            fallen = await fallen_guardrail(connection, self._settings)
+        if fallen is not None:
+            await self._start(RETRAIN, "guardrail", fallen)
+        elif enough and fresh >= enough:
             await self._start(RETRAIN, "conversions", f"{fresh} fresh conversions of {enough}")
 
     async def _start(self, kind: str, reason: Reason, actor: str) -> None:

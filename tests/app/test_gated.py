@@ -14,6 +14,7 @@ from app.core.settings import Settings
 from app.jobs.schedules import Schedules
 from app.services.jobs import requests
 from app.services.jobs.artifacts import digest_of
+from app.services.jobs.triggers import fallen_guardrail
 from app.store import jobs as store
 from app.store import policies
 from app.store.experiments import audit_of
@@ -135,3 +136,42 @@ async def test_a_gate_without_a_report_that_can_be_read_fails(platform: JobPlatf
     chain = await platform.run(await platform.ask("retrain"))
     assert chain.state == "failed" and "is no report of the gate" in chain.error
     assert (await registered(platform)).keys() == {MODEL}
+
+
+async def fallen(platform: JobPlatform, **limits: float) -> str | None:
+    async with platform.database.begin() as connection:
+        return await fallen_guardrail(connection, platform.settings.replaced(**limits))
+
+
+async def test_a_guardrail_of_the_champion_that_falls_starts_one_chain_and_keeps_the_reason(
+    platform: JobPlatform,
+) -> None:
+    written = (
+        "INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant, judged, passed) "
+        "SELECT id, 'r', (now() AT TIME ZONE 'UTC')::date - {ago}, 1000, {good}, 800, 300 FROM policies "
+        "WHERE model = '{model}'"
+    )
+    async with platform.database.begin() as connection:
+        for ago, good in ((0, 850), (1, 850), (2, 10)):  # the day before yesterday is over
+            await connection.exec_driver_sql(written.format(ago=ago, good=good, model=MODEL))
+    assert await fallen(platform) is None
+    assert await fallen(platform, retrain_compliance=0.86) is None  # no more than chance
+    said = await fallen(platform, retrain_compliance=0.95, retrain_judge_pass=0.5)
+    assert said is not None and said.startswith("Compliance Rate 85.0% of 2,000 since ")
+    assert "the judge passes 37.5% of 1,600" in said
+    schedules = Schedules(platform.settings.replaced(retrain_compliance=0.95), platform.database)
+    await schedules.look()
+    async with platform.database.begin() as connection:
+        (chain,) = await store.listed(connection, limit=10, kind="retrain")
+    assert chain.reason == "guardrail" and chain.actor.endswith(", under 95.0%")
+    assert await fallen(platform, retrain_compliance=0.95) is None  # until there are texts of a day after it
+
+
+async def test_few_texts_are_no_fallen_guardrail(platform: JobPlatform) -> None:
+    few = (
+        "INSERT INTO candidate_counts (policy_id, rules_version, day, candidates, compliant) "
+        f"SELECT id, 'r', (now() AT TIME ZONE 'UTC')::date, 199, 0 FROM policies WHERE model = '{MODEL}'"
+    )
+    async with platform.database.begin() as connection:
+        await connection.exec_driver_sql(few)
+    assert await fallen(platform, retrain_compliance=0.95) is None

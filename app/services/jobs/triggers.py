@@ -1,4 +1,6 @@
-"""How much was learned since the last retraining: conversions are counted, not the ticks of a clock."""
+"""Why to retrain by itself: enough conversions matured, or a guardrail of the champion fell. Days and conversions are
+counted, not the ticks of a clock.
+"""
 
 from __future__ import annotations
 
@@ -35,3 +37,31 @@ async def fresh_conversions(connection: AsyncConnection, settings: Settings) -> 
     since = await store.last_created(connection, RETRAIN) or _BEGINNING
     values = {"elsewhere": settings.window_hours, "lateness": LATENESS, "since": since}
     return int(await connection.scalar(_FRESH, values) or 0)
+
+
+DAYS = 2  # of texts that a guardrail is read on, today included
+MIN_TEXTS = 200
+STANDARD_ERRORS = 3.0  # under the limit, so that chance alone starts no training
+
+
+async def fallen_guardrail(connection: AsyncConnection, settings: Settings) -> str | None:
+    """The champion's guardrail that fell under its limit, in words; None where all hold.
+
+    Only days after the one on which `retrain` was last started count: one fall starts one chain, and not the next
+    before its result can show.
+    """
+    limits = (settings.retrain_compliance, settings.retrain_judge_pass)
+    if not any(limits):
+        return None
+    last = await store.last_created(connection, RETRAIN)
+    first = datetime.now(UTC).date() - timedelta(days=DAYS - 1)
+    if last is not None:
+        first = max(first, last.astimezone(UTC).date() + timedelta(days=1))
+    row = (await connection.execute(_QUALITY, {"first": first})).one()
+    counted = (("Compliance Rate", row.compliant, row.candidates), ("the judge passes", row.passed, row.judged))
+    fallen = [
+        f"{name} {float(good / count):.1%} of {count:,} since {first}, under {limit:.1%}"
+        for (name, good, count), limit in zip(counted, limits, strict=True)
+        if count >= MIN_TEXTS and limit - float(good / count) > STANDARD_ERRORS * sqrt(limit * (1 - limit) / count)
+    ]
+    return "; ".join(fallen) or None
