@@ -65,7 +65,7 @@ class VllmWriter:
 
     def _failed(self, error: Exception) -> WriterUnavailable:
         """Log one line for all calls that fail while the server is not called."""
-        what = str(error) or f"no whole answer within {self._timeout_s:g} s"
+        what = str(error).partition("\n")[0] or f"no whole answer within {self._timeout_s:g} s"
         if not self.down:
             log.warning(
                 "policy server failed",

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from counting import AdSystem, a_funnel, digest
 from fakes import FakePolicyServer
+from markupsafe import escape
 from page_visits import csrf_of, read
 from registering import answers
 from reported import MATURE, fill
@@ -330,7 +331,7 @@ async def test_the_pages_show_where_a_canary_stands_and_steer_it(canary: Canary,
     await canary.requests(0, Source.POOL, 2000)
     await canary.requests(1, Source.TEMPLATE, 2000)
     await canary.look()
-    address, reason = f"/pages/policies/{canary.version}", "fallback share 100.0%, the champion's 0.0%"
+    address, reason = f"/pages/policies/{canary.version}", escape("fallback share 100.0%, the champion's 0.0%")
     page = await read(operator, address)
     assert "Canary paused 1 %" in page and reason in page and "1 % → 5 % → 20 % → 50 %" in page
     assert "canary.pause by canary: fallback share" in page
