@@ -14,6 +14,7 @@ from app.http.auth import Authenticator
 from app.http.middleware import Edge
 from app.http.trusted_hosts import trusted_hosts
 from app.pages import api_docs, assets, frame, planner, session
+from app.pages import comparisons as comparison_pages
 from app.pages import experiment_forms as operate
 from app.pages import experiments as experiment_pages
 from app.pages import jobs as job_pages
@@ -27,6 +28,7 @@ from app.routes import (
     asset_sets,
     canaries,
     check,
+    comparisons,
     events,
     experiments,
     generate,
@@ -60,6 +62,7 @@ ROUTED = (
     withdrawals,
     canaries,
     policies,
+    comparisons,
     jobs,
     keys,
     units,
@@ -72,6 +75,7 @@ ROUTED = (
     policy_pages,
     texts_page,
     review_page,
+    comparison_pages,
     rules_page,
     planner,
     assets,

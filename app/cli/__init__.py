@@ -13,6 +13,7 @@ import typer
 from app.cli import assets, backup, canary, check, database, demo, export, generate, serve, up, webhooks, worker
 from app.cli.errors import sentence
 from app.cli.experiments import experiments
+from app.cli.gsb import gsb
 from app.cli.jobs import jobs
 from app.cli.keys import keys
 from app.cli.policies import policies
@@ -56,6 +57,7 @@ cli.add_typer(advertisers, name="advertisers")
 cli.add_typer(texts, name="texts")
 cli.add_typer(jobs, name="jobs")
 cli.add_typer(review, name="review")
+cli.add_typer(gsb, name="gsb")
 cli.add_typer(keys, name="keys")
 cli.add_typer(train.commands, name="train", cls=ChildGroup)
 cli.add_typer(evaluate.commands, name="evaluate", cls=ChildGroup)

@@ -32,6 +32,7 @@ REVIEW, TEXTS = "/pages/review", "/pages/texts"
 ANALYSTS: tuple[Scope, ...] = ("report", "ops")
 REVIEWERS: tuple[Scope, ...] = ("review",)
 TEXTS_SCOPES: tuple[Scope, ...] = ("report", "review", "ops")
+COMPARE = "/pages/comparisons"
 RULES_PAGE = "/pages/rules"
 RULES_SCOPES: tuple[Scope, ...] = TEXTS_SCOPES
 # label, address, scopes: any of them
@@ -42,6 +43,7 @@ NAVIGATION: tuple[tuple[str, str, tuple[Scope, ...]], ...] = (
     ("Jobs", "/pages/jobs", ("ops",)),
     ("Rules", RULES_PAGE, RULES_SCOPES),
     ("Review", REVIEW, REVIEWERS),
+    ("Compare", COMPARE, ("review", *ANALYSTS)),
     ("Planner", "/pages/planner", ANALYSTS),
 )
 

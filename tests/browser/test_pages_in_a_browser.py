@@ -29,6 +29,7 @@ EVERY_PAGE = (
     NEW,
     TEXTS,
     REVIEW,
+    "/pages/comparisons",
     "/pages/rules?q=gift&rule=shouting&advertiser=Shop",
 )
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2}

@@ -3,6 +3,7 @@
 from app.store.models import (
     access,
     canaries,
+    comparisons,
     creatives,
     events,
     experiments,
@@ -19,6 +20,7 @@ __all__ = [
     "Base",
     "access",
     "canaries",
+    "comparisons",
     "creatives",
     "events",
     "experiments",
