@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 import uvicorn
+from comparable import add_comparable
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from trials import ArmOf, draft, run, stop
 from visits import Site, Visit, Visitor
@@ -55,6 +56,7 @@ def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         connection.execute("INSERT INTO api_keys (name, prefix, digest, scopes) VALUES (%s, %s, %s, %s)", row)
         seed(connection)
         seed_texts(connection)
+        add_comparable(connection, 9)
         connection.execute("ANALYZE events")
     asyncio.run(folded(settings))
     with socket.socket() as listening:
