@@ -108,6 +108,11 @@ def test_a_group_of_equal_rewards_still_moves_its_charged_tokens():
         (1.5, -1.0, True, 0, 0),
         (0.5, -1.0, False, 1, 0),  # already less likely, and bad
         (0.5, 1.0, True, 0, 0),
+        (0.5, 0.5, True, 0, 0),
+        (1.1, -1.0, True, 0, 0),  # inside the clip
+        (0.9, 1.0, True, 0, 0),
+        (0.5, 0.0, False, 0, 0),  # neither good nor bad: nothing to clip
+        (1.5, 0.0, False, 0, 0),
     ],
 )
 def test_the_clip_takes_the_gradient_of_what_has_moved_far_enough(ratio, advantage, moves, low, high):
@@ -119,6 +124,15 @@ def test_the_clip_takes_the_gradient_of_what_has_moved_far_enough(ratio, advanta
     loss.backward()
     assert bool(logp.grad.any()) is moves
     assert (int(watched.clipped_low), int(watched.clipped_high), int(watched.tokens)) == (low, high, 1)
+    assert float(watched.ratio) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("advantage", [1.0, -1.0])
+def test_a_ratio_at_the_border_of_the_clip_is_not_clipped(advantage):
+    tokens = [torch.zeros(1, 1)] * 2
+    inputs = LossInputs(*tokens, None, torch.full((1, 1), advantage), torch.ones(1, 1, dtype=torch.bool))
+    _, watched = grpo_loss(inputs, **(PLAIN | {"beta": 0.0, "clip_low": 0.0, "clip_high": 0.0}))
+    assert (int(watched.clipped_low), int(watched.clipped_high)) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +167,20 @@ def test_the_kl_estimate_is_never_negative_and_zero_at_the_reference(seed):
     _, apart = grpo_loss(LossInputs(logp, old, ref, advantages, MASK), **PLAIN)
     _, at = grpo_loss(LossInputs(logp, old, logp, advantages, MASK), **PLAIN)
     assert float(apart.kl) > 0 and float(at.kl) == 0
+
+
+@pytest.mark.parametrize(("weighted_kl", "loss"), [(False, 0.1 * 0.1931), (True, 0.1 * 0.3863)])
+def test_the_kl_is_weighted_by_the_ratio_where_that_is_asked(weighted_kl, loss):
+    logp, old, ref = (torch.full((1, 1), math.log(p)) for p in (0.5, 0.25, 0.25))  # ρ = 2, k3 = 1/2 - ln(1/2) - 1
+    inputs = LossInputs(logp, old, ref, torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool))
+    settings = PLAIN | {"beta": 0.1, "aggregation": "token", "weighted_kl": weighted_kl}
+    assert float(grpo_loss(inputs, **settings)[0]) == pytest.approx(loss, abs=1e-5)
+
+
+def test_an_unknown_aggregation_is_refused_by_name():
+    tokens = [torch.zeros(1, 1)] * 4
+    with pytest.raises(ValueError, match="aggregation 'mean' is unknown: use sum, sequence or token"):
+        grpo_loss(LossInputs(*tokens, torch.ones(1, 1, dtype=torch.bool)), **(PLAIN | {"aggregation": "mean"}))
 
 
 def test_a_kl_term_without_a_reference_is_refused():
