@@ -79,12 +79,20 @@ def test_diversity_is_measured_against_the_policys_own_texts():
     one_phrase = AdText(
         title="Step Into Comfort", description="Find the pair that fits your stride and step into comfort."
     )
-    drilled = [sample for number in range(12) for sample in samples(one_phrase, query=f"running shoes {number}")]
+    drilled = [sample for number in range(12) for sample in samples(one_phrase, id=f"ad-{number}")]
     varied = samples(an_ad(locale="en-US"), query="trail shoes") + samples(
         AdText(title="Trainers Sized 2E to 4E", description="Roomy toe boxes, light soles."), query="wide trainers"
     )
     assert measure("drilled", drilled, RELEVANCE, {}).values["diversity"].mean() <= 0.3
     assert measure("varied", varied, RELEVANCE, {}).values["diversity"].mean() == 1.0
+
+
+def test_compliance_but_for_length_forgives_length_alone():
+    (sample,) = samples(an_ad(locale="en-US"))
+    long, loud = (Finding(rule, "title", Span(0, 1), "x", "block", "", "") for rule in ("too_long", "shouting"))
+    found = [replace(sample, findings=findings) for findings in ((), (long,), (long, loud), (loud,))]
+    values = measure("a policy", [*found, *samples("Buy now")], RELEVANCE, {}).values
+    assert values["compliance"].tolist() == [1, 0, 0, 0, 0] and values["but_length"].tolist() == [1, 1, 0, 0, 0]
 
 
 def test_semantic_quality_is_the_mean_of_relevance_correctness_and_risk():

@@ -25,8 +25,8 @@ from trainer.rewards.semantics import Relevance
 from trainer.rewards.structure import Format, Length
 
 
-def sample(title, query="running shoes"):
-    brief = a_brief(locale="en-US", query=query)
+def sample(title, query="running shoes", ad="ad-1"):
+    brief = a_brief(locale="en-US", query=query, id=ad)
     return Sample(Prompt(brief, load_spec("generic"), (), "train"), "", AdText(title=title, description=""), ())
 
 
@@ -171,5 +171,6 @@ def test_semantic_quality_counts_relevance_correctness_and_risk_alike():
 
 def test_diversity_of_a_policy_exempts_each_texts_own_query():
     relevance = SimpleNamespace(score=lambda samples: np.zeros(len(samples)))
-    samples = [sample("Shop now", query=f"query {number}") for number in range(4)] + [sample("Shop now", "shop now")]
+    samples = [sample("Shop now", query=f"query {number}", ad=f"ad-{number}") for number in range(4)]
+    samples.append(sample("Shop now", "shop now"))
     assert measure("policy", samples, relevance, {}).values["diversity"].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from adtext.brief import AdBrief, AdText
 from adtext.checks import is_clean, is_compliant
-from adtext.ngrams import FrequentNgrams, copy_rate, distinct, units
+from adtext.ngrams import copy_rate, distinct, units
+from trainer.evaluation.diversity import diversity_v2
 from trainer.reward_model.score import RewardModel, Triple
-from trainer.rewards.base import Sample
+from trainer.rewards.base import TERM_OF, Sample
 from trainer.rewards.judge_scores import JudgeScores
 from trainer.rewards.judged import Fluency, Truth
 from trainer.rewards.risk import Correctness, Risk
@@ -38,12 +39,13 @@ class Measure:
 
 MEASURES: Mapping[str, Measure] = {
     "compliance": Measure("Compliance Rate (eq. 11)", "more"),
+    "but_length": Measure("Compliance Rate but for length", "more"),
     "clean": Measure("clean rate: nothing to block or review", "more"),
     "truth": Measure("truth (judge)", "more"),
     "fluency": Measure("fluency (judge)", "more"),
     "second_truth": Measure("truth (second judge)", "more"),
     "second_fluency": Measure("fluency (second judge)", "more"),
-    "diversity": Measure("Diversity (eq. 12)", "more"),
+    "diversity": Measure("Diversity (eq. 12), version 2: by advertiser", "more"),
     "ctcvr": Measure("predicted CTCVR, training model", "more", "rate"),
     "held_out_reward_model": Measure("predicted CTCVR, held-out reward model", "more", "rate"),
     "true_ctcvr": Measure("true CTCVR, simulated users", "more", "rate"),
@@ -93,8 +95,9 @@ def measure(
         "compliance": np.array(
             [float(sample.text is not None and is_compliant(sample.findings)) for sample in samples]
         ),
+        "but_length": np.array([_complies_but_for_length(sample) for sample in samples]),
         "clean": np.array([float(sample.text is not None and is_clean(sample.findings)) for sample in samples]),
-        "diversity": _diversity(samples),
+        "diversity": diversity_v2(samples),
         "relevance": close,
         "format": form,
         "structure": (length + form) / 2,
@@ -138,6 +141,12 @@ def mentioned(text: AdText, brief: AdBrief) -> float:
     return float(np.mean(told)) if told else float("nan")
 
 
+def _complies_but_for_length(sample: Sample) -> float:
+    """1 where the text parses and nothing but its length blocks it."""
+    others = [finding for finding in sample.findings if TERM_OF[finding.rule] != "length"]
+    return float(sample.text is not None and is_compliant(others))
+
+
 def _words_per_field(text: AdText) -> float:
     return float(np.mean([len(units(value)) for _, value in text.fields()]))
 
@@ -155,17 +164,6 @@ def _of_texts(samples: Sequence[Sample], score: Scorer) -> FloatArray:
         places, briefs, texts = zip(*parsed, strict=True)
         values[list(places)] = score(briefs, texts)
     return values
-
-
-def _diversity(samples: Sequence[Sample]) -> FloatArray:
-    """[N] 1 − share of units inside n-grams that are frequent among these samples."""
-    groups = [list(group) for _, group in groupby(samples, key=lambda sample: sample.prompt)]
-    frequent = FrequentNgrams(window=len(groups))
-    for group in groups:
-        frequent.observe(group[0].prompt.brief, [sample.text for sample in group if sample.text])
-    return np.array(
-        [1 - frequent.share(sample.text, sample.prompt.brief) if sample.text else 0.0 for sample in samples]
-    )
 
 
 def _distinct(samples: Sequence[Sample]) -> FloatArray:
