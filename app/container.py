@@ -100,8 +100,7 @@ async def running(settings: Settings) -> AsyncIterator[Container]:
         )
         prefilling = Prefilling(database, state, pool_loader, generation, clients, workers=PREFILL_WORKERS)
         aggregation = Aggregation(settings, database)
-        await started(prefilling)
-        for part in (*_watches(database, state, clients, adapters), aggregation):
+        for part in (prefilling, *_watches(database, state, clients, adapters), aggregation):
             await started(part)
         yield Container(
             settings=settings,

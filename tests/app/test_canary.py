@@ -336,7 +336,7 @@ async def test_the_pages_show_where_a_canary_stands_and_steer_it(canary: Canary,
     assert "Canary paused 1 %" in page and reason in page and "1 % → 5 % → 20 % → 50 %" in page
     assert "canary.pause by canary: fallback share" in page
     assert f"{canary.version} challenger" in await read(operator, "/pages/policies")
-    assert f"canary of {canary.version}, paused: {reason}" in await read(operator, "/pages/experiments")
+    assert f"canary of {canary.version} , paused: {reason}" in await read(operator, "/pages/experiments")
     for action, state in (("resume", "ramping"), ("roll_back", "rolled_back")):
         form = {"csrf": csrf_of(await operator.get(address)), "action": action, "reason": "写得不好"}
         assert (await operator.post(f"{address}/canary", data=form)).status_code == 303

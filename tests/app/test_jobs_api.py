@@ -54,7 +54,7 @@ async def test_a_chain_is_one_entry_of_the_list_and_shows_its_steps(
     cancelled = await client.post(f"/jobs/{chain['id']}/cancel", headers=keys["ops"])
     assert {step["state"] for step in cancelled.json()["steps"]} == {"cancelled"}
     retried = await client.post(f"/jobs/{chain['id']}/retry", headers=keys["ops"])
-    assert [step["state"] for step in retried.json()["steps"]] == ["queued", *["waiting"] * 4]
+    assert [step["state"] for step in retried.json()["steps"]] == ["queued", *["waiting"] * 5]
 
 
 @pytest.mark.parametrize("scope", ["generate", "events", "report", "review"])

@@ -25,8 +25,9 @@ _FRESH = text("""
     ) counted
     WHERE mature_at <= now() AND mature_at > :since""")
 _QUALITY = text("""
-    SELECT coalesce(sum(candidates), 0) AS candidates, coalesce(sum(compliant), 0) AS compliant,
-           coalesce(sum(judged), 0) AS judged, coalesce(sum(passed), 0) AS passed
+    SELECT CAST(coalesce(sum(candidates), 0) AS bigint) AS candidates,
+           CAST(coalesce(sum(compliant), 0) AS bigint) AS compliant,
+           CAST(coalesce(sum(judged), 0) AS bigint) AS judged, CAST(coalesce(sum(passed), 0) AS bigint) AS passed
     FROM candidate_counts JOIN policies ON policies.id = policy_id JOIN policy_aliases USING (version)
     WHERE alias = 'champion' AND day >= :first""")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -60,8 +61,8 @@ async def fallen_guardrail(connection: AsyncConnection, settings: Settings) -> s
     row = (await connection.execute(_QUALITY, {"first": first})).one()
     counted = (("Compliance Rate", row.compliant, row.candidates), ("the judge passes", row.passed, row.judged))
     fallen = [
-        f"{name} {float(good / count):.1%} of {count:,} since {first}, under {limit:.1%}"
+        f"{name} {good / count:.1%} of {count:,} since {first}, under {limit:.1%}"
         for (name, good, count), limit in zip(counted, limits, strict=True)
-        if count >= MIN_TEXTS and limit - float(good / count) > STANDARD_ERRORS * sqrt(limit * (1 - limit) / count)
+        if count >= MIN_TEXTS and limit - good / count > STANDARD_ERRORS * sqrt(limit * (1 - limit) / count)
     ]
     return "; ".join(fallen) or None
