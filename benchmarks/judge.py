@@ -20,7 +20,7 @@ from trainer.judge.labels import Label, agreement, load_labels
 from trainer.judge.report import summary, write_report
 from trainer.scoring.judge import PACKAGED, PackagedJudge
 
-SECOND = PACKAGED.with_name("second-judge-1")
+SECOND = PACKAGED.with_name("second-judge-2")
 BATCH = 4
 
 

@@ -19,7 +19,7 @@ from trainer.judge.calibrate import thresholds
 from trainer.judge.corruptions import UNREADABLE, UNTRUE, Source, corrupt
 from trainer.judge.examples import Example, Examples
 from trainer.judge.export import trees_of
-from trainer.judge.labels import LABELS, LabelError, agreement, load_labels, part_of
+from trainer.judge.labels import LABELS, TEST, LabelError, agreement, load_labels, part_of
 from trainer.prompts import load_prompts
 from trainer.scoring.features import features
 from trainer.scoring.judge import PackagedJudge, packaged_judge
@@ -85,6 +85,7 @@ def test_labels_are_of_train_and_validation_advertisers_only_and_no_tested_one_i
     }
     assert not parts["test"] & (parts["judge"] | parts["second_judge"])
     assert not parts["judge"] & parts["second_judge"]
+    assert {json.loads(line)["ad"] for line in TEST.read_text("utf-8").splitlines()} == parts["test"]
     assert [part_of("any", split) for split in ("held_out", "new_industry")] == [None, None]
 
 
@@ -106,6 +107,14 @@ def test_a_label_that_cannot_be_used_is_refused_with_its_line(
     (tmp_path / "labels.jsonl").write_text(json.dumps(row), "utf-8")
     with pytest.raises(LabelError, match=message):
         load_labels(tmp_path / "labels.jsonl")
+
+
+def test_a_text_put_together_from_two_counts_for_training_and_not_for_limits() -> None:
+    rows = [Example(BRIEF, TEXT, "false", False, None, 1.0, drawn=drawn) for drawn in (True, False)]
+    assert [example.labelled for example in rows] == [True, False]
+    items = [Example(BRIEF, TEXT, "good", True, True, 1.0), *rows]
+    scores = np.array([0.9, 0.2, 0.99])
+    assert thresholds(Examples(items, np.zeros((3, 1)), ("x",)), scores, JudgeConfig()).serve < 0.9
 
 
 def test_agreement_is_one_where_two_readings_agree_and_below_zero_where_they_never_do() -> None:
@@ -144,6 +153,38 @@ def test_a_copied_fact_is_as_near_as_a_text_can_be() -> None:
     assert near["unlike_worst"] == near["new_worst"] == near["crossed_worst"] == 0
     assert far["unlike_worst"] > 0.3
     assert far["number_left_worst"] + far["number_right_worst"] + far["number_alone_worst"] > 0
+
+
+def feature(name: str, title: str, description: str) -> float:
+    text = AdText(title=title, description=description)
+    return features("words", BRIEF, text, packaged_judge().grams)[name]
+
+
+def test_a_title_over_the_price_of_another_offer_is_told_from_one_over_its_own() -> None:
+    assert feature("contrast_money", "Cider Tour", "Mixed case of 12 for £46.") > 0
+    assert feature("contrast_money", "Cider Tour", "A tour takes 90 minutes and costs £8.") <= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "slip"),
+    [
+        ("bent_worst", "Dogs are welcome in the orchard.", "Dog are welcome in the orchard."),
+        ("body_small_name", "Cider farm in Somerset.", "Cider farm in somerset."),
+        ("dropped_worst", "A tour takes 90 minutes and costs £8.", "A tour takes minutes and costs £8."),
+        ("body_odd_short", "Tours on Saturdays.", "Tours for Bsl users."),
+    ],
+)
+def test_a_slip_of_form_counts_more_than_the_fact_as_it_is(name: str, plain: str, slip: str) -> None:
+    assert feature(name, "Cider", slip) > feature(name, "Cider", plain)
+
+
+def test_a_price_without_the_from_and_the_unit_of_the_brief_is_noticed() -> None:
+    boats = BRIEF.model_copy(update={"ad": BRIEF.ad.model_copy(update={"selling_points": ("Boats from £42 a day",)})})
+    grams = packaged_judge().grams
+    kept = features("words", boats, AdText(title="Boats", description="Boats from £42 a day."), grams)
+    lost = features("words", boats, AdText(title="Boats", description="Boats £42."), grams)
+    assert (kept["limit_lost"], kept["unit_lost"]) == (0, 0)
+    assert (lost["limit_lost"], lost["unit_lost"]) == (1, 1)
 
 
 @pytest.mark.parametrize("text", ["", "？", "苹果", "🙂 🙂", "!!!"])

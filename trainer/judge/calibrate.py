@@ -23,7 +23,8 @@ def thresholds(examples: Examples, publishable: FloatArray, config: JudgeConfig)
     """Serve: the lowest score that lets no more than the config's share of each fault through. Review: the score that
     `review_keeps` of the good texts reach.
     """
-    kinds = examples.column("kind")
+    drawn = examples.column("drawn").astype(bool)
+    kinds, publishable = examples.column("kind")[drawn], publishable[drawn]
     limits = {"false": config.most_false, "mangled": config.most_mangled, "clumsy": config.most_clumsy}
     good = ("good", "reference", "composed")
     limits |= {kind: config.most_corrupted for kind in set(kinds) if kind not in (*good, *limits)}

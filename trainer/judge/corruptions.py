@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from random import Random
 
 from adtext.brief import AdBrief, AdText
+from trainer.judge.slips import SLIPS
 
 _NUMBER = re.compile(r"[$£€]?\d+(?:[.,]\d+)*%?")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*")
 _IN_PLACE = re.compile(r"\b(in|near|around|from) ([A-Z][a-z]+(?: [A-Z][a-z]+)*)")
+_PRICE = re.compile(r"[$£€][\d.,]*\d")
+_OFFER_END = re.compile(r" (?:a|an|and|at|between|for|from|in|of|the|to|with)\b|[,:;(]|\W*[$£€\d]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _NEGATION = re.compile(r"\b(?:no|not|never) |\bwithout(?= )", re.IGNORECASE)
 _ASSERTION = re.compile(r"\b(?:is|are|can|will|has|have|includes?|comes?|costs?|free)\b")
@@ -82,6 +85,22 @@ def _price_moved(source: Source, random: Random) -> AdText | None:
     if not priced or re.search(r"[$£€]", source.text.title + source.text.description):
         return None
     return source.text.model_copy(update={"title": f"{source.text.title} for {random.choice(priced)}"})
+
+
+def _title_swapped(source: Source, random: Random) -> AdText | None:
+    """The name of one priced offer over a description that prices another one."""
+    said = source.text.description
+    if not _PRICE.search(said):
+        return None
+    names = [
+        _OFFER_END.split(point)[0].strip() for point in source.brief.ad.selling_points
+        if (price := _PRICE.search(point)) and price.group() not in said
+    ]  # fmt: skip
+    names = [name for name in names if 1 < len(name.split()) < 5 and name.lower() not in said.lower()]
+    if not names:
+        return None
+    words = random.choice(names).split()
+    return source.text.model_copy(update={"title": " ".join(f"{word[:1].upper()}{word[1:]}" for word in words)})
 
 
 def _near(page: str, price: str) -> str:
@@ -258,6 +277,7 @@ def _cut_off(source: Source, random: Random) -> AdText | None:
 UNTRUE: Mapping[str, Corruption] = {
     "number_moved": _number_moved,
     "price_moved": _price_moved,
+    "title_swapped": _title_swapped,
     "facts_crossed": _facts_crossed,
     "subject_dropped": _subject_dropped,
     "foreign_place": _foreign_place,
@@ -274,4 +294,5 @@ UNREADABLE: Mapping[str, Corruption] = {
     "words_repeated": _words_repeated,
     "misspelt": _misspelt,
     "cut_off": _cut_off,
+    **SLIPS,
 }

@@ -13,7 +13,7 @@ from adtext.rules import load_rules
 from trainer.bootstrap import FloatArray
 from trainer.config import JudgeConfig
 from trainer.judge.corruptions import UNREADABLE, UNTRUE, Source, corrupt
-from trainer.judge.labels import Label, load_labels, prompts_of
+from trainer.judge.labels import VERDICTS, Label, load_labels, prompts_of
 from trainer.plain_references import plain_references
 from trainer.prompts import Prompt, evenly
 from trainer.scoring.facts import brief_facts, described, sentence
@@ -35,10 +35,12 @@ class Example:
     true: bool
     well_written: bool | None  # None where nobody looked: a false text
     weight: float
+    drawn: bool = True  # False: put together from two texts of a policy
 
     @property
     def labelled(self) -> bool:
-        return self.kind in ("good", "false", "mangled", "clumsy")
+        """Whether limits and calibration look at it: read, and written by a policy as it is."""
+        return self.drawn and self.kind in VERDICTS
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def of_label(label: Label) -> Example:
         true=label.verdict != "false",
         well_written=None if label.verdict == "false" else good,
         weight=1.0,
+        drawn=label.drawn,
     )
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from adtext.brief import AdBrief, AdText
 from trainer.prompts import Prompt, load_prompts
 
 LABELS = Path(__file__).parents[1] / "data" / "judge" / "labels.jsonl"
+TEST = LABELS.with_name("test.jsonl")  # frozen before the judge that it tests was trained
+RECOMBINED = "recombined"  # the policy of a text whose title and description a policy wrote for it separately
 
 Verdict = Literal["good", "false", "mangled", "clumsy"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Part = Literal["judge", "second_judge", "test"]
-_TESTED = 0.5  # share of the validation advertisers that no judge learns from
 _SECOND_JUDGE = 0.15  # share of the other advertisers that only the second judge learns from
 
 
@@ -36,19 +38,27 @@ class Label:
     policy: str
     part: Part
 
+    @property
+    def drawn(self) -> bool:
+        """Written by a policy as it is."""
+        return self.policy != RECOMBINED
+
 
 def part_of(advertiser: str, split: str) -> Part | None:
-    """Who may learn from an advertiser: half of the validation split is for testing; held_out and new_industry are for
-    nobody.
+    """Who may learn from an advertiser: those of the frozen test file are for testing; held_out and new_industry are
+    for nobody.
     """
     if split not in ("train", "validation"):
         return None
+    if advertiser in _tested():
+        return "test"
     draw = int.from_bytes(sha256(f"judge:{advertiser}".encode()).digest()[:8], "big") / 2**64
-    if split == "validation":
-        if draw < _TESTED:
-            return "test"
-        draw = (draw - _TESTED) / (1 - _TESTED)
     return "second_judge" if draw < _SECOND_JUDGE else "judge"
+
+
+@cache
+def _tested() -> frozenset[str]:
+    return frozenset(json.loads(line)["ad"] for line in TEST.read_text("utf-8").splitlines())
 
 
 def prompts_of(part: Part) -> list[Prompt]:
@@ -56,26 +66,30 @@ def prompts_of(part: Part) -> list[Prompt]:
     return [prompt for prompt in load_prompts() if part_of(prompt.brief.ad.id, prompt.split) == part]
 
 
-def load_labels(path: Path = LABELS) -> list[Label]:
-    """Every label, in file order. LabelError where a line names an unknown advertiser, a split for reporting, or an
-    unknown verdict.
+def load_labels(*paths: Path) -> list[Label]:
+    """Every label of the files, or of the shipped ones, in file order. LabelError where a line names an unknown
+    advertiser, a split for reporting, or an unknown verdict.
     """
     briefs = {(prompt.brief.ad.id, prompt.brief.query): prompt for prompt in load_prompts()}
-    labels = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        row = json.loads(line)
-        prompt = briefs.get((row["ad"], row["query"]))
-        if prompt is None:
-            raise LabelError(f"{path}, line {number}: no prompt {row['query']!r} of advertiser {row['ad']!r}")
-        part = part_of(row["ad"], prompt.split)
-        if part is None:
-            raise LabelError(f"{path}, line {number}: {row['ad']} is of split {prompt.split}, which is never labelled")
-        for verdict in (row["verdict"], row.get("second") or "good"):
-            if verdict not in VERDICTS:
-                raise LabelError(f"{path}, line {number}: verdict {verdict!r} is unknown: use {', '.join(VERDICTS)}")
-        text = AdText(title=row["title"], description=row["description"])
-        labels.append(Label(prompt.brief, text, row["verdict"], row.get("second"), row["policy"], part))
-    return labels
+    return [
+        _label(json.loads(line), briefs, f"{path}, line {number}")
+        for path in paths or (LABELS, TEST)
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+    ]
+
+
+def _label(row: Mapping[str, Any], briefs: Mapping[tuple[str, str], Prompt], where: str) -> Label:
+    prompt = briefs.get((row["ad"], row["query"]))
+    if prompt is None:
+        raise LabelError(f"{where}: no prompt {row['query']!r} of advertiser {row['ad']!r}")
+    part = part_of(row["ad"], prompt.split)
+    if part is None:
+        raise LabelError(f"{where}: {row['ad']} is of split {prompt.split}, which is never labelled")
+    for verdict in (row["verdict"], row.get("second") or "good"):
+        if verdict not in VERDICTS:
+            raise LabelError(f"{where}: verdict {verdict!r} is unknown: use {', '.join(VERDICTS)}")
+    text = AdText(title=row["title"], description=row["description"])
+    return Label(prompt.brief, text, row["verdict"], row.get("second"), row["policy"], part)
 
 
 def agreement(labels: Sequence[Label]) -> tuple[int, float, float]:

@@ -50,6 +50,7 @@ class BriefFacts:
 
     own: tuple[Sentence, ...]  # the ad's facts: names, business, selling points, then the page in order
     asked: tuple[Sentence, ...]  # query and bidwords
+    offers: int  # place of the first selling point in `own`
     page: int  # place of the page's first sentence in `own`
     stems: frozenset[str]  # of the ad's own facts
     asked_stems: frozenset[str]
@@ -81,7 +82,8 @@ def sentences(value: str) -> list[Sentence]:
 @remember(24)
 def brief_facts(brief: AdBrief) -> BriefFacts:
     ad = brief.ad
-    head = [sentence(value) for value in (ad.advertiser, *ad.brands, ad.business, *ad.selling_points) if value]
+    named = [sentence(value) for value in (ad.advertiser, *ad.brands, ad.business) if value]
+    head = [*named, *(sentence(value) for value in ad.selling_points if value)]
     own = (*head, *sentences(ad.landing_page))
     asked = tuple(sentence(value) for value in (brief.query, *brief.bidwords))
     runs: dict[tuple[str, ...], set[int]] = {}
@@ -95,6 +97,7 @@ def brief_facts(brief: AdBrief) -> BriefFacts:
     return BriefFacts(
         own=own,
         asked=asked,
+        offers=len(named),
         page=len(head),
         stems=frozenset(item for fact in own for item in fact.stems),
         asked_stems=frozenset(item for phrase in asked for item in phrase.stems),

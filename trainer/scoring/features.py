@@ -6,8 +6,10 @@ from adtext.brief import AdBrief, AdText
 from trainer.scoring.answers import answers
 from trainer.scoring.facts import Sentence, brief_facts, described, sentence
 from trainer.scoring.fluency import Grams, fluency
+from trainer.scoring.form import form
 from trainer.scoring.grounding import grounding
 from trainer.scoring.overlap import letters, overlap
+from trainer.scoring.subject import subject
 
 FEATURES = ("words", "letters")  # of the judge, and of the second judge
 
@@ -19,7 +21,13 @@ def features(kind: str, brief: AdBrief, text: AdText, grams: Grams) -> dict[str,
         title = _NOTHING
     if kind == "letters":
         return overlap(brief, title, body, facts, grams)
-    return grounding(title, body, facts) | fluency(title, body, facts, grams) | answers(title, body, facts)
+    return (
+        grounding(title, body, facts)
+        | fluency(title, body, facts, grams)
+        | answers(title, body, facts)
+        | subject(brief, title, body, facts)
+        | form(brief, title, body, facts)
+    )
 
 
 def spelled(kind: str, value: Sentence) -> Sentence:

@@ -53,7 +53,7 @@ def _of_sentence(sentence: Sentence, facts: BriefFacts, everything: Sequence[Sen
     content = sentence.content_stems
     new = [word for word in content if word not in facts.stems and word not in facts.asked_stems]
     unowned = [word for word in content if word not in facts.stems]
-    best, covered = _nearest(sentence, facts)
+    best, covered = nearest(sentence, facts)
     size = max(len(content), 1)
     order = longest_common(content, best.content_stems)
     runs, unseen = _runs(sentence, facts)
@@ -88,7 +88,7 @@ def _of_sentence(sentence: Sentence, facts: BriefFacts, everything: Sequence[Sen
     }
 
 
-def _nearest(sentence: Sentence, facts: BriefFacts) -> tuple[Sentence, int]:
+def nearest(sentence: Sentence, facts: BriefFacts) -> tuple[Sentence, int]:
     """The fact that holds most of the sentence's content words, the most alike among equals; and how many."""
     content = sentence.content_stems
     best, key = sentence, (-1, -1.0)
@@ -195,11 +195,11 @@ def _antecedents(body: Sequence[Sentence], facts: BriefFacts) -> dict[str, float
         if not _PRONOUN.match(sentence.words[0]):
             continue
         begins += 1
-        best, _ = _nearest(sentence, facts)
+        best, _ = nearest(sentence, facts)
         if number == 0:
             lost += 1
             continue
-        before, _ = _nearest(body[number - 1], facts)
+        before, _ = nearest(body[number - 1], facts)
         place = facts.own.index(best) if best in facts.own else -1
         lost += before is not best and (place < 1 or facts.own[place - 1] is not before)
     return {"pronouns": begins, "pronouns_lost": lost, "pronouns_inside": inner}

@@ -18,8 +18,8 @@ from trainer.scoring.features import features
 from trainer.scoring.fluency import Grams
 from trainer.scoring.trees import FloatArray, Trees
 
-PACKAGED = Path(__file__).parents[1] / "data" / "judge" / "relate-judge-1"
-SECOND = PACKAGED.with_name("second-judge-1")
+PACKAGED = Path(__file__).parents[1] / "data" / "judge" / "relate-judge-2"
+SECOND = PACKAGED.with_name("second-judge-2")
 
 # one thread: the work is Python, so two would only take turns
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
