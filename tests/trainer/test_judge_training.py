@@ -19,7 +19,7 @@ from trainer.judge.calibrate import thresholds
 from trainer.judge.corruptions import UNREADABLE, UNTRUE, Source, corrupt
 from trainer.judge.examples import Example, Examples
 from trainer.judge.export import trees_of
-from trainer.judge.labels import LABELS, TEST, LabelError, agreement, load_labels, part_of
+from trainer.judge.labels import LABELS, TEST, TESTED, LabelError, agreement, load_labels, part_of
 from trainer.prompts import load_prompts
 from trainer.scoring.features import features
 from trainer.scoring.judge import PackagedJudge, packaged_judge
@@ -86,6 +86,7 @@ def test_labels_are_of_train_and_validation_advertisers_only_and_no_tested_one_i
     assert not parts["test"] & (parts["judge"] | parts["second_judge"])
     assert not parts["judge"] & parts["second_judge"]
     assert {json.loads(line)["ad"] for line in TEST.read_text("utf-8").splitlines()} == parts["test"]
+    assert parts["test"] <= {*TESTED.read_text("utf-8").split()}
     assert [part_of("any", split) for split in ("held_out", "new_industry")] == [None, None]
 
 

@@ -14,7 +14,8 @@ from adtext.brief import AdBrief, AdText
 from trainer.prompts import Prompt, load_prompts
 
 LABELS = Path(__file__).parents[1] / "data" / "judge" / "labels.jsonl"
-TEST = LABELS.with_name("test.jsonl")  # frozen before the judge that it tests was trained
+TEST = LABELS.with_name("test.jsonl")  # texts of the advertisers that are kept for testing
+TESTED = LABELS.with_name("test_advertisers.txt")
 RECOMBINED = "recombined"  # the policy of a text whose title and description a policy wrote for it separately
 
 Verdict = Literal["good", "false", "mangled", "clumsy"]
@@ -45,7 +46,7 @@ class Label:
 
 
 def part_of(advertiser: str, split: str) -> Part | None:
-    """Who may learn from an advertiser: those of the frozen test file are for testing; held_out and new_industry are
+    """Who may learn from an advertiser: those kept for testing are for that only; held_out and new_industry are
     for nobody.
     """
     if split not in ("train", "validation"):
@@ -58,7 +59,7 @@ def part_of(advertiser: str, split: str) -> Part | None:
 
 @cache
 def _tested() -> frozenset[str]:
-    return frozenset(json.loads(line)["ad"] for line in TEST.read_text("utf-8").splitlines())
+    return frozenset(TESTED.read_text("utf-8").split())
 
 
 def prompts_of(part: Part) -> list[Prompt]:
