@@ -211,6 +211,8 @@ def test_the_serving_threshold_lets_no_more_through_than_the_config_allows() -> 
     assert passes["clumsy"] <= 0.15
     assert passes["misspelt"] <= 0.05
     assert chosen.review <= chosen.serve
+    everything = JudgeConfig(most_false=1, most_mangled=1, most_clumsy=1, most_corrupted=1)
+    assert thresholds(Examples(items, np.zeros((len(items), 1)), ("x",)), scores, everything).serve == 0
 
 
 @pytest.mark.parametrize("verdict", ["false", "mangled"])

@@ -35,10 +35,10 @@ def thresholds(examples: Examples, publishable: FloatArray, config: JudgeConfig)
 
 def _least(scores: FloatArray, most: float) -> float:
     """The lowest threshold that at most this share of the scores reaches."""
-    if not len(scores):
+    allowed = int(most * len(scores))
+    if allowed >= len(scores):
         return 0.0
-    ordered = np.sort(scores)[::-1]
-    return float(np.nextafter(ordered[int(most * len(ordered))], 2)) + 1e-4
+    return float(np.nextafter(np.sort(scores)[::-1][allowed], 2)) + 1e-4
 
 
 def calibration_error(probability: FloatArray, outcome: FloatArray, bins: int = 10) -> float:

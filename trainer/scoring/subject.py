@@ -18,7 +18,10 @@ from trainer.scoring.grounding import nearest
 
 _MONEY = re.compile(r"[$£€]\s?[0-9]")
 _AMOUNT = re.compile(r"[0-9]|\bfree\b|\bhalf\b", re.IGNORECASE)
-_TIME = re.compile(r"\b[0-9.:]+ ?[ap]\.?m\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b[0-9-]+ ?(?:week|day|hour|minute)", re.IGNORECASE)
+_TIME = re.compile(
+    r"\b[0-9.:]+ ?[ap]\.?m\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b[0-9-]+ ?(?:week|day|hour|minute)",
+    re.IGNORECASE,
+)
 
 
 def subject(brief: AdBrief, title: Sentence, body: Sequence[Sentence], facts: BriefFacts) -> dict[str, float]:
@@ -74,9 +77,7 @@ def subject(brief: AdBrief, title: Sentence, body: Sequence[Sentence], facts: Br
     }
 
 
-def _contrast(
-    named: Mapping[str, float], shown: Sentence, offers: Sequence[Sentence], kind: re.Pattern[str]
-) -> float:
+def _contrast(named: Mapping[str, float], shown: Sentence, offers: Sequence[Sentence], kind: re.Pattern[str]) -> float:
     """How much better another fact with an amount of this kind names the title than the one that is shown."""
     return max((_held(named, fact) - _held(named, shown) for fact in offers if kind.search(fact.raw)), default=0.0)
 
