@@ -93,7 +93,7 @@ def _spellings(brief: AdBrief) -> tuple[frozenset[str], frozenset[str], frozense
 
 
 def _odd_short(token: str, spelled: frozenset[str]) -> bool:
-    """A short word with one capital that is no English word, such as "Bsl" or "Uk"."""
+    """A short word with one capital that is no English word, such as "Hgv" or "Dbs"."""
     return (
         1 < len(token) <= 4 and token[0].isupper() and token[1:].islower() and token not in spelled
         and token.lower() not in english_words()
