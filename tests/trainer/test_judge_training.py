@@ -16,10 +16,11 @@ from sklearn.ensemble import GradientBoostingClassifier
 from adtext.brief import Ad, AdBrief, AdText
 from trainer.config import JudgeConfig
 from trainer.judge.calibrate import thresholds
-from trainer.judge.corruptions import UNREADABLE, UNTRUE, Source, corrupt
+from trainer.judge.corruptions import UNREADABLE, UNTRUE, corrupt
 from trainer.judge.examples import Example, Examples
 from trainer.judge.export import trees_of
 from trainer.judge.labels import LABELS, TEST, TESTED, LabelError, agreement, load_labels, part_of
+from trainer.judge.source import Source
 from trainer.prompts import load_prompts
 from trainer.scoring.features import features
 from trainer.scoring.judge import PackagedJudge, packaged_judge

@@ -7,12 +7,12 @@ one function: it returns the corrupted text, or None where the text offers nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from random import Random
 
-from adtext.brief import AdBrief, AdText
+from adtext.brief import AdText
 from trainer.judge.slips import SLIPS
+from trainer.judge.source import Corruption, Source
 
 _NUMBER = re.compile(r"[$£€]?\d+(?:[.,]\d+)*%?")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*")
@@ -28,18 +28,6 @@ _UNITS = {
     "kg": "g", "g": "kg", "cm": "m", "mm": "cm", "ml": "l", "oz": "lb", "lb": "oz", "foot": "inch", "inch": "foot",
 }  # fmt: skip
 _UNIT = re.compile(rf"(?<=[0-9 ])({'|'.join(_UNITS)})(s?)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A good text, its brief, and the briefs of other advertisers to borrow from."""
-
-    brief: AdBrief
-    text: AdText
-    others: Sequence[AdBrief]
-
-
-Corruption = Callable[[Source, Random], AdText | None]
 
 
 def corrupt(kind: str, source: Source, random: Random) -> AdText | None:

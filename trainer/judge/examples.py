@@ -12,8 +12,9 @@ from adtext.brief import AdBrief, AdText
 from adtext.rules import load_rules
 from trainer.bootstrap import FloatArray
 from trainer.config import JudgeConfig
-from trainer.judge.corruptions import UNREADABLE, UNTRUE, Source, corrupt
+from trainer.judge.corruptions import UNREADABLE, UNTRUE, corrupt
 from trainer.judge.labels import VERDICTS, Label, load_labels, prompts_of
+from trainer.judge.source import Source
 from trainer.plain_references import plain_references
 from trainer.prompts import Prompt, evenly
 from trainer.scoring.facts import brief_facts, described, sentence

@@ -5,14 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
-from typing import TYPE_CHECKING
 
 from adtext.brief import AdText
-
-if TYPE_CHECKING:
-    from trainer.judge.corruptions import Source
+from trainer.judge.source import Corruption, Source
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SMALL = re.compile(r" (?:in|for|from|with|at|of|and|to|on) ")
@@ -85,7 +82,7 @@ def _fragment(source: Source, random: Random) -> AdText | None:
     return _in_part(source.text, "description", " ".join(parts))
 
 
-SLIPS: Mapping[str, Callable[[Source, Random], AdText | None]] = {
+SLIPS: Mapping[str, Corruption] = {
     "bent_word": _bent,
     "broken_capitals": _small_name,
     "keyword_list": _keyword_list,
