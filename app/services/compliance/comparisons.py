@@ -23,7 +23,8 @@ from app.store.policies import find_policy
 from app.store.registry import Key
 from app.store.texts import text_of
 from app.store.withdrawals import Withdrawn
-from trainer.judge.corruptions import UNREADABLE, UNTRUE, Source, corrupt
+from trainer.judge.corruptions import UNREADABLE, UNTRUE, corrupt
+from trainer.judge.source import Source
 
 PAIRS, PLANTED = 300, 20  # pairs of one comparison, and planted pairs of each kind (RELATE §4.3)
 SPARE = 200  # briefs beyond the pairs, to plant from
