@@ -3,6 +3,7 @@
     python -m benchmarks.compliance --data DIR                 # the folder that holds compliance_cases
     python -m benchmarks.compliance --data DIR --show          # every confusion, with what was found
     python -m benchmarks.compliance --data DIR --half 1        # one half of the cases: rules are tuned on half 0
+    python -m benchmarks.compliance --cases tests/data/compliance/report.tsv     # a labelled table instead of the data
 
 A case expects `block`, `review` or `pass`. Recall counts the cases that expect a block; a false alarm is a case that
 expects a pass. Headlines of upworthy_headline_tests are innocent: each is checked as the only selling point of its
@@ -16,8 +17,9 @@ import argparse
 import csv
 import gzip
 import json
+import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import sqrt
@@ -69,7 +71,9 @@ class Judged:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the data sets")
+    measured = parser.add_mutually_exclusive_group(required=True)
+    measured.add_argument("--data", type=Path, help="the folder that holds the data sets")
+    measured.add_argument("--cases", type=Path, help="a table of labelled texts, its briefs.toml beside it")
     parser.add_argument("--half", type=int, choices=(0, 1), help="only one half of the labelled cases")
     parser.add_argument("--language", choices=("en", "zh", "ja"), help="only cases of one language")
     parser.add_argument("--show", action="store_true", help="list every confusion")
@@ -79,11 +83,12 @@ def main() -> None:
     rules, console = load_rules(), Console(width=200)
     cases = [
         case
-        for case in load_cases(options.data / "compliance_cases" / "cases.jsonl")
+        for case in (load_table(options.cases) if options.cases else load_cases(options.data / LABELLED))
         if options.half in (None, case.half) and options.language in (None, case.brief.language)
     ]
     judged = [Judged(case, verdict(case, rules)) for case in cases]
-    headlines = [Judged(case, verdict(case, rules)) for case in headline_cases(options.data, options.headlines)]
+    innocent = headline_cases(options.data, options.headlines) if options.data else []
+    headlines = [Judged(case, verdict(case, rules)) for case in innocent]
     figures = {
         "languages": {
             language: summary(texts) for language, texts in grouped(judged, lambda text: text.case.brief.language)
@@ -95,13 +100,34 @@ def main() -> None:
     }
     for name in ("languages", "categories"):
         console.print(table(name, figures[name]))
-    console.print(table("headlines", {"upworthy": figures["headlines"]}))
+    if headlines:
+        console.print(table("headlines", {"upworthy": figures["headlines"]}))
     if options.show:
         show(console, judged)
         show(console, headlines[:3000])
-    if options.half is None and options.language is None and not options.headlines:
+    if options.data and options.half is None and options.language is None and not options.headlines:
         packages = ("ahocorasick_rs", "regex", "opencc")
         console.print(f"written to {record('compliance', {'rules': rules.version, **figures}, packages, options.out)}")
+
+
+LABELLED = Path("compliance_cases", "cases.jsonl")
+
+
+def load_table(path: Path) -> list[Case]:
+    """The labelled texts of a tab-separated table. `boots=` is the brief `boots` whose facts state the text itself."""
+    briefs = tomllib.loads(path.with_name("briefs.toml").read_text(encoding="utf-8"))
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [_case({**row, "brief": _brief(row, briefs), "platform": "generic", "span_text": None}) for row in rows]
+
+
+def _brief(row: Mapping[str, str], briefs: Mapping[str, Any]) -> dict[str, Any]:
+    name = row["brief"].removesuffix("=")
+    facts = dict(briefs[name])
+    query, bidwords, locale = facts.pop("query"), facts.pop("bidwords"), facts.pop("locale")
+    if row["brief"] != name:
+        facts["selling_points"] = [row["title"], row["description"], *facts["selling_points"]]
+    return {"query": query, "bidwords": bidwords, "locale": locale, "ad": {"id": name, **facts}}
 
 
 def load_cases(path: Path) -> list[Case]:
