@@ -40,7 +40,7 @@ class Amount(NamedTuple):
 def _any_of(words: Iterable[str]) -> str:
     """Alternatives, longest first; a Latin word must end where its letters end."""
     ordered = sorted({fold(word).text for word in words}, key=len, reverse=True)
-    return "|".join(re.escape(word) + _after(word) for word in ordered)
+    return "|".join(re.escape(word).replace(r"\ ", "[ -]") + _after(word) for word in ordered)
 
 
 def _after(word: str) -> str:
@@ -61,12 +61,14 @@ _SCALE = (
     rf"(?:[ -]?(?P<scale>{_any_of(word for word in numerals.SCALES if len(word) > 1 or word > 'z')})"
     r"|(?P<letter>k(?![a-z])|w(?=[\u4e00-\u9fff])|m(?![a-z0-9])))?"
 )
-_DIGITS = r"[0-9]+万[0-9]{1,4}(?:千|(?=[元円]))|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
+_DIGITS = (
+    r"[0-9]+万[0-9]{1,4}(?:千|(?=[元円]))|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,3}(?: 000)+(?![0-9])|[0-9]+(?:\.[0-9]+)?"
+)
 _IN_DIGITS = re.compile(
-    rf"(?P<value>{_DIGITS})(?P<nth>(?:st|nd|rd|th)\b)?{_SCALE}{_UNIT}(?:(?<=块)(?P<rest>[0-9])(?![0-9]))?"
+    rf"(?P<value>{_DIGITS})(?P<nth>(?:st|nd|rd|th)\b)?{_SCALE}{_UNIT}(?:(?<=[块米])(?P<rest>[0-9]{{1,2}})(?![0-9]))?"
 )
 _IN_HAN = re.compile(
-    rf"(?P<nth>第)?(?P<percent>百分之)?(?P<half>半)?(?P<value>(?(half)|[{numerals.HAN}]+))"
+    rf"(?P<nth>第)?(?P<percent>百分之)?(?P<half>半)?(?P<value>(?(half)|[{numerals.HAN}]+(?:点[{numerals.HAN}]+(?![{numerals.HAN}钟半]))?))"
     rf"(?:[ -]?(?P<unit>{_any_of(word for word in [*UNITS, *TAKEN_SHARES] if not word.isascii())}|{PAID_SHARE}|%))?"
     rf"(?:(?<=块)(?P<rest>[{numerals.HAN}])(?![{numerals.HAN}]))?"
 )
@@ -105,7 +107,7 @@ _MULTIPLES = {
 _MULTIPLES |= {"翻倍": 2, "双倍": 2, "加倍": 2, "翻番": 2, "倍增": 2, "二倍": 2}
 _MULTIPLE = re.compile("|".join(rf"\b{word}\b" if word.isascii() else word for word in _MULTIPLES))
 _HALF_OR_MULTIPLE = re.compile(
-    r"ワンコイン|half|quarter|third|fortnight|1[/⁄]2|半|一半|double|twice|triple|thrice|treble|quadruple|倍|翻番"
+    r"ワンコイン|half|quarter|third|fifth|century|an hour|fortnight|1[/⁄]2|半|一半|double|twice|triple|thrice|treble|quadruple|倍|翻番"
 )
 _CROWD = re.compile(
     r"\b(?P<en>dozens|hundreds|thousands|millions|billions)\b|\ba (?P<note>fiver|tenner)\b"
@@ -130,6 +132,7 @@ def amounts(folded: str) -> list[Amount]:
         for match in _IN_ENGLISH.finditer(folded)
     )
     found += _times_of_day(folded)
+    found += _ordinals_and_eras(folded)
     return list(_without_nested(_share_units(sorted(found, key=lambda amount: (amount.start, -amount.end)), folded)))
 
 
@@ -150,7 +153,7 @@ def _digits_value(written: str) -> Decimal:
     """1,200 and 1万2千."""
     myriads, mark, rest = written.partition("万")
     if not mark:
-        return Decimal(written.replace(",", ""))
+        return Decimal(written.replace(",", "").replace(" ", ""))
     return Decimal(myriads) * 10_000 + (Decimal(rest[:-1]) * 1000 if rest.endswith("千") else Decimal(rest))
 
 
@@ -167,8 +170,11 @@ def _amount(match: re.Match[str], value: Decimal, word: str, before: re.Match[st
     found, ahead = match.groupdict(), before.groupdict() if before else {}
     start, end = before.start() if before else match.start(), match.end()
     written = match["value"] or "半"
-    if rest := found.get("rest"):  # 9块9
-        value += Decimal(numerals.HAN_DIGITS.get(rest, rest)) / 10
+    if rest := found.get("rest"):  # 9块9, 1米75
+        value += Decimal(numerals.HAN_DIGITS.get(rest, rest)) / 10 ** len(rest)
+    word = word.replace("-", " ")
+    if word in ("year", "years") and _AN_AGE.match(match.string, end):  # three years and older
+        word = "years old"
     if ahead.get("percent") or found.get("percent"):
         return Amount("percentage", _plain(value), "%", start, end, written)
     if word == PAID_SHARE or word in TAKEN_SHARES:
@@ -182,6 +188,9 @@ def _amount(match: re.Match[str], value: Decimal, word: str, before: re.Match[st
         return Amount("number", _plain(value), "", start, end, written, word)
     kind: Kind = "percentage" if unit.base == "%" else "price" if unit.base in CURRENCIES else "quantity"
     return Amount(kind, _plain(_in_base(value, word)), unit.base, start, end, written, word)
+
+
+_AN_AGE = re.compile(r" (?:and|or) (?:older|over|up|above|under|younger)\b|\+")
 
 
 def _in_base(value: Decimal, word: str) -> Decimal:
@@ -224,10 +233,15 @@ _PHRASES: tuple[tuple[str, Kind, str, str], ...] = (
     (r"\ba fortnight\b|\bfortnightly\b", "quantity", "1209600", "second"),
     (r"(?P<whole>[0-9]+|[一二两三四五六七八九])个半(?:小时|钟头)", "quantity", "1800", "second"),
     (r"半个月", "quantity", "1296000", "second"),
+    (r"(?P<whole>[0-9]+|[一二两三四五六七八九])时间半", "quantity", "1800", "second"),
     (r"(?<![0-9])1[/⁄]2 (?:price|off)", "percentage", "50", "%"),
     (r"ワンコイン", "price", "500", "¥"),
-    (r"\ba quarter off\b", "percentage", "25", "%"),
-    (r"\ba third off\b", "percentage", "33", "%"),
+    (r"\b(?:a|one) quarter off\b|\bsave a quarter\b", "percentage", "25", "%"),
+    (r"\b(?:a|one) third off\b|\bsave a third\b", "percentage", "33", "%"),
+    (r"\b(?:a|one) fifth off\b|\bsave a fifth\b", "percentage", "20", "%"),
+    (r"\bthree quarters of an hour\b|\bthree-quarters of an hour\b", "quantity", "2700", "second"),
+    (r"\b(?:within|in|under) an hour\b", "quantity", "3600", "second"),
+    (r"\ba century of\b", "quantity", "1200", "month"),
 )
 _SET_PHRASES = [(re.compile(pattern), kind, value, unit) for pattern, kind, value, unit in _PHRASES]
 
@@ -275,6 +289,20 @@ def _times_of_day(folded: str) -> Iterator[Amount]:
         if hour < 12 and (match["half_day"] == "p" or part in ("下午", "午后", "晚上", "晚", "傍晚")):
             hour += 12
         yield Amount("time", str(hour % 24 * 60 + minute), "clock", *match.span(), match["hour"], match["sign"] or ":")
+
+
+_ORDINAL_WORD = re.compile(rf"\b(?:{'|'.join(word for word, value in numerals.ORDINALS.items() if value > 2)})\b")
+_ERA = re.compile(r"(?P<era>明治|大正|昭和|平成|令和)(?P<year>[0-9]{1,2}|元)年")
+_ERAS = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018}
+
+
+def _ordinals_and_eras(folded: str) -> Iterator[Amount]:
+    """Third floor is the 3rd floor, 昭和28年 is 1953."""
+    for match in _ORDINAL_WORD.finditer(folded):
+        yield Amount("number", str(numerals.ORDINALS[match.group()]), "", *match.span(), match.group())
+    for match in _ERA.finditer(folded):
+        year = 1 if match["year"] == "元" else int(match["year"])
+        yield Amount("number", str(_ERAS[match["era"]] + year), "", *match.span(), match["year"], "年")
 
 
 def _share_units(found: list[Amount], folded: str) -> Iterator[Amount]:

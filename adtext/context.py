@@ -50,7 +50,9 @@ def agree(said: Context, known: Context, amount: Amount, text: str) -> bool:
     weekend and a price, a share taken off and any other share. `text` is the whole field, folded.
     """
     if amount.kind == "price":
-        return not known.period or said.period == known.period or _A_PERIOD.search(text) is not None
+        if not known.period or said.period == known.period:
+            return True
+        return not said.period and _A_PERIOD.search(text) is not None
     if amount.kind == "percentage":
         if said.off and not known.off and known.words:
             return False
@@ -83,11 +85,12 @@ _LIMIT_AFTER = re.compile(r" ?(?:まで|起(?!步))")
 _SELECTED = re.compile(r"\b(?:select(?:ed)?|some|certain|participating)\b|部分|指定|精选|一部")
 _TIMES = "night|day|week|weekend|month|year|hour|term|session"
 _PERIOD = re.compile(
-    rf" ?(?:/|per\b|an?\b|each\b|every\b|毎|每|一) ?(?:(?P<en>{_TIMES})\b|(?P<han>[天日夜晚月年周时]))"
+    rf" ?(?:/|per\b|an?\b|each\b|every\b|毎|每|一) ?(?:(?P<en>{_TIMES})\b|(?P<han>小时|[天日夜晚月年周时]))"
     r"|/(?P<short>mo|mth|yr|wk|hr|h)\b| ?(?P<adverb>monthly|nightly|weekly|yearly|annually|daily|hourly|pcm|pw)\b"
 )
 _PERIOD_BEFORE = re.compile(
-    r"(?:[每毎](?P<each>[天日夜晚月年周])|(?P<paid>[月年日])(?:额|费|付|供|租))(?:只要|仅需|仅|低至|约|は)?$"
+    r"(?:[每毎](?P<each>小时|[天日夜晚月年周])|(?P<paid>[月年日时])(?:额|费|付|供|租|薪|给)"
+    r"|(?<![0-9一二三四五六七八九十])(?P<bare>[月年日周])|[1一](?P<stay>泊|时间))(?:只要|仅需|仅|低至|约|は)?$"
 )
 # a text that speaks of any time says what its price pays for
 _A_PERIOD = re.compile(
@@ -96,7 +99,7 @@ _A_PERIOD = re.compile(
 )
 _SAME = {
     "月": "month", "mo": "month", "mth": "month", "monthly": "month", "pcm": "month", "年": "year", "yr": "year",
-    "yearly": "year", "annually": "year", "天": "day", "日": "day", "daily": "day", "夜": "night", "晚": "night",
+    "yearly": "year", "annually": "year", "天": "day", "日": "day", "泊": "night", "时间": "hour", "小时": "hour", "daily": "day", "夜": "night", "晚": "night",
     "nightly": "night", "周": "week", "wk": "week", "weekly": "week", "pw": "week", "时": "hour", "hr": "hour",
     "h": "hour", "hourly": "hour",
 }  # fmt: skip

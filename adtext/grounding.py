@@ -74,7 +74,7 @@ def facts(brief: AdBrief, lexicon: Lexicon) -> Facts:
         amount.kind in ("percentage", "price") and (amount.off or context(text, amount).off)
         for found in by_value.values()
         for text, amount in found
-    ):
+    ) or _CUT.search(text):
         concepts |= {DISCOUNT}  # $10 off is a discount
     return Facts(
         text=text,
@@ -122,6 +122,9 @@ class _Stated(NamedTuple):
     concepts: frozenset[str]
     denied: frozenset[str]
     promises: tuple[Span, ...]  # sentences
+
+
+_CUT = re.compile(r"满[0-9一二三四五六七八九十百千]+元?立?减")
 
 
 @remember(_STRINGS_MIB)
@@ -210,7 +213,7 @@ def _is_known(amount: Amount, folded: str, known: Facts) -> bool:
     if amount.kind == "vague":
         return _crowd_is_known(amount, folded, known)
     if amount.kind == "number" and (name := _model_name(folded, amount)):
-        return name in known.text or name in known.subject
+        return any(name.replace("-", "") in facts.replace("-", "") for facts in (known.text, known.subject))
     said = context(folded, amount)
     if (
         amount.kind == "number"
@@ -237,6 +240,8 @@ def _equal_keys(amount: Amount) -> Iterator[tuple[str, str]]:
         yield "clock", str((minutes + 720) % 1440)
         if minutes % 60 == 0:
             yield "", str(minutes // 60)
+    if amount.unit == "size":
+        yield "", amount.value
     if amount.kind == "quantity" and amount.unit == "age":
         yield "", amount.value
         yield "month", f"{12 * Decimal(amount.value):f}"
@@ -244,11 +249,12 @@ def _equal_keys(amount: Amount) -> Iterator[tuple[str, str]]:
         yield "oz", f"{16 * Decimal(amount.value):f}"
     if amount.kind == "number" and amount.word == "":
         yield "age", amount.value
+        yield "size", amount.value
         if amount.value.isdecimal() and 0 < int(amount.value) < 25:
             yield from (("clock", str(60 * hour)) for hour in (int(amount.value) % 24, (int(amount.value) + 12) % 24))
 
 
-_MODEL = re.compile(r"[a-z]+-?[0-9][a-z0-9-]*|[0-9]+[a-z]{2,}[a-z0-9-]*")
+_MODEL = re.compile(r"[a-z]+-?[0-9][a-z0-9-]*|[0-9]+(?!(?:st|nd|rd|th)\b)[a-z]{2,}[a-z0-9-]*")
 
 
 def _model_name(folded: str, amount: Amount) -> str:

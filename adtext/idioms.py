@@ -18,7 +18,7 @@ _NAMES = frozenset(
     )
 )
 _COUNTER = re.compile(
-    r"[款种家位名项重座层所颗场节次台双味色道城国店届代楼口成倍条枚张封枝朵]|个(?!性|人|体)|大(?!小|型|号|人|于|致|家|片|杯)"
+    r"[款种家位名项重座层所颗场节次台双味色间室道城国店届代楼口成倍条枚张封枝朵]|个(?!性|人|体)|大(?!小|型|号|人|于|致|家|片|杯)"
     r"|(?:人|名|社|店舗|種類|种类|色|回|本|枚|件|校|冊|品|席|棟|か所|箇所|カ国)"
 )
 # what stands behind a small number in the name of a product: 两人餐, 四房, 五分裤, 三脚架, 三件套
@@ -42,6 +42,7 @@ _KINDS = re.compile(
     r"|buggy|pram|duvets?|mattress\w*|occupancy|bill|dutch|take|act|edged?)"
 )
 PLURAL = re.compile(r"[ -](?:[a-z]+[ -])?[a-z]{2,}[^s\W]s\b")
+_PRICED = re.compile(r"(?:每[晚天月年次夜]|只要|仅需?|低至|薪|价|售|月入)$")
 _QUICK = re.compile(r"(?:钟)?(?:速|快|就|开|懂|上手|学会|收纳|折叠|入睡|变)")
 _WEEK_AROUND = re.compile(r"(?:内|后|课|训|计|见效|保|免|为|以上|以内|试|起|时间|左右|的课)")
 
@@ -51,6 +52,10 @@ def is_claim(amount: Amount, folded: str, words: Words) -> bool:
     first = amount.written[0]
     if amount.kind == "time" and first not in digits:
         return first not in ascii_lowercase  # at noon
+    if _PRICED_FOR.search(folded, max(amount.start - 2, 0), amount.start) and amount.written in ("一", "1"):
+        return False  # 22元一小时
+    if _PRICE.match(folded, amount.end) and amount.written in ("一", "1") and amount.unit in ("second", "month"):
+        return False  # 1時間1,200円
     if first in digits:
         return amount.kind != "number" or _token_around(folded, amount.start, amount.end) not in _NAMES
     if amount.kind == "vague" or amount.word in ("折", "割引"):
@@ -60,11 +65,17 @@ def is_claim(amount: Amount, folded: str, words: Words) -> bool:
     return _east_asian(amount, folded, words)
 
 
+_PRICED_FOR = re.compile(r"[元円块]/?$")
+_PRICE = re.compile(r"[0-9][0-9,.]*(?:円|元)")
+
+
 def _english(amount: Amount, folded: str) -> bool:
     behind = folded[amount.end : amount.end + 24]
     if amount.unit == "times":
         frequency = _FREQUENCY.match(behind) is not None
         return not frequency and _KINDS.match(behind) is None and (amount.word != "twice" or behind.startswith(" as"))
+    if amount.written in numerals.ORDINALS:
+        return False
     if amount.kind != "number":
         return amount.written not in ("one", "a", "zero") and not re.match(r"[ -]old\b", behind)
     if amount.value in ("0", "1", "2") or _ENGLISH_IDIOM.match(behind):
@@ -96,7 +107,10 @@ def _east_asian(amount: Amount, folded: str, words: Words) -> bool:
     if amount.kind == "number":
         if set(amount.written) <= set("百千万亿"):
             return False
-        return value >= 3 and _PRODUCT.match(behind) is None and _COUNTER.match(behind) is not None
+        if len(amount.written) > 1 and value >= 20 and _PRICED.search(before):  # 每晚两百八
+            return True
+        named = value < 10 and _PRODUCT.match(behind) is not None
+        return value >= 3 and not named and _COUNTER.match(behind) is not None
     if amount.unit == "age":
         return False
     small = amount.written in ("一", "两", "二", "三", "几")

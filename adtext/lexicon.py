@@ -98,7 +98,10 @@ class Lexicon:
             if entry.kind == "pattern"
         }
         self._always = [at for at in self._patterns if not self.entries[at].hints]
-        self._families = [(at, *_parts(entry.term)) for at, entry in enumerate(self.entries) if entry.kind == "family"]
+        self._families: dict[str, list[tuple[int, str, int]]] = defaultdict(list)  # by the class that stands first
+        for at, entry in enumerate(self.entries):
+            for first, second, gap in _orders(entry.term) if entry.kind == "family" else ():
+                self._families[first].append((at, second, gap))
 
     def find(self, text: Views, language: str) -> list[Hit]:
         """Every entry that stands in the text, not excused by its context, in reading order; one hit for one entry and
@@ -145,17 +148,17 @@ class Lexicon:
         self, folded: str, members: Mapping[str, Sequence[tuple[int, int]]]
     ) -> Iterator[tuple[int, int, int]]:
         """(entry, start, end) from the first word to the second, for each first word and the nearest second one."""
-        if not members:
-            return
-        for number, first, second, gap in self._families:
-            followers = members.get(second)
-            if not followers or first not in members:
-                continue
-            starts = sorted(followers)
-            for start, end in members[first]:
-                at = bisect_left(starts, (end, end))
-                if at < len(starts) and starts[at][0] - end <= gap and not _CLAUSE.search(folded, end, starts[at][0]):
-                    yield number, start, starts[at][1]
+        ordered = {name: sorted(places) for name, places in members.items()}
+        for first, places in members.items():
+            for number, second, gap in self._families.get(first, ()):
+                starts = ordered.get(second)
+                if starts is None:
+                    continue
+                for start, end in places:
+                    at = bisect_left(starts, (end, end))
+                    if at < len(starts) and starts[at][0] - end <= gap:
+                        if not _CLAUSE.search(folded, end, starts[at][0]):
+                            yield number, start, starts[at][1]
 
     def _patterns_in(self, folded: str, hinted: Iterable[int]) -> Iterator[tuple[int, int, int]]:
         for number in hinted:
@@ -222,11 +225,13 @@ _CLAUSE = re.compile(r"[.;:!?](?=\s|$)|[。；：！？\n]")
 _GAPS = {"en": 28, "zh": 8, "ja": 12}
 
 
-def _parts(family: str) -> tuple[str, str, int]:
-    """ "first > second" or "first > second 20": two class names, and how many characters may stand between."""
-    first, _, rest = family.partition(" > ")
-    second, _, gap = rest.partition(" ")
-    return first, second, int(gap) if gap else _GAPS[first.partition(".")[0]]
+def _orders(family: str) -> list[tuple[str, str, int]]:
+    """The two classes of "first > second" or "first > second 20", and how many characters may stand between; of
+    "first ~ second" both orders.
+    """
+    first, order, second, *gap = family.split(" ")
+    reach = int(gap[0]) if gap else _GAPS[first.partition(".")[0]]
+    return [(first, second, reach), (second, first, reach)][: 2 if order == "~" else 1]
 
 
 def _is_written_in(entry: Entry, written: str, words: Words, language: str) -> bool:

@@ -45,7 +45,10 @@ def from_english(words: str) -> Decimal:
 
 
 def from_han(written: str) -> Decimal:
-    """八五 → 85 (digit by digit), 三百五十 → 350, 一万二千 and 一万二 → 12,000."""
+    """八五 → 85 (digit by digit), 三百五十 → 350, 一万二千 and 一万二 → 12,000, 七点二 → 7.2."""
+    written, _, decimals = written.partition("点")
+    if decimals:
+        return from_han(written) + Decimal("0." + "".join(str(HAN_DIGITS.get(char, 0)) for char in decimals))
     if not any(char in _HAN_SCALES or char in _HAN_MYRIADS for char in written):
         return Decimal("".join(str(HAN_DIGITS[char]) for char in written))
     total = section = pending = 0

@@ -13,10 +13,12 @@ category = "superlative"               # a line of data/categories.txt
 terms = ["最佳", ["free trial", "免费试用"]]     # an inner list is one concept: a brief with one wording grounds all
 verbs = ["regrow hair", "シミが消える"]          # terms in every form of their verb, the first word (English) or the
                                        # last (Japanese)
-families = ["en.cure > en.disease"]     # two classes in one clause; "… 40" sets how many characters may stand between
+families = ["en.cure > en.disease"]     # two classes in one clause, "~" for either order; "… 40" sets how many
+                                       # characters may stand between
 patterns = ['最.{1,3}的']               # regular expressions over the folded text
 hints = ["最"]                          # patterns are only tried where one of these stands
 excused_by = ["最近"]                   # wordings in which a term is no claim
+concept = "free of charge"               # what a pattern says: a brief with any wording of this concept grounds it
 needs_proof = true                      # an advertiser may say it who has evidence for it
 suggestions = { "最佳" = "优质" }        # what to write instead of a term; of a family or pattern by its own spelling
 hit = ["全国最佳火锅"]                   # the group finds these examples …
@@ -72,8 +74,9 @@ _LISTS = {
     "languages", "industries", "products", "allowed_for", "terms", "verbs", "families", "patterns", "hints",
     "excused_by", "hit", "miss",
 }  # fmt: skip
-_GROUP_KEYS = {"rule", "severity", "reason", "source", "category", "needs_proof", "suggestions", *_LISTS}
+_GROUP_KEYS = {"rule", "concept", "severity", "reason", "source", "category", "needs_proof", "suggestions", *_LISTS}
 _LANGUAGES = ("en", "zh", "ja")
+_FAMILY = re.compile(r"\S+ [>~] \S+(?: [0-9]+)?")
 _CLASS = re.compile(r"(?:en|zh|ja)\.[a-z_]+")
 
 
@@ -110,7 +113,7 @@ def compiled(packs: Sequence[Pack]) -> Lexicon:
     classes = {name: words for pack in packs for name, words in pack.classes.items()}
     for pack in packs:
         for entry in pack.entries:
-            for member in re.split(" > | [0-9]+$", entry.term) if entry.kind == "family" else ():
+            for member in re.split(" [>~] | [0-9]+$", entry.term) if entry.kind == "family" else ():
                 if member and member not in classes:
                     raise PackError(
                         f"{pack.name}: family {entry.term!r} names the class {member!r}, which no pack defines"
@@ -178,7 +181,7 @@ def _entries(location: _Location, group: Mapping[str, Any], source: str) -> Iter
         for form in _forms(phrase):
             yield Entry(term=form, concept=phrase, suggestion=instead.get(phrase), **shared)
     for family in group.get("families", ()):
-        if " > " not in family:
+        if not _FAMILY.fullmatch(family):
             raise PackError(
                 f"{location.at(family)}: family {family!r} is not two classes: write 'en.cure > en.disease'"
             )
@@ -187,7 +190,7 @@ def _entries(location: _Location, group: Mapping[str, Any], source: str) -> Iter
         _check_pattern(location, pattern, group.get("hit", ()))
         yield Entry(
             term=pattern,
-            concept=pattern,
+            concept=group.get("concept", pattern),
             kind="pattern",
             hints=tuple(group.get("hints", ())),
             suggestion=instead.get(pattern),
