@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -53,6 +53,11 @@ class Cover:
         """True where a span begins at or before `start` and ends at or after `end`."""
         before = bisect_right(self._starts, start)
         return before > 0 and self._furthest[before - 1] >= end
+
+    def meets(self, start: int, end: int) -> bool:
+        """True where a span shares a character with start:end."""
+        before = bisect_left(self._starts, end)
+        return before > 0 and self._furthest[before - 1] > start
 
 
 @dataclass(frozen=True, slots=True)

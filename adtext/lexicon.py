@@ -40,7 +40,7 @@ class Entry:
     industries: frozenset[str] = frozenset()  # empty: all
     products: frozenset[str] = frozenset()  # product classes; empty: all
     allowed_for: frozenset[str] = frozenset()  # product classes for which this is no offence
-    excused_by: tuple[str, ...] = ()  # longer wordings in which the term is no claim: 最近 for 最
+    excused_by: tuple[str, ...] = ()  # wordings in which it is no claim: 最近 for 最
     kind: Literal["term", "family", "pattern"] = "term"
     only_supports: bool = False  # grounds its concept where a brief says it, and is no claim of its own
     hints: tuple[str, ...] = ()  # a pattern is only tried where one of them stands
@@ -132,9 +132,13 @@ class Lexicon:
         return [
             Hit(self.entries[number], span, is_denied)
             for (span, number), (is_denied, written) in sorted(spans.items())
-            if (number not in covers or not covers[number].holds(*span))
+            if (number not in covers or not self._is_excused(number, span, covers[number]))
             and _is_written_in(self.entries[number], written, words, language)
         ]
+
+    def _is_excused(self, number: int, span: Span, excuses: Cover) -> bool:
+        """A term by wordings that hold all of it; a family or pattern, whose hits are long, by those that meet it."""
+        return excuses.holds(*span) if self.entries[number].kind == "term" else excuses.meets(*span)
 
     def _plain(self, text: Views) -> Iterator[tuple[_Row, int, int, View]]:
         for automaton, view in ((self._folded, text.folded), (self._confusables, text.confusables)):
