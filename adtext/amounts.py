@@ -62,13 +62,15 @@ _SCALE = (
     r"|(?P<letter>k(?![a-z])|w(?=[\u4e00-\u9fff])|m(?![a-z0-9])))?"
 )
 _DIGITS = (
-    r"[0-9]+万[0-9]{1,4}(?:千|(?=[元円]))|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,3}(?: 000)+(?![0-9])|[0-9]+(?:\.[0-9]+)?"
+    r"[0-9]+万[0-9]{1,4}(?:千|(?=[元円]))|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,3}(?: 000)+(?![0-9])"
+    r"|[0-9]+(?:\.[0-9]+)?"
 )
 _IN_DIGITS = re.compile(
     rf"(?P<value>{_DIGITS})(?P<nth>(?:st|nd|rd|th)\b)?{_SCALE}{_UNIT}(?:(?<=[块米])(?P<rest>[0-9]{{1,2}})(?![0-9]))?"
 )
 _IN_HAN = re.compile(
-    rf"(?P<nth>第)?(?P<percent>百分之)?(?P<half>半)?(?P<value>(?(half)|[{numerals.HAN}]+(?:点[{numerals.HAN}]+(?![{numerals.HAN}钟半]))?))"
+    rf"(?P<nth>第)?(?P<percent>百分之)?(?P<half>半)?"
+    rf"(?P<value>(?(half)|[{numerals.HAN}]+(?:点[{numerals.HAN}]+(?![{numerals.HAN}钟半]))?))"
     rf"(?:[ -]?(?P<unit>{_any_of(word for word in [*UNITS, *TAKEN_SHARES] if not word.isascii())}|{PAID_SHARE}|%))?"
     rf"(?:(?<=块)(?P<rest>[{numerals.HAN}])(?![{numerals.HAN}]))?"
 )
@@ -107,7 +109,8 @@ _MULTIPLES = {
 _MULTIPLES |= {"翻倍": 2, "双倍": 2, "加倍": 2, "翻番": 2, "倍增": 2, "二倍": 2}
 _MULTIPLE = re.compile("|".join(rf"\b{word}\b" if word.isascii() else word for word in _MULTIPLES))
 _HALF_OR_MULTIPLE = re.compile(
-    r"ワンコイン|half|quarter|third|fifth|century|an hour|fortnight|1[/⁄]2|半|一半|double|twice|triple|thrice|treble|quadruple|倍|翻番"
+    r"ワンコイン|half|quarter|third|fifth|century|an hour|fortnight|1[/⁄]2|半|一半|double|twice|triple|thrice|treble"
+    r"|quadruple|倍|翻番"
 )
 _CROWD = re.compile(
     r"\b(?P<en>dozens|hundreds|thousands|millions|billions)\b|\ba (?P<note>fiver|tenner)\b"

@@ -198,9 +198,7 @@ def _risk(
 
 
 # words that may not stand in an ad, whatever the words around them say
-_NEVER_DENIED = frozenset(
-    {"profanity", "prompt_residue", "solicitation", "clickbait", "placeholder", "prohibited_product"}
-)
+_NEVER_DENIED = frozenset({"profanity", "prompt_residue", "solicitation", "clickbait", "placeholder"})
 
 
 def _applies(hit: Hit, brief: AdBrief, known: Facts) -> bool:

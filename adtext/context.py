@@ -99,7 +99,8 @@ _A_PERIOD = re.compile(
 )
 _SAME = {
     "月": "month", "mo": "month", "mth": "month", "monthly": "month", "pcm": "month", "年": "year", "yr": "year",
-    "yearly": "year", "annually": "year", "天": "day", "日": "day", "泊": "night", "时间": "hour", "小时": "hour", "daily": "day", "夜": "night", "晚": "night",
+    "yearly": "year", "annually": "year", "天": "day", "日": "day",
+    "泊": "night", "时间": "hour", "小时": "hour", "daily": "day", "夜": "night", "晚": "night",
     "nightly": "night", "周": "week", "wk": "week", "weekly": "week", "pw": "week", "时": "hour", "hr": "hour",
     "h": "hour", "hourly": "hour",
 }  # fmt: skip

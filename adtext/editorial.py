@@ -147,7 +147,9 @@ _FOLDED_FORMS = [
         re.compile(r"([\u3041-\u30fe\u4e00-\u9fff]{2,4})\1{2,}|([\u3041-\u3096\u4e00-\u9fff])\2{3,}"),
     ),
 ]
-_REPEATED_WORDS = re.compile(r"\b([a-z]{2,}+)(?:(?: \1\b){2,}|(?:[ ,]+\1\b){3,})")  # yes, yes, yes is a figure of speech
+_REPEATED_WORDS = re.compile(
+    r"\b([a-z]{2,}+)(?:(?: \1\b){2,}|(?:[ ,]+\1\b){3,})"
+)  # yes, yes, yes is a figure of speech
 _EXCLAMATION = re.compile(r"[!！]")
 _LATIN_UNIT = re.compile(r"[a-z0-9][a-z0-9.'’-]*")
 

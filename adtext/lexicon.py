@@ -160,9 +160,9 @@ class Lexicon:
                     continue
                 for start, end in places:
                     at = bisect_left(starts, (end, end))
-                    if at < len(starts) and starts[at][0] - end <= gap:
-                        if not _CLAUSE.search(folded, end, starts[at][0]):
-                            yield number, start, starts[at][1]
+                    near = at < len(starts) and starts[at][0] - end <= gap
+                    if near and not _CLAUSE.search(folded, end, starts[at][0]):
+                        yield number, start, starts[at][1]
 
     def _patterns_in(self, folded: str, hinted: Iterable[int]) -> Iterator[tuple[int, int, int]]:
         for number in hinted:

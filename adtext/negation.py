@@ -13,7 +13,8 @@ _ENGLISH_BEFORE = re.compile(
     r"(?: (?:a|an|any|the|be|make|offer|promise|provide|intended to|claim to|meant to|able to|such|to|sell|say that))*"
     r"(?:(?: [a-z'-]+,){0,3}(?: [a-z'-]+)?,? (?:or|nor|and))?"  # not meant to cure or prevent
     r"(?: [a-z'-]+)? ?(?:['\"“]?)$"
-    r"|\b(?:anyone|anybody|those|people|sellers|firms|ads) (?:who|that) (?:promise|guarantee|claim|offer|say)s?(?: [a-z'-]+){0,2} $"
+    r"|\b(?:anyone|anybody|those|people|sellers|firms|ads) (?:who|that)"
+    r" (?:promise|guarantee|claim|offer|say)s?(?: [a-z'-]+){0,2} $"
     r"|\b(?:myth|myths|lie|lies|truth|scam|scams) (?:of|about|behind|that)(?: [a-z'-]+)? $"
 )
 _ENGLISH_AFTER = re.compile(
@@ -36,8 +37,10 @@ _OTHERWISE = "必要|心配|不安|リスク|副作用|制限|面倒|手間|他�
 _JAPANESE_AFTER = re.compile(
     r"(?:を|は|が|では|とは|も|し|する|した|こと|もの|もので|致し|いたし|お約束|約束|示す|意味する|の|対象|効果|で|に|と|薬|です){0,5}"
     r"(?:ありません|ない(?!ため|と損)|なし|ございません|できません|いたしません|致しません|しません|ません|対象外|不可|無し|を除く|外です)"
-    rf"|(?!.{{0,14}}(?:{_OTHERWISE}))[^、。！？ ]{{0,8}}(?:は|も)(?:一切)?(?:ありません|ございません|存在しません|違法|詐欺|うそ|嘘)"
-    r"|[^。！？ ]{0,14}(?:とは(?:言え|いえ|言い|いい|限り)ません|わけではありません|ものではありません|(?:約束|保证|保証)(?:は|でき|いたし|し)ません?)"
+    rf"|(?!.{{0,14}}(?:{_OTHERWISE}))[^、。！？ ]{{0,8}}(?:は|も)(?:一切)?"
+    r"(?:ありません|ございません|存在しません|違法|詐欺|うそ|嘘)"
+    r"|[^。！？ ]{0,14}(?:とは(?:言え|いえ|言い|いい|限り)ません|わけではありません|ものではありません"
+    r"|(?:約束|保证|保証)(?:は|でき|いたし|し)ません?)"
     r"|[^、。！？ ]{0,8}(?:に(?:ご)?注意|に気をつけ)"
 )
 _ONE_OF_MANY = re.compile(

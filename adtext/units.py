@@ -51,9 +51,15 @@ _MEASURES: dict[str, dict[str, str]] = {
     "mile": {"1": "miles mile mi 英里 マイル"},
     "m2": {"1": "m2 sqm 平方米 平米 平 ㎡"},
     "sqft": {"1": "sqft"},
-    "ml": {"1": "ml millilitres milliliters millilitre milliliter 毫升 ミリリットル", "10": "cl", "1000": "litres liters litre liter l 升 リットル"},
+    "ml": {
+        "1": "ml millilitres milliliters millilitre milliliter 毫升 ミリリットル",
+        "10": "cl",
+        "1000": "litres liters litre liter l 升 リットル",
+    },
     "mb": {
-        "1": "mb megabytes megabyte", "1000": "gb gigabytes gigabyte gigs gig", "1000000": "tb terabytes terabyte",
+        "1": "mb megabytes megabyte",
+        "1000": "gb gigabytes gigabyte gigs gig",
+        "1000000": "tb terabytes terabyte",
     },
     "mph": {"1": "mph miles-per-hour"},
     "w": {"1": "w watts watt 瓦", "1000": "kw 千瓦"},
