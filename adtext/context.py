@@ -52,7 +52,7 @@ def agree(said: Context, known: Context, amount: Amount, text: str) -> bool:
     if amount.kind == "price":
         if not known.period or said.period == known.period:
             return True
-        return not said.period and _A_PERIOD.search(text) is not None
+        return not said.period and (known.period == "hour" or _A_PERIOD.search(text) is not None)
     if amount.kind == "percentage":
         if said.off and not known.off and known.words:
             return False
