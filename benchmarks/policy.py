@@ -54,7 +54,7 @@ def main() -> None:
         show(Console(), split, goals)
         prompts = evenly(load_prompts(arguments.prompts_file, split=split), arguments.limit)
         top = ceiling(users, prompts)
-        standings = {each.policy: standing(users, each, top) for each in measured}
+        standings = {each.name: standing(users, each, top) for each in measured}
         show_standings(Console(), split, top, standings)
         figures[split] = {
             "goals": as_records(goals),

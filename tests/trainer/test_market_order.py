@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 
 from adtext.brief import Ad, AdBrief, AdText
+from adtext.prompt import write
+from adtext.rules import load_rules
 from benchmarks.market import in_users_half
 from benchmarks.market import version as market_version
-from benchmarks.market.ceiling import CANDIDATES, candidates, ceiling
+from benchmarks.market.ceiling import CANDIDATES, candidates, ceiling, standing
 from benchmarks.market.claims import misstatements
 from benchmarks.market.facts import Offer
 from benchmarks.market.taste import UniversalSentenceEncoder
 from benchmarks.market.users import Users
 from benchmarks.market.version import market_hash
 from tests.builders import a_brief
+from trainer.evaluation.metrics import Measured
 from trainer.prompts import Prompt, load_prompts
+from trainer.rewards.base import read
 from trainer.snapshot import describe_text
 
 USERS = Users.load()
@@ -149,6 +153,16 @@ def test_the_ceiling_lies_above_the_references() -> None:
     assert all(len(candidates(prompt, few[0], 0)) == CANDIDATES for prompt in few)
     top = ceiling(USERS, few)
     assert top.best > top.references > 0
+
+
+def test_a_policy_that_writes_the_references_reaches_them_and_one_that_half_parses_gets_half() -> None:
+    top, rules = ceiling(USERS, PROMPTS[:3]), load_rules()
+    written = [(prompt, write(text, "en")) for prompt in PROMPTS[:3] for text in prompt.references]
+    whole = [read(prompt, completion, rules) for prompt, completion in written]
+    broken = [read(prompt, "no template", rules) for prompt, _ in written]
+    full = standing(USERS, Measured("references", whole, {}), top)
+    half = standing(USERS, Measured("half", [*whole, *broken], {}), top)
+    assert full.share_of_references == pytest.approx(1) and half.ctcvr == pytest.approx(full.ctcvr / 2)
 
 
 def test_the_hash_names_the_market(monkeypatch: pytest.MonkeyPatch) -> None:
