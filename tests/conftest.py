@@ -5,6 +5,7 @@ template.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from app.main import create_app
 from app.services.admin.keys import create
 from app.store.migrate import migrate
 
+ClientOf = Callable[[str], httpx.AsyncClient]
 _numbers = count()
 # how long an example takes says nothing on a shared machine
 hypothesis.settings.register_profile("relate", deadline=None)
@@ -63,8 +65,9 @@ def postgres() -> Iterator[str]:
         server.cleanup()
 
 
-@pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
+@contextmanager
+def new_database(postgres: str) -> Iterator[str]:
+    """URL of a fresh, migrated database."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template_relate")
@@ -73,24 +76,38 @@ def database_url(postgres: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    with new_database(postgres) as url:
+        yield url
+
+
 def _at(url: str, database: str) -> str:
     return url.replace("/postgres?", f"/{database}?")
 
 
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
+def new_settings(database_url: str, folder: Path) -> Settings:
     """Settings of a service on its own database, with its own secrets; no judge, and no policy server unless a test
     names one."""
     chosen = Settings(
-        database_url=database_url, data_dir=tmp_path, policy_url="http://127.0.0.1:9", judge="none", unjudged="serve"
+        database_url=database_url, data_dir=folder, policy_url="http://127.0.0.1:9", judge="none", unjudged="serve"
     )
     Secrets.generate().save(chosen.secrets_path)
     return chosen
 
 
 @pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return new_settings(database_url, tmp_path)
+
+
+@pytest.fixture
 def keys(settings: Settings) -> dict[str, dict[str, str]]:
     """One key per scope, as request headers: `keys["generate"]`."""
+    return new_keys(settings)
+
+
+def new_keys(settings: Settings) -> dict[str, dict[str, str]]:
     made = {scope: new_key() for scope in SCOPES}
     with psycopg.connect(settings.database_url) as connection:
         for scope, (key, prefix) in made.items():
@@ -105,6 +122,24 @@ async def app(settings: Settings, keys: dict[str, dict[str, str]]) -> AsyncItera
     application = create_app(settings)
     async with application.router.lifespan_context(application):
         yield application
+
+
+@pytest.fixture(scope="module")
+async def refusing(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ClientOf]:
+    """`refusing("ops")`: a client with a key of this scope. All its requests go to one service per test module, so
+    they must change nothing there: use it for requests that are refused.
+    """
+    with new_database(postgres) as url:
+        settings = new_settings(url, tmp_path_factory.mktemp("refusing"))
+        keys = new_keys(settings)
+        application = create_app(settings)
+        transport = httpx.ASGITransport(app=application)
+        clients = {
+            scope: httpx.AsyncClient(transport=transport, base_url="http://relate.test", headers=header)
+            for scope, header in keys.items()
+        }
+        async with application.router.lifespan_context(application):
+            yield clients.__getitem__
 
 
 @pytest.fixture

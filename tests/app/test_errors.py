@@ -38,8 +38,8 @@ def assert_problem(answer, status: int) -> None:
         ("DELETE", "/units/", 422, "invalid_request"),
     ],
 )
-async def test_a_refusal_is_a_problem_document_by_name(admin, method, path, status, rule):
-    answer = await admin.request(method, path)
+async def test_a_refusal_is_a_problem_document_by_name(refusing, method, path, status, rule):
+    answer = await refusing("admin").request(method, path)
     assert_problem(answer, status)
     assert answer.json()["rule"] == rule
 
@@ -61,8 +61,8 @@ async def test_a_refusal_is_a_problem_document_by_name(admin, method, path, stat
         (b'{"name": 1' + b"0" * 5000 + b"}", "application/json"),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_refused_whatever_it_is(admin, content, kind):
-    answer = await admin.post("/keys", content=content, headers={"Content-Type": kind})
+async def test_a_body_that_cannot_be_read_is_refused_whatever_it_is(refusing, content, kind):
+    answer = await refusing("admin").post("/keys", content=content, headers={"Content-Type": kind})
     assert answer.status_code in (400, 415, 422)
     assert_problem(answer, answer.status_code)
 
@@ -87,10 +87,10 @@ async def test_a_refused_field_is_named_by_its_path_with_its_value_shortened(adm
 
 @pytest.mark.parametrize("depth", [50, 900])
 @pytest.mark.parametrize("around", [("[", "]"), ('{"词":', "}")])
-async def test_a_value_of_any_depth_is_refused_in_a_few_words(admin, depth, around):
+async def test_a_value_of_any_depth_is_refused_in_a_few_words(refusing, depth, around):
     value = around[0] * depth + "1" + around[1] * depth
     content = f'{{"brief": {value}, "platform": {value}, "texts": {value}}}'.encode()
-    answer = await admin.post("/check", content=content, headers={"Content-Type": "application/json"})
+    answer = await refusing("admin").post("/check", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422)
     assert_problem(answer, answer.status_code)
     assert len(answer.content) < 2_000

@@ -163,15 +163,15 @@ async def test_every_change_is_in_the_audit_log_with_who_made_it(admin, app):
         (None, "body"),
     ],
 )
-async def test_a_bad_key_is_refused_by_field(admin, body, field):
-    refusal = await admin.post("/keys", json=body)
+async def test_a_bad_key_is_refused_by_field(refusing, body, field):
+    refusal = await refusing("admin").post("/keys", json=body)
     assert refusal.status_code == 422
     assert [problem["field"] for problem in refusal.json()["errors"]] == [field]
 
 
 @pytest.mark.parametrize(("number", "status"), [("999", 404), ("0", 422), ("-1", 422), ("abc", 422), (str(2**63), 422)])
-async def test_an_unknown_key_is_named(admin, number, status):
-    refusal = await admin.post(f"/keys/{number}/revoke")
+async def test_an_unknown_key_is_named(refusing, number, status):
+    refusal = await refusing("admin").post(f"/keys/{number}/revoke")
     assert (refusal.status_code, refusal.json()["errors"][0]["field"]) == (status, "key_id")
 
 

@@ -139,8 +139,8 @@ async def test_the_champion_is_not_promoted_over_itself(ops):
         "http://[::1",
     ],
 )
-async def test_an_endpoint_that_is_no_policy_server_is_refused(ops, endpoint):
-    refusal = await ops.post("/policies", json=RELATE | {"endpoint": endpoint})
+async def test_an_endpoint_that_is_no_policy_server_is_refused(refusing, endpoint):
+    refusal = await refusing("ops").post("/policies", json=RELATE | {"endpoint": endpoint})
     assert refusal.status_code == 422
     assert refusal.json()["errors"][0]["field"] == "endpoint"
 
@@ -171,8 +171,8 @@ async def test_policy_servers_may_live_in_a_private_network(ops, endpoint):
         ({"id": 7}, "id"),
     ],
 )
-async def test_a_bad_policy_is_refused_by_field(ops, change, field):
-    refusal = await ops.post("/policies", json=RELATE | change)
+async def test_a_bad_policy_is_refused_by_field(refusing, change, field):
+    refusal = await refusing("ops").post("/policies", json=RELATE | change)
     assert refusal.status_code == 422
     assert [problem["field"] for problem in refusal.json()["errors"]] == [field]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -134,6 +135,20 @@ def test_a_sliding_window_shorter_than_a_text_is_refused():
     model.config.sliding_window = 18
     with pytest.raises(ValueError, match="sliding window of 18 is shorter than a text of 19 tokens"):
         completion_logprobs(model, pack(some_groups(UNEQUAL)))
+
+
+def test_a_sliding_window_that_the_model_does_not_use_is_none():
+    model = a_policy()
+    expected = completion_logprobs(model, pack(some_groups(UNEQUAL))).logp
+    model.config.sliding_window, model.config.use_sliding_window = 18, False
+    assert torch.equal(completion_logprobs(model, pack(some_groups(UNEQUAL))).logp, expected)
+
+
+def test_a_model_that_an_engine_wrapped_is_held_to_its_own_attention():
+    model = a_policy()
+    model.config._attn_implementation = "eager"
+    with pytest.raises(ValueError, match="attention 'eager' cannot read the mask"):
+        completion_logprobs(SimpleNamespace(module=model), pack(some_groups()))
 
 
 def test_a_policy_with_shared_prompt_attention_still_generates_the_same():
