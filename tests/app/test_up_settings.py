@@ -34,3 +34,23 @@ def test_a_child_process_reads_the_same_settings(tmp_path: Path, monkeypatch: py
     for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == stack.settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"retrain_cron": "0 1 * * *"}, True),
+        ({"retrain_conversions": 5000}, True),
+        ({"runtime_adapters": True}, True),
+        ({"retrain_cron": "0 1 * * *", "runtime_adapters": False}, False),
+    ],
+)
+def test_adapters_are_loaded_at_run_time_where_retraining_is_scheduled_or_a_setting_says_so(
+    tmp_path: Path, settings: dict[str, object], wanted: bool
+) -> None:
+    assert Stack(Settings(data_dir=tmp_path, **settings))._wants_adapters() is wanted
+    vllm = packaged.server(
+        tmp_path, name="relate", port=1, log=tmp_path / "log", environment={"PATH": "/bin"}, adapters=wanted
+    )
+    assert ("--enable-lora" in vllm.command) is wanted
+    assert (vllm.environment.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") == "1") is wanted
