@@ -147,21 +147,40 @@ def step_time(shape: Shape, batch: Batch, machine: Machine, *, mfu: float, share
     return StepTime(prefill + batch.completion * max(read, multiply), once, 4 * once, passed, push)
 
 
-def memory(shape: Shape, batch: Batch) -> dict[str, float]:
-    """Bytes on each GPU of the production config, by `trainer.memory`, and what CUDA and its graphs take."""
+ENCODERS = 3  # of relevance, of the reward model and of the held-out one
+CONTEXT = 3e9  # bytes of CUDA's context and graphs
+
+
+def adapter_weights(shape: Shape, rank: int) -> int:
+    """Weights of low-rank updates of every linear layer: rank · (rows + columns)."""
+    heads, kv_heads = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    attention = 2 * (shape.hidden + heads) + 2 * (shape.hidden + kv_heads)
+    return shape.layers * rank * (attention + 3 * (shape.hidden + shape.intermediate))
+
+
+def memory(shape: Shape, batch: Batch, machine: Machine, *, adapted: bool = True) -> dict[str, float]:
+    """Bytes on each GPU of the production config, by `trainer.memory`, with the encoders and what CUDA itself takes.
+    Not adapted: all weights learn.
+    """
     config = load_config(GrpoConfig, PRODUCTION).with_changes(
-        batch_size=batch.texts, group_size=batch.group, max_completion=batch.completion, micro_groups=MICRO_GROUPS
+        batch_size=batch.texts,
+        group_size=batch.group,
+        max_completion=batch.completion,
+        micro_tokens=None,
+        micro_groups=MICRO_GROUPS,
     )
+    assert config.lora is not None  # the production config trains an adapter
     model = ModelShape(
         weights=shape.weights,
-        adapter=0,
+        adapter=adapter_weights(shape, config.lora.rank) if adapted else 0,
         layers=shape.layers,
         hidden=shape.hidden,
         intermediate=shape.intermediate,
         kv_width=shape.kv_heads * shape.head_dim,
         vocabulary=shape.vocabulary,
     )
-    return {**asdict(estimate(config, model, batch.prompt)), "CUDA contexts and graphs": 3e9}
+    counted = estimate(config, model, batch.prompt, gpu=int(machine.memory_bytes), encoders=ENCODERS)
+    return {**asdict(counted), "CUDA contexts and graphs": CONTEXT}
 
 
 def step_table(batches: list[Batch], mfu: float, price: float) -> Table:
@@ -196,8 +215,10 @@ def step_table(batches: list[Batch], mfu: float, price: float) -> Table:
 
 
 def memory_table(batches: list[Batch]) -> Table:
-    table = Table("on each GPU, GB", *(f"{batch.prompt}/{batch.completion}" for batch in batches))
-    parts = [memory(QWEN3_8B, batch) for batch in batches]
+    columns = [(batch, adapted) for adapted in (True, False) for batch in batches]
+    names = [f"{batch.prompt}/{batch.completion}, {'LoRA' if adapted else 'all weights'}" for batch, adapted in columns]
+    table = Table("on each GPU, GB", *names)
+    parts = [memory(QWEN3_8B, batch, A800, adapted=adapted) for batch, adapted in columns]
     for name in parts[0]:
         table.add_row(name, *(f"{part[name] / 1e9:.1f}" for part in parts))
     table.add_row("sum", *(f"{sum(part.values()) / 1e9:.1f}" for part in parts))

@@ -4,7 +4,17 @@ must.
 
 import pytest
 
-from benchmarks.scaling import A800, QWEN3_8B, SMOLLM2, Batch, ceiling, forward, memory, step_time
+from benchmarks.scaling import (
+    A800,
+    QWEN3_8B,
+    SMOLLM2,
+    Batch,
+    adapter_weights,
+    ceiling,
+    forward,
+    memory,
+    step_time,
+)
 
 
 def test_the_counted_weights_are_the_published_ones():
@@ -31,5 +41,12 @@ def test_half_the_mfu_is_twice_the_training_and_the_same_rollout():
 
 
 @pytest.mark.parametrize("prompt", [150, 400])
-def test_policy_reference_and_sampler_fit_on_one_gpu(prompt):
-    assert sum(memory(QWEN3_8B, Batch(prompt, 60)).values()) < A800.memory_bytes
+def test_the_production_config_fits_on_one_gpu_and_all_weights_do_not(prompt):
+    adapted, whole = (memory(QWEN3_8B, Batch(prompt, 60), A800, adapted=adapted) for adapted in (True, False))
+    assert sum(adapted.values()) < A800.memory_bytes < sum(whole.values())
+    assert adapted["sampler"] >= 0.3 * A800.memory_bytes  # vLLM takes its share, whatever its weights need
+    assert all(adapted[part] > 0 for part in ("buckets", "encoders", "push"))
+
+
+def test_an_adapter_of_every_linear_layer_is_counted():
+    assert adapter_weights(QWEN3_8B, 16) == pytest.approx(43.6e6, rel=0.01)

@@ -38,9 +38,11 @@ def run(
     from rich.console import Console
     from rich.progress import Progress
 
+    from trainer.distributed import use_own_gpu
     from trainer.grpo import Inputs, train_grpo
     from trainer.grpo.setup import memory_of
 
+    use_own_gpu()
     torch.set_num_threads(threads)
     inputs = Inputs(
         policy=start, base=base, reward_model=reward_model, held_out_reward_model=held_out_reward_model, cache=cache

@@ -41,6 +41,11 @@ def available() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def gpu_memory() -> int | None:
+    """Bytes of the GPU that this process uses; None without one."""
+    return int(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
+
+
 def memory_line(memory: Memory, free: int) -> str:
     """One line for the terminal, with a warning where the run will not fit."""
     short = (

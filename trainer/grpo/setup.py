@@ -14,7 +14,7 @@ from trainer.adapter import Adapter
 from trainer.config import ConfigError, GrpoConfig
 from trainer.distributed import Ranks
 from trainer.forward.attention import use_shared_prompt_attention
-from trainer.grpo.memory import available, memory_line, shape_of
+from trainer.grpo.memory import available, gpu_memory, memory_line, shape_of
 from trainer.identity import Identity, policy_digests, prompts_digest, reward_model_digest
 from trainer.memory import estimate
 from trainer.policy import Reference, load_policy, merged_weights, prompt_ids
@@ -71,7 +71,20 @@ def memory_of(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> 
     tokenizer = tokenizer_of(source)
     longest = max(len(prompt_ids(tokenizer, prompt)) for prompt in prompts)
     shape = shape_of(AutoConfig.from_pretrained(source), config.lora)
-    return memory_line(estimate(config, shape, longest), available())
+    return memory_line(
+        estimate(config, shape, longest, gpu=gpu_memory(), encoders=_encoders(config, inputs)), available()
+    )
+
+
+def _encoders(config: GrpoConfig, inputs: Inputs) -> int:
+    """How many sentence encoders stand on the GPU: the packaged ones stay on the CPU."""
+    names = [config.terms.relevance.encoder] if config.terms.relevance else []
+    names += [
+        str(read_reward_model(folder).config["encoder"])
+        for folder in (inputs.reward_model, inputs.held_out_reward_model)
+        if folder
+    ]
+    return sum(name not in ("minilm", "hashed") for name in names)
 
 
 def check_start(config: GrpoConfig, inputs: Inputs, prompts: Sequence[Prompt]) -> None:

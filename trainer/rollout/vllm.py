@@ -34,8 +34,6 @@ class VllmRollout:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
         from vllm import LLM
 
-        # a push of the layers that an adapter changed would be reported as a load that missed the others
-        logging.getLogger("vllm.model_executor.model_loader.reload").setLevel(logging.ERROR)
         on_cpu = not torch.cuda.is_available()
         length = longest_prompt + config.max_completion
         self._tokenizer, self._longest, self._ends = tokenizer, config.max_completion, sorted(ends)
@@ -51,6 +49,8 @@ class VllmRollout:
             disable_log_stats=True,
             distributed_executor_backend="external_launcher" if config.ranks > 1 else None,
         )
+        # a push of the layers that an adapter changed is reported as a load that missed the others
+        logging.getLogger("vllm.model_executor.model_loader.reload").setLevel(logging.ERROR)
 
     def sample(
         self, prompts: Sequence[Prompt], prompt_ids: Sequence[Sequence[int]], group_size: int, *, seed: int
