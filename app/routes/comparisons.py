@@ -27,7 +27,7 @@ router = APIRouter(prefix="/comparisons", tags=["policies"])
 
 Analysing = Annotated[Key, Depends(require("report", "ops"))]
 ComparisonId = Annotated[int, Path(ge=1, le=2**62)]
-Version = Annotated[str, Field(min_length=1, max_length=128)]
+Version = Annotated[Line, Field(min_length=1, max_length=128)]
 MOST = 200  # comparisons of a list
 
 

@@ -169,6 +169,17 @@ async def test_what_cannot_be_compared_is_refused_with_the_way_out(
     assert database.execute("SELECT count(*) FROM comparisons").fetchone() == (0,)
 
 
+async def test_a_reviewer_of_one_advertiser_sees_no_brief_of_another(
+    client: httpx.AsyncClient, keys: Any, database: Database, versions: Any, bearer: Any
+) -> None:
+    add_comparable(database, 3)
+    comparison = await create(client, keys, **versions, planted=0)
+    key = (await bearer("review", advertiser="青禾跑步 1"))["Authorization"].removeprefix("Bearer ")
+    await client.post("/signin", data={"key": key, "csrf": csrf_of(await client.get("/signin"))})
+    answer = await client.get(f"{PAGE}/{comparison}")
+    assert answer.status_code == 403 and "limited to advertiser" in answer.text
+
+
 async def test_a_comparison_is_drawn_on_the_page_by_ops_alone(
     database: Database, versions: Any, visitor: Visitors, app: Any
 ) -> None:
