@@ -16,19 +16,19 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-NAME = "shared_prompt"  # of the attention implementation, and of the argument that brings the blocks to it
+NAME = "shared_prompt"  # name of the attention implementation, and of its argument that holds the blocks
 
 
 class Blocks(NamedTuple):
-    """Where B prompts (P tokens at most) and their N completions (R at most) stand in a row of L tokens; padding points
-    anywhere.
+    """The positions of B prompts (at most P tokens) and their N completions (at most R) in a row of L tokens. Padding
+    may point to any position.
     """
 
-    prompt_at: Tensor  # [B, P] places in the row
+    prompt_at: Tensor  # [B, P] positions in the row
     completion_at: Tensor  # [N, R]
     prompt_of: Tensor  # [N] the completion's prompt
-    visible: Tensor  # [N or 1, 1, R, P + R] bool: what a completion's token sees of its prompt and of itself
-    back: Tensor  # [L] place of every token of the row in [prompts, completions], each flattened with its padding
+    visible: Tensor  # [N or 1, 1, R, P + R] bool: which tokens of its prompt and of itself a completion's token sees
+    back: Tensor  # [L] position of every token of the row in [prompts, completions], each flattened with its padding
 
 
 def use_shared_prompt_attention(model: Any) -> None:

@@ -14,5 +14,5 @@ class Ids(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """What the group takes of a shared row."""
+        """The number of tokens that the group takes in a shared row."""
         return len(self.prompt) + sum(map(len, self.completions))

@@ -1,8 +1,8 @@
 """The shared-prompt row: `[prompt, y_1 … y_G]` laid out once per group, and log π of every sampled token read from it.
 
 P + G·R tokens go through the model instead of G·(P + R), with the same gradient: each completion sees the prompt and
-itself, and takes the positions it would have alone behind the prompt. Several groups stand one behind the other in the
-same row and do not see each other.
+itself, and has the positions that it would have alone after the prompt. Several groups can follow each other in a row;
+they do not see each other.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ class Layout:
     ids: Tensor  # [1, L]
     positions: Tensor  # [1, L]
     visible: Tensor  # [1, 1, L, L] bool, query by key
-    blocks: Blocks  # the same, block by block
-    predictors: Tensor  # [K] places in the row whose logits are needed; a group's first tokens share one
+    blocks: Blocks  # the same visibility, block by block
+    predictors: Tensor  # [K] positions in the row whose logits are needed; a group's first tokens share one
     predicted_by: Tensor  # [M] which of the predictors predicts a token
     sampled: Tensor  # [M] the sampled ids, text by text
-    mask: Tensor  # [N, T] bool: is a sampled token
+    mask: Tensor  # [N, T] bool: True on sampled tokens
 
 
 class TokenLogprobs(NamedTuple):
-    """Of N texts of at most T tokens, padded with zeros."""
+    """The log-probabilities of N texts of at most T tokens, padded with zeros."""
 
     logp: Tensor  # [N, T] log π(y_t | x, y_<t), float32
     mask: Tensor  # [N, T] bool
-    entropy: Tensor  # [N, T] of π(· | x, y_<t) in nats; no gradient
+    entropy: Tensor  # [N, T] entropy of π(· | x, y_<t) in nats; no gradient
 
 
 def pack(groups: Sequence[Ids], *, device: torch.device | str = "cpu", shared: bool = True) -> Layout:
-    """The row of these groups, texts in the groups' order. Not shared: the prompt stands before every completion again.
+    """The row of these groups, texts in the groups' order. With shared=False the prompt is repeated before every
+    completion.
 
     An empty completion keeps its row of the mask and nothing else. ValueError for an empty prompt: nothing would
     predict a first token.
@@ -60,7 +61,7 @@ def pack(groups: Sequence[Ids], *, device: torch.device | str = "cpu", shared: b
         row.add(group)
     segments, owners, positions = (torch.tensor(column) for column in (row.segments, row.owners, row.positions))
     order = torch.arange(len(row.ids))
-    sees = (segments[:, None] == segments) | (owners[:, None] == segments)  # itself, and what it stands behind
+    sees = (segments[:, None] == segments) | (owners[:, None] == segments)  # its own segment, and the one before it
     visible = sees & (order[:, None] >= order)
     lengths = torch.tensor([len(text) for text in row.texts])
     longest = max(int(lengths.max()), 1)
@@ -106,11 +107,11 @@ class _Row:
     def __init__(self) -> None:
         self.ids: list[int] = []
         self.positions: list[int] = []
-        self.segments: list[int] = []  # of every token, its segment
-        self.owners: list[int] = []  # of every token, the segment it stands behind: the prompt's, or its own
-        self.prompts: list[range] = []  # places in the row
+        self.segments: list[int] = []  # the segment of every token
+        self.owners: list[int] = []  # the segment that every token follows: the prompt's, or its own
+        self.prompts: list[range] = []  # positions in the row
         self.completions: list[range] = []
-        self.prompt_of: list[int] = []  # of every completion, its prompt
+        self.prompt_of: list[int] = []  # the prompt of every completion
         self.texts: list[Sequence[int]] = []
         self.predictors: list[int] = []
         self.predicted_by: list[int] = []
@@ -160,7 +161,7 @@ def _blocks(row: _Row) -> Blocks:
 
 
 def _padded(segments: Sequence[range]) -> tuple[Tensor, Tensor]:
-    """([n, longest] places, [n, longest] bool: not padding)."""
+    """The segments' positions [n, longest], and a mask [n, longest] that is False on padding."""
     lengths = torch.tensor([len(places) for places in segments])
     inside = torch.arange(max(int(lengths.max()), 1)) < lengths[:, None]
     starts = torch.tensor([places.start for places in segments])

@@ -1,5 +1,5 @@
-"""log π of chosen tokens from logits, in rows small enough to stay in cache, and no second matrix of the vocabulary's
-width.
+"""log π of chosen tokens from logits. It works on few rows at a time, which fit into the cache, and allocates no second
+matrix of the vocabulary's width.
 """
 
 from __future__ import annotations

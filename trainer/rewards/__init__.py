@@ -1,4 +1,4 @@
-"""Rewards: how good a sampled text is, and which of its tokens pay for what.
+"""Rewards: scores of sampled texts, and charges of their tokens.
 
 A reward is a `Term`: it scores whole texts in [0, 1] and, where it knows which characters are at fault, charges them. A
 run names its terms in the config, `build_terms` makes them, and `Rewards` adds them up. A reward of your own is one

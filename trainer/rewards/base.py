@@ -32,13 +32,13 @@ TERM_OF: Mapping[str, str] = MappingProxyType({rule: _TERM_OF_KIND[kind] for rul
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One raw completion as rewards see it: nothing was filtered."""
+    """One raw completion, before any filter."""
 
     prompt: Prompt
     completion: str
-    text: AdText | None  # None: it does not parse, and scores 0 on every term
+    text: AdText | None  # None: it does not parse and scores 0 on every term
     findings: tuple[Finding, ...]
-    cut: bool = False  # the token limit broke it off
+    cut: bool = False  # True: the token limit cut it off
 
     def of(self, term: str) -> list[Finding]:
         """The findings that belong to one term."""
@@ -72,7 +72,7 @@ class Given:
 
     prompts: Sequence[Prompt] = ()
     reward_model: Path | None = None
-    cache: Path | None = None  # of embeddings
+    cache: Path | None = None  # folder of cached embeddings
     judge: JudgeScores | None = None  # None: no judge covers the run's language
 
 
@@ -99,11 +99,11 @@ class Term(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `fit` and `observe` left, in plain types: a checkpoint keeps it."""
+        """The state from `fit` and `observe` in plain types, for a checkpoint."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up a checkpoint's state. ConfigError where it belongs to another term."""
+        """Restore a checkpoint's state. ConfigError where it belongs to another term."""
         return None
 
 
@@ -112,7 +112,7 @@ class TokenTerm(Protocol):
     """A term that knows which characters to charge: it can act at token level."""
 
     def charges(self, sample: Sample) -> list[Charge]:
-        """Nothing for a text without fault, and for one that does not parse."""
+        """The charges of a text; none for a text without fault, or one that does not parse."""
         ...
 
 

@@ -20,8 +20,8 @@ SECOND = "second_judge"
 
 
 class RewardError(ValueError):
-    """A reward that raised an error, or gave a value that is no score. The message names the term, the text and the
-    way out.
+    """A reward that raised an error, or returned a value outside [0, 1]. The message names the term, the text and the
+    fix.
     """
 
 
@@ -31,15 +31,15 @@ class Scored:
 
     sentence: FloatArray  # [N] r = Σ w·s / Σ w over the terms active at sentence level, in [0, 1]
     charges: tuple[tuple[Priced, ...], ...]  # [N]; penalties ≥ 0
-    terms: dict[str, FloatArray]  # every term's score [N], also of those that act on tokens: Figure 3's curves
+    terms: dict[str, FloatArray]  # every term's score [N], those of token terms included: Figure 3's curves
     held_out: FloatArray | None = None  # [N] score by the held-out reward model: only watched
     second_judge: Mapping[str, FloatArray] = field(default_factory=dict)  # truth and fluency [N]: only watched
 
 
 class Rewards:
-    """The reward of one run: which terms act, where, and how much.
+    """The reward of one run: its terms, their levels and their weights.
 
-    sentence: term → weight w. tokens: term → λ (eq. 5). A term with neither is only watched, as are held_out, the score
+    sentence: term → weight w. tokens: term → λ (eq. 5). A term with neither is only logged, as are held_out, the score
     by the held-out reward model, and second_judge, truth and fluency by the second judge.
     """
 
@@ -54,7 +54,7 @@ class Rewards:
         self.terms, self.held_out, self.second_judge = dict(terms), held_out, dict(second_judge or {})
         self.sentence, self.tokens = dict(sentence), dict(tokens)
 
-    # ---- the terms' life
+    # ---- fit, observe, state
 
     def fit(self, samples: Sequence[Sample]) -> None:
         """See `Term.fit`."""
@@ -71,7 +71,7 @@ class Rewards:
         return {name: term.state_dict() for name, term in self._all().items()}
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take up every term's state. ConfigError where the state is of other terms."""
+        """Restore every term's state. ConfigError where the state belongs to other terms."""
         terms = self._all()
         if terms.keys() != state.keys():
             raise ConfigError(
@@ -88,7 +88,7 @@ class Rewards:
     # ---- scores
 
     def score(self, samples: Sequence[Sample], multipliers: Mapping[str, float] | None = None) -> Scored:
-        """Score a batch. multipliers: of the penalties, by term (constraints: dual)."""
+        """Score a batch. multipliers: factors of the penalties, by term (constraints: dual)."""
         terms = {name: _scores(name, term, samples) for name, term in self.terms.items()}
         total = sum(self.sentence.values())
         sentence = sum(

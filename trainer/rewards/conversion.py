@@ -1,5 +1,5 @@
-"""CTCVR (click-through conversion rate): how much better than the advertiser's own texts will this text convert, as the
-reward model predicts it (RELATE §3.3.3; sentence level)?
+"""CTCVR (click-through conversion rate): the reward model's prediction of how much better this text converts than the
+advertiser's own texts (RELATE §3.3.3; sentence level)?
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from trainer.prompts import Prompt
 from trainer.reward_model.score import RewardModel, Triple
 from trainer.rewards.base import FloatArray, Given, MissingInput, Sample, Term
 
-_LEAST_TEXTS = 5  # a standard deviation of fewer means little
-_LEAST_SCALE = 1e-3  # logits: keeps the division sound where a reward model gives every text one score
+_LEAST_TEXTS = 5  # a standard deviation of fewer values is too uncertain
+_LEAST_SCALE = 1e-3  # logits: avoids a division by zero where every text has the same score
 
 
 class Conversion(Term):
@@ -42,14 +42,14 @@ class Conversion(Term):
 
     @classmethod
     def build(cls, given: Given, **settings: Any) -> Self:
-        """With the run's reward model."""
+        """The term with the run's reward model."""
         if given.reward_model is None:
             raise MissingInput("terms.ctcvr needs a reward model: give --reward-model, or set its weight to 0")
         return cls.load(given.reward_model, given.cache, **settings)
 
     @classmethod
     def load(cls, folder: Path, cache: Path | None, *, kappa: float) -> Self:
-        """With the reward model in a folder."""
+        """The term with the reward model in a folder."""
         return cls(
             RewardModel.load(folder, cache=cache), kappa=kappa, kept=folder.with_name(f"{folder.name}.scale.json")
         )

@@ -1,4 +1,4 @@
-"""A judge as rewards and evaluation ask it: whole batches, without an event loop, each batch once."""
+"""A judge for rewards and evaluation: it judges whole batches without an event loop, and each batch once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainer.scoring.judge import packaged_judge, second_judge
 
 
 class JudgeScores:
-    """A judge that several readers share: a batch is judged once, whoever asks first."""
+    """A judge that several terms share. A batch is judged once."""
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge

@@ -1,4 +1,4 @@
-"""Truth and fluency: what a judge says of a text and its brief (sentence level). Rules cannot decide either."""
+"""Truth and fluency: the judge's two probabilities for a text and its brief (sentence level). Rules decide neither."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Judged(Term):
 
     @classmethod
     def build(cls, given: Given, **settings: Any) -> Self:
-        """With the run's judge."""
+        """The term with the run's judge."""
         if given.judge is None:
             raise MissingInput(
                 f"terms.{cls.__name__.lower()} needs a judge of this language, and there is none: set its weight to 0"

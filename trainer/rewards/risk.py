@@ -1,4 +1,4 @@
-"""Terms that the checks decide, finding by finding: risk and correctness (RELATE §3.3.1; §3.4.1, eq. 5)."""
+"""Terms that depend on the findings of the checks: risk and correctness (RELATE §3.3.1; §3.4.1, eq. 5)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class _Checked(Term):
     """A term of findings with spans.
 
     At sentence level 1[no finding blocks]. At token level each token under a finding is charged: λ where it blocks, λ/2
-    where a person must review it, nothing for a warning; a token under several findings of the term pays once, for the
-    gravest.
+    where a person must review it, nothing for a warning; a token under several findings of the term is charged
+    once, for the most severe.
     """
 
     finds: ClassVar[str]  # the term that its findings belong to
@@ -41,6 +41,6 @@ class Risk(_Checked):
 
 
 class Correctness(_Checked):
-    """Numbers, prices, brands and offers that the brief does not hold: what grounding finds."""
+    """Numbers, prices, brands and offers that are not in the brief: the findings of grounding."""
 
     finds = "correctness"

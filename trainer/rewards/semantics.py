@@ -1,4 +1,4 @@
-"""Relevance: is the text about what its brief sells (RELATE §3.3.1; sentence level)?"""
+"""Relevance: whether the text is about what its brief sells (RELATE §3.3.1; sentence level)?"""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from trainer.reward_model.encoders import make_encoder
 from trainer.rewards.base import FloatArray, Given, Sample, Term
 from trainer.snapshot import describe_ad, describe_text
 
-_LEAST_SPREAD = 0.02  # least standard deviation of cosines: few example texts must not make the score a step
+_LEAST_SPREAD = 0.02  # least standard deviation of cosines: with few example texts the score would be a step
 
 
 class Relevance(Term):
     """σ(slope · (cos − middle)): the probability that text and brief belong together rather than to two different
     advertisers, if both were equally likely.
 
-    cos is between the embeddings of text and brief. Matched and mismatched pairs are taken as normal with one variance
-    s²:
+    cos is between the embeddings of text and brief. Matched and mismatched pairs are assumed normal with a common
+    variance s²:
     middle = (μ_matched + μ_mismatched)/2, slope = (μ_matched − μ_mismatched)/s²  (linear discriminant).
     """
 

@@ -1,4 +1,4 @@
-"""Structural quality: does the text fit its platform's lengths and form? (RELATE §3.3.1, Length and Format; sentence
+"""Structural quality: whether the text fits its platform's lengths and form (RELATE §3.3.1, Length and Format; sentence
 level)
 """
 
@@ -16,13 +16,13 @@ _WEIGHT = {"block": 1.0, "review": 0.5, "warn": 0.0}
 
 
 class Length(Term):
-    """Mean over the platform's required fields and those the text has of: 1 inside [least, max], least = max(min, fill
-    · max); outside, at most ½ and falling to 0 with the distance, `½ · length/least` below and `½ · max(0, 2 −
-    length/max)` above. A missing field, and one the platform does not have, count 0.
+    """The mean over the platform's required fields and the fields of the text of: 1 inside [least, max], least =
+    max(min, fill · max); outside, at most ½ and falling to 0 with the distance, `½ · length/least` below and `½ ·
+    max(0, 2 − length/max)` above. A missing field, and one the platform does not have, count 0.
 
-    The step at the border makes a text that is one character too long worth less than one that can be shown.
-    fill in [0, 1] is the lower end of the paper's target interval, as a share of what a field may hold: without it,
-    writing less is the cheapest way to fit.
+    The step at the border gives a text that is one character too long less than one that can be shown.
+    fill in [0, 1] is the lower end of the paper's target interval, as a share of the field's maximum. Without it,
+    shorter texts would always fit.
     """
 
     def __init__(self, fill: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""What a rollout returns, whichever engine wrote it: G completions of each prompt, as the ids that were sampled."""
+"""The result of a rollout, independent of the engine: G completions of each prompt, as sampled ids."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # a reader of logged groups needs no torch
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One sampled text y_i. Its ids are never made again from its text: that could give other tokens than those that
-    were sampled.
+    """One sampled text y_i. Its text is never tokenised again, because that could give other tokens than the
+    sampled ones.
     """
 
     ids: tuple[int, ...]  # as sampled; ends with the end-of-text id when finished
@@ -35,7 +35,7 @@ class Group:
 
     @property
     def ids(self) -> Ids:
-        """Its tokens, as the forward pass takes them."""
+        """The group's tokens for the forward pass."""
         return Ids(self.prompt_ids, [completion.ids for completion in self.completions])
 
 

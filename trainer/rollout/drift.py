@@ -1,5 +1,5 @@
-"""The drift check: does the sampler still write with the trainer's weights? With stale weights the policy would learn
-from texts that it did not write.
+"""The drift check: whether the sampler still uses the trainer's weights. With stale weights the policy would learn from
+texts that it did not write.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trainer.rollout.base import Group
 
 
 class DriftError(ValueError):
-    """The sampler's log-probabilities are not the policy's."""
+    """The sampler's log-probabilities differ from the policy's by more than the limit."""
 
 
 def sampler_logprobs(groups: Sequence[Group]) -> Tensor:

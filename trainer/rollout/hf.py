@@ -1,9 +1,9 @@
-"""Rollouts with transformers, from the very weights that train. A prompt is read once and its group is written side by
+"""Rollouts with transformers, from the weights in training. A prompt is read once and its group is written side by
 side:
 
     key-value cache of one row:  [prompt | step 1 of its texts | step 2 of its texts | …]
 
-Each text sees the prompt and its own tokens, so the cache is P + G·R tokens a prompt instead of G·(P + R), as in the
+Each text sees the prompt and its own tokens, so the cache is P + G·R tokens per prompt instead of G·(P + R), as in the
 shared-prompt forward.
 """
 
@@ -30,7 +30,7 @@ _NOBODY = -2  # padding
 
 @dataclass
 class _Row:
-    """What is being written for one prompt."""
+    """The texts in progress for one prompt."""
 
     group: int
     ids: list[list[int]]
@@ -39,7 +39,7 @@ class _Row:
 
 
 class HfRollout:
-    """Samples at temperature 1 from `model`, which the trainer keeps changing: nothing has to be pushed."""
+    """Samples at temperature 1 from `model`, whose weights the trainer updates in place: nothing has to be pushed."""
 
     name = "hf"
 
@@ -49,7 +49,7 @@ class HfRollout:
         self._ends = ends_of_text(tokenizer, model.generation_config)
 
     def push(self, weights: Iterable[tuple[str, Tensor]]) -> None:
-        """Nothing to do: the weights are the trainer's own."""
+        """Does nothing: the weights are shared with the trainer."""
 
     @torch.no_grad()
     def sample(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class VllmRollout:
-    """An engine started on a model folder. It samples from what that folder holds until the first push.
+    """An engine started on a model folder. It samples from the folder's weights until the first push.
 
     On CPU it computes in float32 (in bfloat16 its log-probabilities are 0.04 off the trainer's), eagerly, and a prompt
     in one piece: seeded sampling does not survive chunked prefill there.
