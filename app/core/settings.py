@@ -250,6 +250,25 @@ class Settings(BaseSettings):
         "host share none: one training job runs on a GPU at a time.",
     )
     training_threads: int = Field(default=1, ge=1, description="CPU threads of a training job.")
+    ray_address: str = Field(
+        default="",
+        description="A Ray cluster that training jobs run on, such as ray://head:10001; empty: this host.",
+    )
+    ray_storage: str = Field(
+        default="",
+        description="With ray_address: an address of fsspec that this host and the cluster reach, such as "
+        "s3://bucket/relate. Inputs and artifacts of training travel through it.",
+    )
+    ray_gpus: int = Field(default=0, ge=0, description="GPUs of one node that a training job on the cluster gets.")
+
+    @model_validator(mode="after")
+    def _ray_needs_storage(self) -> Self:
+        if self.ray_address and not self.ray_storage:
+            raise ValueError(
+                f"ray_address {self.ray_address!r} needs ray_storage, an fsspec address that this host and the cluster "
+                "reach: set RELATE_RAY_STORAGE"
+            )
+        return self
 
     @field_validator("database_url", "listen_url")
     @classmethod

@@ -42,6 +42,14 @@ def program(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
+def on_cluster(settings: Settings, name: str, command: Sequence[str]) -> list[str]:
+    """A command of `program`, run on the Ray cluster of the settings: a second start with its name goes on with it."""
+    return [
+        *(sys.executable, "-m", "trainer.launch.cluster", f"--address={settings.ray_address}", f"--name={name}"),
+        *(f"--storage={settings.ray_storage}", f"--gpus={settings.ray_gpus}", "--", *command[3:]),
+    ]
+
+
 class _Failed(Exception):
     """Why a job failed: one line."""
 
@@ -168,8 +176,11 @@ class Runner:
 
     async def _execute(self, attempt: _Attempt, command: Command) -> str | None:
         """One child, until it ends or the job is to stop; the reason where it decided against the policy."""
+        run = self._make_command(command.arguments)
+        if self._settings.ray_address and command.arguments[0] == "train":
+            run = on_cluster(self._settings, f"{attempt.job.id}-{command.makes}", run)
         child = await Child.start(
-            self._make_command(command.arguments),
+            run,
             log=attempt.log,
             job_id=str(attempt.job.id),
             environment=os.environ | self._settings.environment(),
