@@ -32,7 +32,9 @@ _SHORTEST_TITLE = 0.3  # of the limit
 _SHORTEST_DESCRIPTION = 0.45  # of the limit: a description that says next to nothing is no example to learn from
 _PAIRS = 600  # looked at for one query
 _TITLE_USES = 3  # texts of one query that share a title
+_OFFER_TITLES = 2  # texts of one query whose title names an amount and nothing that was searched for: "£8 a Month"
 _LEADS = frozenset({"subject", "name", "place", "ask"})  # what may stand in many titles of one query
+_AMOUNT = re.compile(r"\d")
 _BOOTSTRAP = 104  # prompts whose texts Diversity is measured on
 
 
@@ -78,6 +80,7 @@ def plain_references(prompt: Prompt, rules: Rules, n: int, *, seed: int = 0) -> 
     wanted = frozenset(
         word for phrase in (prompt.brief.query, *prompt.brief.bidwords) for word in wording.content(phrase)
     )
+    named = wanted | wording.content(prompt.brief.ad.business)
     worth = {
         pair: min(answers, 4) + random.random()
         for pair in _pairs(prompt, wording, random)
@@ -90,11 +93,15 @@ def plain_references(prompt: Prompt, rules: Rules, n: int, *, seed: int = 0) -> 
         del worth[best]
         if used[f"title {best.title.text}"] >= _TITLE_USES or used[f"text {best.body.text}"]:
             continue
+        apart = not named & wording.content(best.title.text)
+        if apart and (used["offer in the title"] >= _OFFER_TITLES or not _AMOUNT.search(best.title.text)):
+            continue  # "Email Lists" says nothing to somebody who searched for a club's software
         text = AdText(title=best.title.text, description=best.body.text)
         if check(text, prompt.brief, prompt.spec, rules) or distinct([*chosen, text]) <= len(chosen):
             continue
         chosen.append(text)
         used.update(trait for trait, _ in best.traits)
+        used["offer in the title"] += apart
     return chosen
 
 
@@ -208,8 +215,8 @@ def main() -> None:
         description="Write the training advertisers with composed references, for `relate train sft --prompts`",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write en.jsonl or zh.jsonl into")
-    parser.add_argument("--composed", type=int, default=12, help="plain references composed per query (default 12)")
-    parser.add_argument("--written", type=int, default=2, help="written references kept per query (default 2)")
+    parser.add_argument("--composed", type=int, default=8, help="plain references composed per query (default 8)")
+    parser.add_argument("--written", type=int, default=1, help="written references kept per query (default 1)")
     parser.add_argument("--language", choices=sorted(_WORDINGS), default="en")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

@@ -103,7 +103,8 @@ def _inputs(arguments: Sequence[str], storage: str) -> tuple[list[str], Mapping[
     What an option names is sent once under the digest of its content. The data directory and the cache are places of
     the machine, not inputs: the cluster has its own.
     """
-    sent, placed = [], {}
+    sent: list[str] = []
+    placed: dict[str, str] = {}
     for given in arguments:
         option, equals, value = given.rpartition("=")
         path = Path(value)
