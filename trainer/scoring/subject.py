@@ -38,7 +38,6 @@ def subject(brief: AdBrief, title: Sentence, body: Sequence[Sentence], facts: Br
     priced = [fact for sentence, fact in zip(body, shown, strict=True) if _MONEY.search(sentence.raw)]
     whole = sum(named.values())
     unheld = [stem for stem in named if not any(stem in fact.stems for fact in (*body, *business))]
-    own = min((whole - _held(named, fact) for fact in priced), default=0.0)
     numbered = sum(bool(_AMOUNT.search(sentence.raw)) for sentence in body)
     contrasts = {
         f"contrast_{name}": max(
@@ -64,7 +63,7 @@ def subject(brief: AdBrief, title: Sentence, body: Sequence[Sentence], facts: Br
         "title_unheld_priced": len(unheld) * bool(priced),
         "title_asked_only": asked_only,
         "title_asked_only_priced": asked_only * bool(priced),
-        "price_off_title": own,
+        "price_off_title": min((whole - _held(named, fact) for fact in priced), default=0.0),
         "prices": len(priced),
         "numbered": numbered,
         "title_weight": whole,
