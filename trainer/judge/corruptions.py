@@ -284,3 +284,5 @@ UNREADABLE: Mapping[str, Corruption] = {
     "cut_off": _cut_off,
     **SLIPS,
 }
+# what any reader sees at once; a slip, or the title of another offer, is sometimes harmless
+CLEAR = frozenset({**UNTRUE, **UNREADABLE}) - {*SLIPS, "title_swapped"}

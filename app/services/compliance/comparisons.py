@@ -23,7 +23,7 @@ from app.store.policies import find_policy
 from app.store.registry import Key
 from app.store.texts import text_of
 from app.store.withdrawals import Withdrawn
-from trainer.judge.corruptions import UNREADABLE, UNTRUE, corrupt
+from trainer.judge.corruptions import CLEAR, UNREADABLE, UNTRUE, corrupt
 from trainer.judge.source import Source
 
 PAIRS, PLANTED = 300, 20  # pairs of one comparison, and planted pairs of each kind (RELATE §4.3)
@@ -118,7 +118,7 @@ def _spoilt(row: Any, good: AdText, rows: Sequence[Any], random: Random) -> AdTe
     foreign = [other for other in rows if other.advertiser != row.advertiser and other.locale == row.locale]
     if brief.language == "en":
         briefs = [AdBrief.model_validate(other.brief) for other in foreign[:20]]
-        kinds = [*(UNTRUE if briefs else {}), *UNREADABLE]
+        kinds = [kind for kind in (*(UNTRUE if briefs else {}), *UNREADABLE) if kind in CLEAR]
         random.shuffle(kinds)
         source = Source(brief, good, briefs)
         return next((bad for kind in kinds if (bad := corrupt(kind, source, random)) is not None), None)
