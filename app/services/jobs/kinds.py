@@ -12,7 +12,7 @@ from app.core.problems import Problem
 from app.services.canary.rules import CanaryRules
 
 Reason = Literal["manual", "schedule", "conversions", "guardrail"]
-# rejected: the gate did its work and decided against the policy
+# rejected: the gate or the canary did its work and decided against the policy
 State = Literal["waiting", "queued", "running", "succeeded", "rejected", "failed", "cancelled"]
 
 TRAINING, OPERATIONS = "training", "operations"  # queues: one training job at a time per GPU set, a few of the others
