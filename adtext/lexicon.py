@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -68,7 +69,8 @@ class Lexicon:
 
     def __init__(self, entries: Sequence[Entry], classes: Mapping[str, Sequence[str]] | None = None) -> None:
         self.entries = tuple(entries)
-        terms = [_Row(fold(entry.term).text, at) for at, entry in enumerate(self.entries) if entry.kind == "term"]
+        self._spellings = [fold(entry.term).text if entry.kind == "term" else "" for entry in self.entries]
+        terms = [_Row(self._spellings[at], at) for at, entry in enumerate(self.entries) if entry.kind == "term"]
         others = [
             *(
                 _Row(fold(word).text, at, "excuse")
@@ -110,10 +112,10 @@ class Lexicon:
         folded = text.folded
         words = Words(_segmented(text, language), language)
         excuses: dict[int, list[Span]] = defaultdict(list)
-        spans: dict[tuple[Span, int], tuple[bool, str]] = {}  # whether it is denied, and how it is written
+        spans: dict[tuple[Span, int], tuple[str, int, int] | None] = {}  # where it stands; None: disguised
         hinted: set[int] = set(self._always)
         members: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for row, start, end, view in self._plain(text):
+        for row, start, end, view in self._plain(text, hinted):
             if row.role == "excuse":
                 excuses[row.number].append(view.raw_span(start, end))
             elif row.role == "hint":
@@ -122,29 +124,33 @@ class Lexicon:
                 if row.role == "class":
                     members[row.name].append((start, end))
                 else:
-                    written = view.text[start:end]
-                    spans[view.raw_span(start, end), row.number] = denied(view.text, start, end), written
+                    spans[view.raw_span(start, end), row.number] = view.text, start, end
         for number, start, end in (*self._families_in(folded.text, members), *self._patterns_in(folded.text, hinted)):
-            spans[folded.raw_span(start, end), number] = denied(folded.text, start, end), folded.text[start:end]
+            spans[folded.raw_span(start, end), number] = folded.text, start, end
         for number, span in self._disguised(text, words):
-            spans.setdefault((span, number), (False, self.entries[number].term))
+            spans.setdefault((span, number), None)
         covers = {number: Cover(found) for number, found in excuses.items()}
-        return [
-            Hit(self.entries[number], span, is_denied)
-            for (span, number), (is_denied, written) in sorted(spans.items())
-            if (number not in covers or not self._is_excused(number, span, covers[number]))
-            and _is_written_in(self.entries[number], written, words, language)
-        ]
+        hits = []
+        for (span, number), place in sorted(spans.items(), key=_in_reading_order):
+            entry = self.entries[number]
+            written = place[0][place[1] : place[2]] if place else entry.term
+            if number in covers and self._is_excused(number, span, covers[number]):
+                continue
+            if _is_written_in(entry, written, words, language):
+                hits.append(Hit(entry, span, place is not None and denied(*place)))
+        return hits
 
     def _is_excused(self, number: int, span: Span, excuses: Cover) -> bool:
         """A term by wordings that hold all of it; a family or pattern, whose hits are long, by those that meet it."""
         return excuses.holds(*span) if self.entries[number].kind == "term" else excuses.meets(*span)
 
-    def _plain(self, text: Views) -> Iterator[tuple[_Row, int, int, View]]:
+    def _plain(self, text: Views, hinted: AbstractSet[int]) -> Iterator[tuple[_Row, int, int, View]]:
         for automaton, view in ((self._folded, text.folded), (self._confusables, text.confusables)):
             if automaton is self._confusables and view is text.folded:
                 continue
             for row, start, end in automaton.matches(view.text):
+                if row.number in hinted and row.role == "hint":
+                    continue
                 if _at_word_borders(view.text, start, end):
                     yield row, start, end, view
 
@@ -175,8 +181,10 @@ class Lexicon:
         for row, start, end in self._squeezed.matches(text.squeezed_text):
             squeezed = squeezed or text.squeezed
             span = squeezed.raw_span(start, end)
+            at = slice(span.start, span.end)
+            written = folded.text[at] if folded.starts is None else fold(text.raw[at]).text
             if (
-                fold(text.raw[span.start : span.end]).text != fold(self.entries[row.number].term).text
+                written != self._spellings[row.number]
                 and _at_word_borders(text.raw, *span)
                 and disguise.is_spaced_out(text.raw, span, self.entries[row.number].term)
             ):
@@ -188,14 +196,14 @@ class Lexicon:
             for row, first, last in found:
                 start, end = positions[first], positions[last] if last < len(positions) else len(latin.text)
                 if _at_word_borders(latin.text, start, end) and disguise.is_respelled(
-                    latin.text[start:end], folded.text[start:end], fold(self.entries[row.number].term).text
+                    latin.text[start:end], folded.text[start:end], self._spellings[row.number]
                 ):
                     yield row.number, latin.raw_span(start, end)
         if _HAN.search(folded.text):
             sounds, positions_of = disguise.sound(folded.text)
             for row, first, last in self._sounds.matches(sounds):
                 start, end = (positions_of[first], positions_of[last]) if positions_of else (first, last)
-                if disguise.is_sounded(folded.text[start:end], fold(self.entries[row.number].term).text, start, words):
+                if disguise.is_sounded(folded.text[start:end], self._spellings[row.number], start, words):
                     yield row.number, folded.raw_span(start, end)
 
 
@@ -215,6 +223,10 @@ class _Automaton:
             for number, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
                 for row in self._rows[number]:
                     yield row, start, end
+
+
+def _in_reading_order(found: tuple[tuple[Span, int], object]) -> tuple[Span, int]:
+    return found[0]
 
 
 def _folded_pattern(pattern: str) -> str:
@@ -260,12 +272,13 @@ def _segmented(text: Views, language: str) -> str:
     return "".join([raw if "\u3400" <= raw <= "\u9fff" else char for raw, char in pairs])
 
 
-def _is_word(char: str) -> bool:
-    return char < "\u0250" and char.isalnum()
-
-
 def _at_word_borders(text: str, start: int, end: int) -> bool:
     """True unless a Latin word or a number goes on beyond either edge."""
-    if start and _is_word(text[start]) and _is_word(text[start - 1]):
-        return False
-    return not (end < len(text) and _is_word(text[end - 1]) and _is_word(text[end]))
+    if start and (before := text[start - 1]) < "\u0250" and before.isalnum():
+        first = text[start]
+        if first < "\u0250" and first.isalnum():
+            return False
+    if end < len(text) and (behind := text[end]) < "\u0250" and behind.isalnum():
+        last = text[end - 1]
+        return not (last < "\u0250" and last.isalnum())
+    return True

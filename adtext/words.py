@@ -13,7 +13,6 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
-_HAN_OR_KANA = re.compile(r"[\u3041-\u30fa\u3400-\u9fff]")
 _KATAKANA = re.compile(r"[\u30a1-\u30fc]")
 
 
@@ -83,7 +82,11 @@ _NO_COINCIDENCE = 6
 
 def _is_written_together(text: str, border: int) -> bool:
     """True where Chinese or Japanese characters stand on both sides."""
-    return 0 < border < len(text) and bool(_HAN_OR_KANA.match(text, border - 1) and _HAN_OR_KANA.match(text, border))
+    return 0 < border < len(text) and _is_east_asian(text[border]) and _is_east_asian(text[border - 1])
+
+
+def _is_east_asian(char: str) -> bool:
+    return "\u3400" <= char <= "\u9fff" or "\u3041" <= char <= "\u30fa"
 
 
 def _chinese(text: str) -> list[Word]:
