@@ -59,7 +59,7 @@ def brief_words(brief: AdBrief) -> str:
 
 
 def pool_key(policy: str, spec: TextSpec, brief: AdBrief) -> bytes:
-    """Policy version, spec, locale, advertiser, ad, the brief's facts, normalised query and bidwords (DESIGN §3.3). 16
+    """Policy version, spec, locale, advertiser, ad, the brief's facts, normalised query and bidwords. 16
     bytes.
     """
     ad = brief.ad

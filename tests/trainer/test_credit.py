@@ -196,6 +196,10 @@ def test_a_field_stands_where_its_offset_says(language, locale, around):
     )
 
 
+def test_token_rewards_are_single_precision_as_the_policys_advantages():
+    assert token_rewards(byte_level_tokenizer(), [5, 6], None, []).dtype == np.float32
+
+
 def test_spans_of_code_points_become_bytes():
     starts = code_point_starts("a最😀b".encode())
     assert starts.tolist() == [0, 1, 4, 8, 9]

@@ -1,4 +1,4 @@
-"""The measures of a policy's raw samples, before any filter (RELATE §4.1.2, table 3; DESIGN §5)."""
+"""The measures of a policy's raw samples, before any filter (RELATE §4.1.2, table 3)."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Triple(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """[N] each. Rewards use logit - κ·std (DESIGN §5); a model of data without conversions scores CTR in place of
+    """[N] each. Rewards use logit - κ·std; a model of data without conversions scores CTR in place of
     CTCVR.
     """
 

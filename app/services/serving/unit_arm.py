@@ -25,7 +25,7 @@ class UnitArm:
 
 
 def arm_of_unit(request: GenerateRequest, registry: Registry) -> UnitArm:
-    """The unit's arm and policy (DESIGN §3.2). Outside all experiments the champion serves, and the answer is not
+    """The unit's arm and policy. Outside all experiments the champion serves, and the answer is not
     counted.
     """
     if request.experiment is None:
