@@ -40,7 +40,7 @@ REST_S, LONGEST_REST_S = 5.0, 300.0  # seconds that a policy that does not answe
 ENOUGH = 2  # approved texts that finish a brief; the pool grows further while it serves
 ROUNDS = 6  # calls for one brief before it fails
 _LATER: tuple[type[Exception], ...] = (*Unavailable, WriterUnavailable, Overloaded)  # then the item is tried again
-SAMPLES = 10  # samples per call, of which the judge and the checks keep about a third: the best are served
+SAMPLES = 16  # samples per call, of which the judge and the checks keep about a quarter: the best are served
 
 
 @dataclass(frozen=True, slots=True)
