@@ -12,13 +12,11 @@ from typing import Any
 import pytest
 from fake_commands import runs
 from job_platform import JobPlatform, lives
-from pydantic import ValidationError
 from trials import ArmOf, run
 
 from app.core.problems import Problem
 from app.core.settings import Settings
 from app.jobs import sweeper
-from app.jobs.runner import on_cluster, program
 from app.jobs.schedules import Schedules, latest
 from app.jobs.sweeper import Sweeper
 from app.services.events.aggregation import Aggregation
@@ -343,18 +341,3 @@ async def test_a_wrong_file_starts_no_chain_and_is_logged(
 async def first(platform: JobPlatform) -> Any:
     async with platform.database.begin() as connection:
         return (await store.listed(connection, limit=1))[0]
-
-
-def test_training_on_a_cluster_is_the_same_command_under_the_jobs_name() -> None:
-    settings = Settings(ray_address="ray://head:10001", ray_storage="s3://bucket/relate", ray_gpus=8)
-    module, *rest = on_cluster(settings, "j-policy", program(["train", "grpo", "--out=run"]))[2:]
-    assert module == "trainer.launch.cluster"
-    assert rest == [
-        "--address=ray://head:10001", "--name=j-policy", "--storage=s3://bucket/relate", "--gpus=8",
-        "--", "train", "grpo", "--out=run",
-    ]  # fmt: skip
-
-
-def test_a_cluster_without_storage_is_refused_by_name() -> None:
-    with pytest.raises(ValidationError, match="set RELATE_RAY_STORAGE"):
-        Settings(ray_address="ray://head:10001")
