@@ -23,7 +23,7 @@ class FakePolicyServer:
     release: asyncio.Event | None = None  # when set, answers wait for it
     url: str = ""
     adapters: dict[str, str] | None = None  # loaded while it runs, path by name; None: it loads none
-    base: str = "relate-en-4"  # the model that it was started with
+    base: str = "relate-en-5"  # the model that it was started with
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager

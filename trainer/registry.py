@@ -17,7 +17,7 @@ from typing import Any
 from trainer.durable import write_text
 
 KINDS = ("nlg", "vllm")
-PACKAGED_POLICY = "relate-en-4"  # what `relate up` serves in English; new weights get a new name
+PACKAGED_POLICY = "relate-en-5"  # what `relate up` serves in English; new weights get a new name
 
 
 def base_model(data_dir: Path) -> Path:

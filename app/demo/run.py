@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from abtest.document import Report
 from app.core.settings import Settings
@@ -58,11 +58,17 @@ def run(settings: Settings, briefs: list[Mapping[str, Any]], plan: Plan, *, lear
     with stopped_in_the_end(stack, console):
         with _progress(console) as progress:
             task = progress.add_task("starting", total=None)
-            stack.start(lambda step: progress.update(task, description=step))
+
+            def report(step: str) -> None:
+                progress.update(task, description=step)
+                if not console.is_terminal:
+                    console.print(step)
+
+            stack.start(report)
             progress.update(task, description="started", total=1, completed=1)
             play = play_out(stack, briefs, plan, progress)
-        report = Report.model_validate(_call(stack, "report", "GET", f"/experiments/{EXPERIMENT}/report"))
-        tell(console, stack, play, report)
+        outcome = Report.model_validate(_call(stack, "report", "GET", f"/experiments/{EXPERIMENT}/report"))
+        tell(console, stack, play, outcome)
         if learning:
             with _progress(console) as progress:
                 ending = learn(partial(_call, stack), progress)
@@ -86,7 +92,7 @@ def play_out(stack: Stack, briefs: list[Mapping[str, Any]], plan: Plan, progress
     _call(stack, "ops", "POST", f"/experiments/{EXPERIMENT}/start")
     if stack.settings.policy_url:  # a policy's own server, or vLLM of this stack
         _write_ahead(stack, briefs, progress)
-    task = progress.add_task(f"{plan.people:,} people, {plan.days} days", total=1.0)
+    task = _step(progress, f"{plan.people:,} people use it for {plan.days} days", 1.0)
     played = asyncio.run(_played(stack, briefs, plan, lambda share: progress.update(task, completed=share)))
     _call(stack, "admin", "POST", "/demo/clock", {"at": None})
     return played
@@ -108,7 +114,7 @@ def _write_ahead(stack: Stack, briefs: list[Mapping[str, Any]], progress: Progre
     """Fill the pool, so that people meet the policy's texts from the first day."""
     body = {"briefs": [{"brief": brief, "platform": "google_rsa"} for brief in briefs]}
     started = _call(stack, "generate", "POST", "/pool/prefill", body)
-    task = progress.add_task(f"texts for {len(briefs)} advertisers", total=started["items"])
+    task = _step(progress, f"writing texts for {len(briefs)} advertisers", started["items"])
     until = time.monotonic() + WRITTEN_AHEAD_S
     while time.monotonic() < until:
         now = _call(stack, "generate", "GET", f"/pool/prefill/{started['id']}")
@@ -151,6 +157,13 @@ def _call(stack: Stack, scope: str, method: str, path: str, body: Any = None) ->
     if not answer.is_success:
         raise UpError(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
     return answer.json()
+
+
+def _step(progress: Progress, name: str, total: float) -> TaskID:
+    """A bar on a terminal, else a line."""
+    if not progress.console.is_terminal and not progress.disable:
+        progress.console.print(name)
+    return progress.add_task(name, total=total)
 
 
 def _progress(console: Console) -> Progress:

@@ -20,7 +20,7 @@ from trainer.registry import PACKAGED_POLICY, Decoding, policy_version
 # The packaged policy is asked as it was trained, cooler: at temperature 1 a small model is more inventive than correct.
 # It keeps to the template and to the brief's numbers by itself, so nothing constrains it. No top-p: what it would cut
 # is hardly drawn at this temperature, and sorting the vocabulary for every token is a quarter of a CPU's work.
-TRAINED_DECODING = Decoding(temperature=0.4, max_tokens=72)
+TRAINED_DECODING = Decoding(temperature=0.6, max_tokens=72)
 # A model that was never trained to write ads: two worked examples, a low temperature, and an output that cannot leave
 # the template.
 BASE_DECODING = Decoding(examples=2, temperature=0.5, top_p=0.95, max_tokens=72, structured=True)

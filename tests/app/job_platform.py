@@ -45,8 +45,8 @@ class JobPlatform:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         self.database = Database(settings)
-        (settings.data_dir / "models" / "relate-en-4").mkdir(parents=True)
-        (settings.data_dir / "models" / "relate-en-4" / "config.json").write_text("{}")
+        (settings.data_dir / "models" / "relate-en-5").mkdir(parents=True)
+        (settings.data_dir / "models" / "relate-en-5" / "config.json").write_text("{}")
 
     def tell(self, command: str, **wish: Any) -> None:
         (self.folder / f"{command}.json").write_text(json.dumps(wish))

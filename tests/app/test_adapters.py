@@ -27,7 +27,7 @@ async def ops(client: Any, bearer: Any, upstream: FakePolicyServer, settings: Se
     return client
 
 
-def adapter(folder: Path, base: str = "/elsewhere/models/relate-en-4") -> None:
+def adapter(folder: Path, base: str = "/elsewhere/models/relate-en-5") -> None:
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base, "peft_type": "LORA"}))
 

@@ -19,7 +19,7 @@ from app.store import jobs as store
 from app.store import policies
 from app.store.experiments import audit_of
 
-MODEL = "relate-en-4"  # the packaged policy, which has no digest
+MODEL = "relate-en-5"  # the packaged policy, which has no digest
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def test_a_gate_that_runs_again_adds_a_decision_and_no_version(platform: J
 
 async def test_a_version_states_the_locales_that_its_gate_looked_at(platform: JobPlatform) -> None:
     async with platform.database.begin() as connection:
-        statement = "UPDATE policies SET locales = '{en-US,zh-CN,ja-JP}' WHERE model = 'relate-en-4'"
+        statement = "UPDATE policies SET locales = '{en-US,zh-CN,ja-JP}' WHERE model = 'relate-en-5'"
         await connection.exec_driver_sql(statement)
     await platform.run(await platform.ask("retrain", language="zh"))
     found = await registered(platform)

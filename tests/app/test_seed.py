@@ -36,7 +36,7 @@ def test_a_champion_whose_weights_no_longer_ship_makes_way_for_those_that_do(upg
     moved = seed.adopt_packaged(upgraded)
     ((new, model, temperature),) = rows(upgraded, CHAMPION)
     assert moved == (old, new) and new != old
-    assert (model, temperature) == ("relate-en-next", "0.4")
+    assert (model, temperature) == ("relate-en-next", "0.6")
     # replicas read it again
     assert rows(upgraded, "SELECT number FROM revisions WHERE topic = 'registry'") == [(number[0] + 1,)]
     assert rows(upgraded, "SELECT actor, subject FROM audit_log ORDER BY id DESC LIMIT 1") == [

@@ -27,6 +27,6 @@ def test_what_is_installed_by_lock_is_installed_by_hash() -> None:
 
 def test_the_packaged_weights_are_those_of_the_model_card() -> None:
     folder = ROOT / "trainer" / "data" / "policies"
-    stated = dict(re.findall(r"`(relate-en-4/[\w.]+)` \| `([0-9a-f]{64})`", (folder / "README.md").read_text()))
-    packaged = {f"relate-en-4/{path.name}": path.read_bytes() for path in (folder / "relate-en-4").iterdir()}
+    stated = dict(re.findall(r"`(relate-en-5/[\w.]+)` \| `([0-9a-f]{64})`", (folder / "README.md").read_text()))
+    packaged = {f"relate-en-5/{path.name}": path.read_bytes() for path in (folder / "relate-en-5").iterdir()}
     assert stated == {name: hashlib.sha256(content).hexdigest() for name, content in packaged.items()}

@@ -71,7 +71,7 @@ def test_each_corruption_changes_one_text_and_the_same_seed_makes_the_same_one(k
 
 
 # corruptions that add something to a text of one word; the others change what is there, and here is nothing
-ADDING = {"foreign_brand", "foreign_fact", "foreign_place", "subject_dropped"}
+ADDING = {"foreign_brand", "foreign_fact", "foreign_place", "keyword_list", "said_twice", "subject_dropped"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
