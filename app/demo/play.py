@@ -46,6 +46,7 @@ class Tally:
     orders: int = 0  # all of them, late ones too
     expected: float = 0.0  # Σ P(click) · P(order | click)
     sources: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)  # why a text was not the policy's own
 
 
 @dataclass(order=True)
@@ -116,6 +117,7 @@ class Play:
         answers = await asyncio.gather(*(ask(person) for _, person in batch))
         for (_, person), answer in zip(batch, answers, strict=True):
             if answer["texts"] and answer["experiment"] == EXPERIMENT:
+                self.tallies[answer["arm"]].reasons[answer["reason"] or "none"] += 1
                 self._look(person, answer["texts"][0], answer["arm"], now)
 
     def _look(self, person: Person, text: Mapping[str, Any], arm: str, now: datetime) -> None:

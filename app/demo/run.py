@@ -18,7 +18,7 @@ from abtest.document import Report
 from app.core.settings import Settings
 from app.demo.clock import BEGINS
 from app.demo.learn import learn
-from app.demo.play import AFTER_DAYS, EXPERIMENT, WINDOW_HOURS, Plan, Play
+from app.demo.play import AFTER_DAYS, EXPERIMENT, WINDOW_HOURS, Plan, Play, Tally
 from app.up import model as packaged
 from app.up.child import Child, UpError
 from app.up.run import introduce, stopped_in_the_end, watch
@@ -140,7 +140,7 @@ def tell(console: Console, stack: Stack, play: Play, report: Report) -> None:
         own = tally.sources["pool"] + tally.sources["fresh"]
         console.print(
             f"  {name}: {tally.impressions:,} impressions, {tally.clicks:,} clicks, {tally.orders:,} orders; "
-            f"{own / max(1, tally.impressions):.0%} of the texts written by the policy"
+            f"{own / max(1, tally.impressions):.0%} of the texts by the arm's own policy, else: {_reasons(tally)}"
         )
     truth = (treatment.expected / treatment.impressions) / (control.expected / control.impressions) - 1
     console.print(
@@ -149,6 +149,12 @@ def tell(console: Console, stack: Stack, play: Play, report: Report) -> None:
         f"The report: [link={stack.url}]{stack.url}/pages/experiments/{EXPERIMENT}[/]",
         soft_wrap=True,
     )
+
+
+def _reasons(tally: Tally) -> str:
+    """Why the others were not: the reasons of `POST /generate` with their counts."""
+    found = [f"{reason} {count:,}" for reason, count in tally.reasons.most_common() if reason != "none"]
+    return ", ".join(found) or "none"
 
 
 def _call(stack: Stack, scope: str, method: str, path: str, body: Any = None) -> Any:
