@@ -42,6 +42,22 @@ def test_words_that_stand_nowhere_in_the_brief_are_named(title: str, description
 
 
 @pytest.mark.parametrize(
+    ("title", "unsupported"),
+    [("Learn BSL", []), ("Learn British Sign Language", []), ("Learn Bsl", ["Bsl"]), ("Learn to Sign", [])],
+)
+def test_an_initialism_of_the_brief_in_small_letters_is_named(title: str, unsupported: list[str]) -> None:
+    ad = BRIEF.ad.model_copy(update={"business": "British Sign Language courses"})
+    brief = BRIEF.model_copy(update={"ad": ad, "query": "learn bsl", "bidwords": ("learn to sign",)})
+    assert unsupported_words(AdText(title=title, description="Boats for two to eight."), brief) == unsupported
+
+
+def test_a_word_that_the_brief_says_is_no_initialism() -> None:
+    ad = BRIEF.ad.model_copy(update={"advertiser": "Cedar Avenue Tailors", "business": "Cat beds and Cat trees"})
+    brief = BRIEF.model_copy(update={"ad": ad})
+    assert unsupported_words(AdText(title="Cat Beds", description="Boats for two to eight."), brief) == []
+
+
+@pytest.mark.parametrize(
     ("completion", "kept"),
     [
         ("Title: Narrowboat Hire\nDescription: Fuel and linen in the price. No licence needed.", 1),

@@ -1,4 +1,4 @@
-"""Which words of a text the brief does not hold.
+"""Which words of a text the brief does not hold, or holds in another form.
 
 A text of the policy that brings a content word of its own has invented something more often than not, so it is not
 kept. At the judge's serving threshold this changes nothing; before the judge it keeps three quarters of the false texts
@@ -17,6 +17,8 @@ from adtext.fold import fold
 from adtext.remember import remember
 
 _WORD = re.compile(r"[a-z][a-z']*")
+_CAPITALISED = re.compile(r"\b[A-Z][a-z]{2,4}\b")
+_NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z][a-z]+){2,4}\b")  # three words or more: two would make CD of Copper Dog
 # words that carry no claim about the product, and common calls to action
 _EMPTY = frozenset(
     """
@@ -31,14 +33,26 @@ _EMPTY = frozenset(
 
 
 def unsupported_words(text: AdText, brief: AdBrief) -> list[str]:
-    """The content words of an English text whose stem is not in the brief, in reading order."""
-    known = _stems_of_brief(brief)
-    return [word for _, value in text.fields() for word in _words(value) if _stem(word) not in known]
+    """The content words of an English text whose stem is not in the brief, in reading order; then initialisms in small
+    letters: "Bsl" where the brief says British Sign Language.
+    """
+    known, initials = _stems_of_brief(brief), _initialisms(brief)
+    values = [value for _, value in text.fields()]
+    unknown = [word for value in values for word in _words(value) if _stem(word) not in known]
+    return unknown + [word for value in values for word in _CAPITALISED.findall(value) if word.upper() in initials]
 
 
 @remember(16)
 def _stems_of_brief(brief: AdBrief) -> frozenset[str]:
     return frozenset(_stem(word) for value in brief.facts() for word in _words(value))
+
+
+@remember(16)
+def _initialisms(brief: AdBrief) -> frozenset[str]:
+    """The first letters of every name of three words or more in the brief, unless they are also a word that it says."""
+    names = (name for value in brief.facts() for name in _NAME.findall(value))
+    words = {word.upper() for value in brief.facts() for word in _CAPITALISED.findall(value)}
+    return frozenset("".join(word[0] for word in name.split()) for name in names) - words
 
 
 def _words(value: str) -> list[str]:
