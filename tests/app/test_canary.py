@@ -22,6 +22,7 @@ from shell import relate
 from abtest.events import Source
 from app.core.problems import Problem
 from app.jobs.schedules import Schedules
+from app.policies.vllm_http import DOWN_S
 from app.services.canary import ramp
 from app.services.canary.looks import Looks
 from app.services.canary.rules import CanaryRules
@@ -270,6 +271,7 @@ async def test_what_may_not_start_is_refused_and_leaves_nothing(canary: Canary, 
     assert await refusal(await canary.register(against="relate-old", model="c")) == "gate_of_another_champion"
     assert await canary.aliases() == before
     canary.version = passed
+    await asyncio.sleep(DOWN_S)  # after a failure its server is not asked for so long
     await canary.start()
     assert await refusal(await canary.register(model="d")) == "canary_open"
     assert (await canary.aliases())["challenger"] == passed

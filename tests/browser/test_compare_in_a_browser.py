@@ -15,6 +15,12 @@ def texts(page: Page) -> list[str]:
     return [page.get_by_role("region", name=side).inner_text() for side in ("Left text", "Right text")]
 
 
+def press(page: Page, key: str) -> None:
+    """A key, once the page listens: every answer loads the next pair."""
+    page.wait_for_load_state("load")
+    page.keyboard.press(key)
+
+
 def test_an_annotator_judges_by_keyboard_alone_and_an_analyst_reads_the_result(visitor: Visitor) -> None:
     visit = visitor()
     page = visit.open(PAGE)
@@ -32,13 +38,13 @@ def test_an_annotator_judges_by_keyboard_alone_and_an_analyst_reads_the_result(v
     expect(progress).to_have_text(f"0 of {total} judged")
     visit.shoot("compare")
     first = texts(page)
-    page.keyboard.press("1")
+    press(page, "1")
     expect(progress).to_have_text(f"1 of {total} judged")
-    page.keyboard.press("u")
+    press(page, "u")
     expect(progress).to_have_text(f"0 of {total} judged")
     assert texts(page) == first
     for number in range(1, total + 1):
-        page.keyboard.press("123"[number % 3])
+        press(page, "123"[number % 3])
         expect(progress).to_have_text(f"{number} of {total} judged")
     expect(page.get_by_text("You have judged every pair")).to_be_visible()
     page.get_by_role("link", name="All comparisons").click()

@@ -86,10 +86,11 @@ def test_shuffling_lowers_the_taste_for_a_text() -> None:
 
 
 def test_labelled_clumsy_and_mangled_texts_read_worse_than_good_ones() -> None:
-    """On advertisers of the half that the users did not learn from: AUC at least 0.8."""
+    """On advertisers of the half that the users did not learn from, texts that a policy wrote: AUC at least 0.8."""
     briefs = {(prompt.brief.ad.id, prompt.brief.query): prompt.brief for prompt in load_prompts()}
     labels = Path("trainer/data/judge/labels.jsonl").read_text("utf-8").splitlines()
     rows = [row for row in map(json.loads, labels) if not in_users_half(row["ad"])]
+    rows = [row for row in rows if row["policy"] != "recombined"]  # put together from two texts, to teach the judge
     rows = [row for row in rows if (row["ad"], row["query"]) in briefs and row["verdict"] != "false"]
     read = USERS.comprehension.of(
         [row["query"] for row in rows],

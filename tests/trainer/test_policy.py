@@ -281,7 +281,7 @@ def test_of_an_adapter_only_the_layers_that_it_changed_are_pushed(folder, target
         ("without weights", "holds no weights"),
         ("a file", "is a file"),
         ("not there", "does not exist"),
-        ("policies/sft", "no folder here"),
+        ("policies/sft", "is not a folder here"),
     ],
 )
 def test_a_source_that_is_no_model_is_refused_with_one_line(folder, tmp_path, what, said, monkeypatch):

@@ -51,7 +51,7 @@ def arguments(files: dict[str, Path], out: str, **changes: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def cluster():
-    ray.init(num_cpus=2, include_dashboard=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False)
     yield
     ray.shutdown()
 

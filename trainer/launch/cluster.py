@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from trainer.launch.remote import Remote, State
 
 NAMESPACE = "relate"
 POLL_S = 1.0
+ANSWER_S = 10.0
 _OUT = "--out="
 
 
@@ -56,9 +58,11 @@ def run(address: str, name: str, arguments: Sequence[str], *, storage: str, gpus
 
 
 def _connect(ray: Any, address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()  # Ray itself tries for minutes
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, ignore_reinit_error=True)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RankError(
             f"the Ray cluster at {address} does not answer ({first}): check RELATE_RAY_ADDRESS, that this machine "
