@@ -175,7 +175,10 @@ def test_a_regulated_brief_is_served_the_text_that_a_reviewer_approved(
     review = {"decision": "approve", "note": "属实"}
     decided = api.post(f"/texts/{text_id}/review", json=review, headers=bearer(stack, "review"))
     assert decided.raise_for_status().json()["state"] == "approved"
-    served = api.post("/generate", json=asked(brief), headers=ads).raise_for_status().json()
+    until = time.monotonic() + 10  # the replica hears of the decision a moment later
+    while not (served := api.post("/generate", json=asked(brief), headers=ads).raise_for_status().json())["texts"]:
+        assert time.monotonic() < until, served
+        time.sleep(0.1)
     assert [text["text_id"] for text in served["texts"]] == [text_id], served
     assert served["texts"][0]["policy"] == version
 
