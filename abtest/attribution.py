@@ -27,7 +27,7 @@ class Outcome:
     impression_at: datetime | None
     click_at: datetime | None
     conversion_at: datetime | None
-    value: float | None  # of the conversion
+    value: float | None  # value of the conversion
     clicked: bool  # the click counts
     converted: bool  # the conversion counts; implies clicked
     view_through: bool  # converted inside the window without a click before it: reported separately, never counted
@@ -95,7 +95,7 @@ def _standing(events: Sequence[TokenEvent]) -> list[TokenEvent]:
         key=lambda event: (event.occurred_at, event.kind is EventKind.RETRACTION, event.event_id),
     ):
         kinds = {event.kind for event in events if event.corrects is None and event.event_id == later.corrects}
-        if later.kind is EventKind.RETRACTION:  # of the conversion with this id, or of the only event with it
+        if later.kind is EventKind.RETRACTION:  # it takes back the conversion with this id, or the only event
             kinds = {EventKind.CONVERSION} & kinds or (kinds if len(kinds) == 1 else set())
         else:
             kinds &= {later.kind}

@@ -32,7 +32,7 @@ class Lift:
     p_value: float | None  # two-sided, of no difference
     z: float | None  # the test's statistic, where it has one
     difference: float | None  # R_T - R_C
-    se: float | None  # of the difference
+    se: float | None  # standard error of the difference
     method: str
     note: str = ""
 
@@ -169,7 +169,7 @@ class DeflatedCounts:
 
     treatment: float
     control: float
-    se: float  # of the difference of the ratios
+    se: float  # standard error of the difference of the ratios
 
 
 def deflated(treatment: UnitSums, control: UnitSums) -> DeflatedCounts | str:

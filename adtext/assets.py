@@ -175,15 +175,15 @@ class _Set:
             for number, required in enumerate(self.rules.own.rules.required_phrases)
         )
 
-    def _clash(self, one: Candidate, other: Candidate) -> bool:
+    def _clash(self, line: Candidate, other: Candidate) -> bool:
         """Whether the checks hold something against the two together that is more than a warning."""
-        if one.kind != other.kind:
-            headline, description = self._pair(one, other)
+        if line.kind != other.kind:
+            headline, description = self._pair(line, other)
             texts = [AdText(title=headline, description=description)]
             return any(_held(check(text, self.brief, self.spec, self.rules)) for text in texts)
-        name, wide = _FIELDS[one.kind], _wide(self.spec)
-        for first, second in ((one, other), (other, one)):
-            joined = _JOINS[one.kind].join((first.value, second.value))
+        name, wide = _FIELDS[line.kind], _wide(self.spec)
+        for first, second in ((line, other), (other, line)):
+            joined = _JOINS[line.kind].join((first.value, second.value))
             text = AdText(title="", description="").model_copy(update={name: joined})
             findings = check(text, self.brief, wide, self.rules)
             if _held(finding for finding in findings if finding.field == name and finding.rule != "required_phrase"):
@@ -191,30 +191,30 @@ class _Set:
         return False
 
     @staticmethod
-    def _pair(one: Candidate, other: Candidate) -> tuple[str, str]:
-        return (one.value, other.value) if one.kind == "headline" else (other.value, one.value)
+    def _pair(line: Candidate, other: Candidate) -> tuple[str, str]:
+        return (line.value, other.value) if line.kind == "headline" else (other.value, line.value)
 
 
-def repeats(one: Candidate, other: Candidate) -> bool:
+def repeats(line: Candidate, other: Candidate) -> bool:
     """Whether an ad with both says something twice: nearly the same line, a sentence of one in the other, or a headline
     that holds the other.
     """
-    if not _parts(one.value).isdisjoint(_parts(other.value)):
+    if not _parts(line.value).isdisjoint(_parts(other.value)):
         return True
-    if one.kind != other.kind:
+    if line.kind != other.kind:
         return False
-    first, second = set(units(one.value)), set(units(other.value))
+    first, second = set(units(line.value)), set(units(other.value))
     if len(first & second) >= NEAR_DUPLICATE * len(first | second):
         return True
-    shorter, longer = sorted((squeeze(one.value), squeeze(other.value)), key=len)
-    return one.kind == "headline" and shorter in longer
+    shorter, longer = sorted((squeeze(line.value), squeeze(other.value)), key=len)
+    return line.kind == "headline" and shorter in longer
 
 
-def contradicts(one: str, other: str, language: str) -> bool:
+def contradicts(line: str, other: str, language: str) -> bool:
     """Whether the two lines state different amounts of the same unit about the same thing, such as two prices of one
     service. Each may stand in the brief, but not both in one ad.
     """
-    firsts, seconds = _claims(one, language), _claims(other, language)
+    firsts, seconds = _claims(line, language), _claims(other, language)
     return any(
         first.unit == second.unit
         and _same_thing(words, others)

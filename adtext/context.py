@@ -15,7 +15,7 @@ class Context(NamedTuple):
     """What stands around an amount. Two amounts of one value mean the same where nothing here contradicts."""
 
     words: frozenset[str]  # stems, and single Chinese and Japanese characters
-    kinds: frozenset[str]  # of things that are counted: shops, staff, customers; or granted: warranty, returns
+    kinds: frozenset[str]  # kinds of things that are counted (shops, staff, customers) or granted (warranty, returns)
     period: str  # night, month: the time that a price pays for; empty where the text does not say
     limited: bool  # up to, 低至: less than the bare amount promises
     selected: bool  # selected, 部分: not everything

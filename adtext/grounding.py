@@ -28,10 +28,10 @@ from adtext.words import Words, english_words
 
 CANARY = re.compile(r"relate-canary-[0-9a-f]{8}")  # planted in a prompt as untrusted data: it must never come out
 
-_FACTS_MIB = 48  # of briefs and their facts
+_FACTS_MIB = 48  # memory for briefs and their facts
 _STRINGS_MIB = 48  # a landing page stands behind many queries, an ad's selling points behind all of them
 _CAPITALS_MIB = 8
-_PLACES_KEPT = 12  # of one amount: a page that repeats it says nothing new
+_PLACES_KEPT = 12  # places kept per amount: a page that repeats it says nothing new
 
 DISCOUNT = "discount"  # the concept of the offers pack that any amount off affirms
 

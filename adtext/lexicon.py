@@ -59,9 +59,9 @@ class _Row(NamedTuple):
     """One spelling in an automaton, and what it stands for."""
 
     spelling: str
-    number: int  # of the entry; of a class, -1
+    number: int  # the entry's number; -1 for a class
     role: Literal["term", "excuse", "hint", "class"] = "term"
-    name: str = ""  # of the class
+    name: str = ""  # the class's name
 
 
 class Lexicon:

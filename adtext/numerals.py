@@ -52,7 +52,7 @@ def from_han(written: str) -> Decimal:
     if not any(char in _HAN_SCALES or char in _HAN_MYRIADS for char in written):
         return Decimal("".join(str(HAN_DIGITS[char]) for char in written))
     total = section = pending = 0
-    scale = 1  # of the character before: 一万二 means two thousand, 三百五 fifty
+    scale = 1  # scale of the character before: 一万二 means two thousand, 三百五 fifty
     for char in written:
         if char in _HAN_MYRIADS:
             total, section, pending = (total + max(section + pending, 1)) * _HAN_MYRIADS[char], 0, 0

@@ -66,7 +66,7 @@ class Example:
     where: str
     text: str
     found: bool
-    entries: tuple[int, int]  # of the group, numbered within the pack
+    entries: tuple[int, int]  # first and last number of the group's entries within the pack
     language: str
 
 

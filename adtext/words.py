@@ -22,7 +22,7 @@ class Word(NamedTuple):
     start: int
     end: int
     listed: bool  # stands in the dictionary, rather than guessed
-    kind: str = ""  # of a Japanese word, its part of speech: 数詞, 地名
+    kind: str = ""  # part of speech of a Japanese word: 数詞, 地名
 
 
 class Words:

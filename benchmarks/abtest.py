@@ -28,7 +28,7 @@ from abtest.stats import UnitSums, always_valid_lift, funnel_sums, ratio_lift
 from benchmarks.record import record
 
 RATIOS = {"ctr": ("clicks", "impressions"), "cvr": ("conversions", "clicks"), "ctcvr": ("conversions", "impressions")}
-MAX_TIME_RATIO = 0.5  # of tea-tasting's
+MAX_TIME_RATIO = 0.5  # largest time as a multiple of tea-tasting's
 MAX_COMPARISON_MS = 0.5
 TOLERANCE = 1e-9
 

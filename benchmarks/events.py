@@ -58,7 +58,7 @@ KINDS = ("impression", "click", "conversion")
 @dataclass(frozen=True)
 class Plan:
     pairs: int = 7
-    batches: int = 60  # of one closed loop, and of one run of the baseline
+    batches: int = 60  # batches per closed loop and per run of the baseline
     orm_rows: int = 500
     connections: int = 8
     killed_tokens: int = 20_000

@@ -38,8 +38,8 @@ from trainer.prompts import load_prompts
 
 WHOLE = "whole step"
 GOALS = {"60/48": 1.4, "150/60": 1.75, "400/60": 2.3, WHOLE: 1.3}  # prompt/completion in tokens → how many times TRL
-CREDIT_S, CREDIT_SHARE = 0.05, 0.02  # of a whole step, whichever is more
-PROMPTS, LONGEST = 2, 48  # of the whole step
+CREDIT_S, CREDIT_SHARE = 0.05, 0.02  # limits of credit's time: seconds, or share of a whole step, whichever is more
+PROMPTS, LONGEST = 2, 48  # size of the whole step: prompts, and tokens per text
 VOCABULARY = 40_000  # random ids are drawn below it
 
 

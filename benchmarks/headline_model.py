@@ -30,8 +30,8 @@ Ints = npt.NDArray[np.int64]
 
 # prior SD of a weight; by cross-validation
 SCALES = {"embedding": 0.06, "words": 0.09, "characters": 0.03, "surface": 0.02}
-TEST_SD, PICTURE_SD, UNRECORDED_VARIANCE = 3.0, 0.15, 0.01  # of log CTR
-COMPONENTS = 300  # of each TF-IDF matrix
+TEST_SD, PICTURE_SD, UNRECORDED_VARIANCE = 3.0, 0.15, 0.01  # standard deviations and variance of log CTR
+COMPONENTS = 300  # SVD components per TF-IDF matrix
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (

@@ -68,7 +68,7 @@ class Plan:
 
     times: int = 3  # each attack
     sockets: int = 4_200
-    seconds: float = 6.0  # of one attack by connections or by the policy server
+    seconds: float = 6.0  # duration of one attack by connections or by the policy server
     quiet_s: float = 5.0
 
 

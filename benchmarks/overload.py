@@ -57,7 +57,7 @@ class Plan:
     """How much is run."""
 
     rounds: int = 3
-    seconds: float = 8.0  # of one load
+    seconds: float = 8.0  # duration of one load
     connections: int = 4_000
     storm: int = 2_000
     keys: int = 2_000

@@ -35,8 +35,8 @@ from trainer.evaluation.sampling import Entrant
 from trainer.prompts import DataSplit, evenly, load_prompts
 
 TABLE = {"sft", "base", "nlg", "dpo", "relate"}
-RISE, ENOUGH = 0.11, 0.98  # of compliance: by as much, or to as much
-DISTINCT = 0.8  # of the texts a brief
+RISE, ENOUGH = 0.11, 0.98  # required rise of compliance, or the level that suffices
+DISTINCT = 0.8  # smallest share of distinct texts per brief
 MARGIN, KEPT = 0.02, 0.9  # what may be lost of what should stay: absolute, and as a share
 
 

@@ -36,7 +36,7 @@ from benchmarks.record import record
 Figures = dict[str, Any]
 PACKAGES = ("fastapi", "pydantic", "psycopg", "sqlalchemy", "numpy", "scipy")
 DAYS, PER_UNIT, NEW = 30, 8, 10_000
-WINDOW = timedelta(hours=24)  # of the experiment, and elsewhere
+WINDOW = timedelta(hours=24)  # attribution window
 PAIRS = 7
 
 # Token i: always an impression, a click on every fifth, a conversion on every twentieth; PER_UNIT tokens a unit, over

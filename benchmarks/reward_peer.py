@@ -31,7 +31,7 @@ from trainer.reward_model.train import train_ensemble
 
 # rows a batch, passes over the rows, widths of the towers: the same on both sides
 BATCH, EPOCHS, DIMS = 2048, 2, (128, 64)
-PAIRS = 3  # of interleaved runs
+PAIRS = 3  # interleaved pairs of runs
 TRIPLES = 10_000
 
 
@@ -73,7 +73,7 @@ def against_rechub(log: Log, encoder: Encoder) -> tuple[dict[str, Any], list[Goa
         ) from error
     cells = rows_of(log)
     vectors = torch.from_numpy(encoder.encode(cells.strings))
-    kind = (np.arange(len(cells.groups)) % 20)[cells.group]  # of twenty groups two are tested, one is held out
+    kind = (np.arange(len(cells.groups)) % 20)[cells.group]  # in every twenty groups two are tested and one is held out
     training, tuning, test = cells.where(kind > 2), cells.where(kind == 2), cells.where(kind < 2)
     seconds: dict[str, list[float]] = {"ours": [], "torch-rechub": []}
     scores: dict[str, Any] = {}

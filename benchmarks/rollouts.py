@@ -26,7 +26,7 @@ from trainer.prompts import load_prompts
 from trainer.rollout.vllm import VllmRollout
 
 GROUP_SIZE, LONGEST, GOAL = 5, 64, 0.95
-Turn = Callable[[int], int]  # of a seed; returns how many tokens were written
+Turn = Callable[[int], int]  # called with a seed; returns the number of tokens written
 
 
 def main() -> None:

@@ -73,9 +73,9 @@ class Machine:
 
 
 A800 = Machine("A800 80 GB", 8, 312e12, 80e9, 2.039e12, 200e9)
-MEMORY_EFFICIENCY = 0.7  # of the bandwidth that decoding reaches
+MEMORY_EFFICIENCY = 0.7  # share of the memory bandwidth that decoding reaches
 MICRO_GROUPS = 4  # groups in one forward and backward pass
-DECODE_MFU = 0.5  # of the FLOPs, when a batch is large enough to be bound by them
+DECODE_MFU = 0.5  # share of the peak FLOPs that decoding reaches when the batch is large enough to be bound by them
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def step_time(shape: Shape, batch: Batch, machine: Machine, *, mfu: float, share
     return StepTime(prefill + batch.completion * max(read, multiply), once, 4 * once, passed, push)
 
 
-ENCODERS = 3  # of relevance, of the reward model and of the held-out one
+ENCODERS = 3  # encoders of relevance, the reward model and the held-out reward model
 CONTEXT = 3e9  # bytes of CUDA's context and graphs
 
 

@@ -75,7 +75,7 @@ class Plan:
     keys: int = 10_000
     units: int = 100_000
     pairs: int = 7
-    seconds: float = 5.0  # of one closed loop
+    seconds: float = 5.0  # duration of one closed loop
     open_seconds: float = 60.0
     open_requests: int = 50_000
     misses: int = 32  # requests of one closed loop on the miss path

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.record import RESULTS
 
 DAY_S = 86_400
-RETENTION_DAYS = 400  # of events
+RETENTION_DAYS = 400  # events are kept so long
 CONNECTIONS = 22  # to PostgreSQL, of each process of the service
 SERVING_DAYS = 90
 
@@ -27,7 +27,7 @@ class Traffic:
     requests: float = 1e5  # per second
     events: float = 1e9  # per day
     peak: float = 3.0  # the busiest second of events, in times of the mean
-    use: float = 0.6  # of what was measured: the rest is for peaks and failures
+    use: float = 0.6  # share of the measured capacity to plan with; the rest is for peaks and failures
     hits: float = 0.99  # share of the requests that the pool answers
 
 

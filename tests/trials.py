@@ -47,7 +47,7 @@ class ArmOf:
     name: str
     ctr: float = 0.08
     cvr: float = 0.25
-    share: float = 1.0  # of the units it should get: less than 1 loses some
+    share: float = 1.0  # share of its units that arrive; below 1 some are lost
 
 
 def draft(

@@ -90,7 +90,7 @@ def sampled_bytes(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> byt
 
 @lru_cache(maxsize=4)
 def _bytes_by_id(tokenizer: PreTrainedTokenizerFast) -> dict[int, bytes]:
-    """The bytes of each id of a byte-level vocabulary. ValueError for a vocabulary of another kind."""
+    """The bytes that each id of a byte-level vocabulary stands for. ValueError for another kind of vocabulary."""
     from tokenizers.decoders import ByteLevel
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 

@@ -34,12 +34,12 @@ class Memory:
     buckets: int  # DeepSpeed's: two that gradients are reduced in by turns, one that weights are gathered in
     optimiser: int  # Adam's two moments, and masters where the weights are half precision
     reference: int
-    activations: int  # of one micro-batch
-    logits: int  # of one micro-batch, float32, with their gradient
+    activations: int  # activations of one micro-batch
+    logits: int  # logits of one micro-batch, float32, with their gradient
     sampler: int  # vLLM: its weights, its cache, its activations and graphs
     push: int  # the largest weight, merged and as the sampler takes it up
     cache: int  # keys and values of the texts that are sampled at once, where the policy itself samples
-    encoders: int  # of relevance and of the reward models
+    encoders: int  # the encoders of relevance and of the reward models
 
     @property
     def total(self) -> int:

@@ -178,7 +178,7 @@ def _led_by_subject(point: str, fact: str, prompt: Prompt) -> Iterator[Line]:
 
 
 def _sentences(page: str) -> Iterator[tuple[int, str]]:
-    """The short sentences of a landing page that stand on their own."""
+    """The short sentences of a landing page that are clear without the ones around them."""
     for number, sentence in enumerate(re.split(r"(?<=[.!?])\s+", page)):
         plain = sentence.strip()
         words = plain.split()

@@ -99,7 +99,7 @@ def _subjects(prompt: Prompt) -> Iterator[str]:
 
 
 def _sentences(page: str) -> list[tuple[str, str]]:
-    """The short sentences of a landing page that stand on their own."""
+    """The short sentences of a landing page that are clear without the ones around them."""
     return [
         (sentence, f"sentence {number}")
         for number, sentence in enumerate(re.split(r"[。！？\n]", page))

@@ -28,8 +28,8 @@ from trainer.plain_lines import Line
 from trainer.plain_words import content_words, repeats, stammers
 from trainer.prompts import ADVERTISERS, Prompt, load_prompts
 
-_SHORTEST_TITLE = 0.3  # of the limit
-_SHORTEST_DESCRIPTION = 0.45  # of the limit: a description that says next to nothing is no example to learn from
+_SHORTEST_TITLE = 0.3  # share of the limit
+_SHORTEST_DESCRIPTION = 0.45  # share of the limit: a description that says next to nothing is no example to learn from
 _PAIRS = 600  # looked at for one query
 _TITLE_USES = 3  # texts of one query that share a title
 _OFFER_TITLES = 2  # texts of one query whose title names an amount and nothing that was searched for: "£8 a Month"
@@ -44,7 +44,7 @@ class _Wording:
 
     titles: Callable[[Prompt], Iterator[Line]]
     descriptions: Callable[[Prompt], Iterator[Line]]
-    content: Callable[[str], frozenset[str]]  # of a text: what can answer a query
+    content: Callable[[str], frozenset[str]]  # the units of a text that can answer a query
     repeats: Callable[[str, str], bool]  # whether a sentence says the title again
     stammers: Callable[[str], bool]
     sentence_ends: re.Pattern[str]

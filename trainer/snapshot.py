@@ -81,7 +81,7 @@ class Manifest:
     """The content of a snapshot. `digest` identifies it: the same data give the same reward model."""
 
     as_of: datetime  # every row is mature at this time, and no event is later
-    since: datetime | None = None  # of impressions
+    since: datetime | None = None  # earliest impression
     until: datetime | None = None
     arms: tuple[str, ...] = ()
     rows: int = 0

@@ -1,4 +1,4 @@
-"""`relate webhooks`: what a job of that kind runs."""
+"""`relate webhooks`: the command that a job of this kind runs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,9 @@ def webhooks() -> None:
     import asyncio
 
     from app.core.settings import Settings
-    from app.services.webhooks.delivery import Webhooks
-    from app.store.database import Database
+    from app.services.webhooks.delivery import deliver_due
     from app.up.database import reachable
 
-    async def deliver(settings: Settings) -> dict[str, int]:
-        database = Database(settings)
-        sender = Webhooks(settings, database)
-        try:
-            return await sender.deliver()
-        finally:
-            await sender.close()
-            await database.close()
-
     with reachable(Settings()) as settings:
-        done = asyncio.run(deliver(settings))
+        done = asyncio.run(deliver_due(settings))
     print(", ".join(f"{outcome}: {number}" for outcome, number in done.items() if number) or "nothing is due")

@@ -71,7 +71,7 @@ _brief.maxlevel, _brief.maxstring, _brief.maxother = 3, _SHOWN, _SHOWN
 
 
 def _shown(value: object) -> str:
-    # of a value that is deep or long, only as much is read as is shown
+    # a deep or long value is read only as far as it is shown
     text = value[:_SHOWN_AND_ONE] if isinstance(value, str) else _brief.repr(value)
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

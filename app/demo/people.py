@@ -37,7 +37,7 @@ class Person:
 
 
 def crowd(count: int, briefs: list[Mapping[str, Any]], rng: random.Random) -> list[Person]:
-    """So many people, each with one brief that it is about to search for."""
+    """`count` people. Each has one brief, whose query it will search for."""
     return [Person(f"person-{number}", rng.choice(briefs), rng.random() < BOTS) for number in range(count)]
 
 

@@ -69,7 +69,9 @@ class _Attempt:
     job: Any
     folder: Path
     command: Command | None = None
-    parameters: dict[str, Any] = field(default_factory=dict)  # of a chain's step: as they follow from the steps before
+    parameters: dict[str, Any] = field(
+        default_factory=dict
+    )  # what the job was asked with; a chain's step also gets the outputs of earlier steps
     stopped: type[Exception] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 

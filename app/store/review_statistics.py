@@ -71,7 +71,7 @@ class RuleUse(NamedTuple):
     rule: str
     fired: int  # texts stored since; what a rule blocks before it is stored is not among them
     decided: int  # decisions on texts that it held
-    overruled: int  # of them, texts approved as they were
+    overruled: int  # decisions that approved the text unchanged
 
 
 class ReviewerUse(NamedTuple):
@@ -81,7 +81,7 @@ class ReviewerUse(NamedTuple):
     decided: int
     approved: int
     p50_s: float | None
-    seconds: int  # of them, decisions that got a second opinion
+    seconds: int  # decisions that got a second opinion
     overturned: int  # second opinions that differ from the first
 
 

@@ -42,7 +42,7 @@ class DaySums:
     sum_ic: float
     sum_iv: float
     sum_cv: float
-    units_in_two_arms: int  # of the units first shown this arm that day; they are in none of the sums
+    units_in_two_arms: int  # units first shown this arm that day and another arm later; excluded from all sums
     impressions_in_all: int  # valid or not
 
 

@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 _PIXEL = "^pixel:(impression|click):[0-9a-f]{32}(:flagged)?$"
-_COUNTS = {  # of token_days, from a row of exposures
+_COUNTS = {  # columns of token_days, computed from a row of exposures
     "tokens": "1",
     "impressions": "CAST(impression_at IS NOT NULL AS integer)",
     "conversions": "CAST(conversion_at IS NOT NULL AS integer)",

@@ -133,7 +133,7 @@ def test_a_retraction_takes_back_the_sale_of_an_auction_id_that_all_events_share
     refund = told(RETRACTION, HOUR, event_id="refund", corrects="auction-7")
     outcome = attribute([refund, *events_], WINDOW)["广告-1"]
     assert (outcome.impression_at, outcome.clicked, outcome.converted) == (QUARTER, True, False)
-    assert attribute([refund, *events_[:2]], WINDOW)["广告-1"].clicked  # of two events, neither is meant
+    assert attribute([refund, *events_[:2]], WINDOW)["广告-1"].clicked  # two events have this id, so neither is meant
 
 
 def test_an_order_counts_once_on_whichever_token_it_came_first():

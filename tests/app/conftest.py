@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -11,10 +13,12 @@ import pytest
 from counting import AdSystem
 from fakes import FakePolicyServer
 from fastapi import FastAPI
+from job_platform import JobPlatform
 from page_visits import Visitors, csrf_of
 from service import GOOD, Generate, a_request
 
 from app.core.settings import Settings
+from app.up.stack import Stack
 
 
 @pytest.fixture
@@ -26,6 +30,26 @@ async def upstream() -> AsyncIterator[FakePolicyServer]:
 @pytest.fixture
 def settings(settings: Settings, upstream: FakePolicyServer) -> Settings:
     return settings.model_copy(update={"policy_url": upstream.url})
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A platform without a model, with every part that `relate up` starts."""
+    with (
+        TemporaryDirectory(prefix="relate-tests-") as folder,
+        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+async def platform(settings: Settings, keys: object, tmp_path: Path) -> AsyncIterator[JobPlatform]:
+    """A platform whose jobs run the fake commands, without schedules."""
+    data = settings.replaced(data_dir=tmp_path / "data", retention_cron="", backup_cron="")
+    (tmp_path / "commands").mkdir()
+    platform = JobPlatform(data, tmp_path / "commands")
+    yield platform
+    await platform.database.close()
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ async def test_a_server_that_was_restarted_gets_the_adapters_of_policies_in_use_
     version = await trained(ops)
     await ops.post(f"/policies/{version}/serve")
     await move(ops, "champion", action="promote", version=version, override_reason=WHY)
-    await trained(ops, name="idle", model="idle")  # of no alias: it is left alone
+    await trained(ops, name="idle", model="idle")  # no alias points at it, so it is not loaded
     upstream.adapters = {}
     container = app.state.container
     await AdapterWatch(container.state, container.adapters).look()

@@ -1,4 +1,4 @@
-"""POST /assets: where lines come from, what never appears, and the file that Google Ads Editor imports."""
+"""POST /assets: the source of each line, what an asset set never contains, and the file for Google Ads Editor."""
 
 from __future__ import annotations
 

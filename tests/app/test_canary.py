@@ -34,7 +34,7 @@ EAGER = {"hours_per_share": 0, "window_hours": 24, "planned_units": 1000}
 
 
 class Canary:
-    """One challenger that passed the gate, and the looks at it."""
+    """A challenger that passed the gate, and its canary: start it, let time pass, look."""
 
     def __init__(self, app: Any, ops: Any, database: Database) -> None:
         self.container, self.ops, self.database, self.version = app.state.container, ops, database, ""

@@ -18,15 +18,6 @@ from app.up.stack import Stack
 from tests.trainer.gate_reports import a_gate_report
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with (
-        TemporaryDirectory(prefix="relate-tests-") as folder,
-        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
-    ):
-        yield running
-
-
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder

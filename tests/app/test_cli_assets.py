@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from shell import BRIEF, ENGLISH, relate, saved
 
 from app.core.ads_editor import COLUMNS
-from app.core.settings import Settings
 from app.up.stack import Stack
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[dict[str, str]]:
+def here(stack: Stack) -> dict[str, str]:
     """The environment of a shell beside a platform without a model."""
-    with (
-        TemporaryDirectory(prefix="relate-tests-") as folder,
-        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
-    ):
-        yield {"RELATE_URL": running.url, "RELATE_DATA_DIR": folder}
+    return {"RELATE_URL": stack.url, "RELATE_DATA_DIR": str(stack.settings.data_dir)}
 
 
 SHOP = ENGLISH | {

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
-import pytest
 from comparable import add_comparable
 from service import policy
 from shell import relate
 
-from app.core.settings import Settings
 from app.up.stack import Stack
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with (
-        TemporaryDirectory(prefix="relate-tests-") as folder,
-        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
-    ):
-        yield running
 
 
 def test_a_comparison_is_drawn_shown_and_exported(stack: Stack, tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from job_platform import JobPlatform
 
-from app.core.settings import Settings
 from app.jobs.schedules import Schedules
 from app.services.jobs import requests
 from app.services.jobs.artifacts import digest_of
@@ -20,15 +18,6 @@ from app.store import policies
 from app.store.experiments import audit_of
 
 MODEL = "relate-en-5"  # the packaged policy, which has no digest
-
-
-@pytest.fixture
-async def platform(settings: Settings, keys: object, tmp_path: Path) -> AsyncIterator[JobPlatform]:
-    data = settings.replaced(data_dir=tmp_path / "data", retention_cron="", backup_cron="")
-    (tmp_path / "commands").mkdir()
-    platform = JobPlatform(data, tmp_path / "commands")
-    yield platform
-    await platform.database.close()
 
 
 async def registered(platform: JobPlatform) -> dict[str, Any]:

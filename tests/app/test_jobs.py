@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ from job_platform import JobPlatform, lives
 from trials import ArmOf, run
 
 from app.core.problems import Problem
-from app.core.settings import Settings
 from app.jobs import sweeper
 from app.jobs.schedules import Schedules, latest
 from app.jobs.sweeper import Sweeper
@@ -24,15 +21,6 @@ from app.services.jobs import requests
 from app.services.jobs.triggers import fresh_conversions
 from app.store import job_queue
 from app.store import jobs as store
-
-
-@pytest.fixture
-async def platform(settings: Settings, keys: object, tmp_path: Path) -> AsyncIterator[JobPlatform]:
-    data = settings.replaced(data_dir=tmp_path / "data", retention_cron="", backup_cron="")
-    (tmp_path / "commands").mkdir()
-    platform = JobPlatform(data, tmp_path / "commands")
-    yield platform
-    await platform.database.close()
 
 
 async def until_running(platform: JobPlatform, command: str) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,6 @@ from app.core.settings import Settings
 from app.jobs.alive import file_of, works
 from app.jobs.sweeper import SILENT_S
 from app.services.jobs import requests
-
-
-@pytest.fixture
-async def platform(settings: Settings, keys: object, tmp_path: Path) -> AsyncIterator[JobPlatform]:
-    data = settings.replaced(data_dir=tmp_path / "data", retention_cron="", backup_cron="")
-    (tmp_path / "commands").mkdir()
-    platform = JobPlatform(data, tmp_path / "commands")
-    yield platform
-    await platform.database.close()
 
 
 async def ended(platform: JobPlatform, job_id: UUID, *, within: float = 120) -> Any:

@@ -8,7 +8,7 @@ import httpx
 
 from app.core.api_keys import SCOPES
 
-VERSION = "relate-20261129-abcdef"  # of no policy: whoever may ask is told so
+VERSION = "relate-20261129-abcdef"  # no policy has this version: a permitted caller gets 404
 READERS, OPERATORS = {"report", "ops", "admin"}, {"ops", "admin"}
 ENDPOINTS = [
     ("GET", f"/policies/{VERSION}/canary", None, READERS),

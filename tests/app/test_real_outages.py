@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
 import httpx
 import pytest
 from service import KAFFEE
 
-from app.core.settings import Settings
 from app.up.child import Child
 from app.up.stack import Stack
 
 pytestmark = pytest.mark.soak
 BACK_S = 2.0
 _SERIAL = count(1)
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with (
-        TemporaryDirectory(prefix="relate-tests-") as folder,
-        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
-    ):
-        yield running
 
 
 def killed(postgres: Child, lasts_s: float) -> None:

@@ -190,16 +190,6 @@ class TestModel:
             missing.wait()
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """A platform without a model."""
-    with (
-        TemporaryDirectory(prefix="relate-tests-") as folder,
-        Stack(Settings(data_dir=Path(folder), port=0), model=False) as running,
-    ):
-        yield running
-
-
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """Not in pytest's own folder: as root PostgreSQL runs as another user, and a second pytest would close that folder

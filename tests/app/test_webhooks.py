@@ -20,7 +20,7 @@ from service import Database as Plain
 from app.core.settings import Settings
 from app.jobs.schedules import Schedules
 from app.policies.addresses import is_inside
-from app.services.webhooks.delivery import BACK_OFF, Webhooks
+from app.services.webhooks.delivery import BACK_OFF, deliver_due
 from app.store.audit import record
 from app.store.database import Database
 
@@ -64,16 +64,6 @@ def configured(settings: Settings, url: str, *, private: bool = True) -> Setting
     return settings.replaced(webhook_urls=(url,), webhook_secret=SECRET, webhook_private=private)
 
 
-async def deliver(settings: Settings) -> dict[str, int]:
-    database = Database(settings)
-    sender = Webhooks(settings, database)
-    try:
-        return await sender.deliver()
-    finally:
-        await sender.close()
-        await database.close()
-
-
 async def decide(settings: Settings, action: str = "gate.pass", **detail: Any) -> None:
     database = Database(settings)
     async with database.begin() as connection:
@@ -99,8 +89,8 @@ async def test_a_promotion_is_told_with_a_signature_that_the_documented_snippet_
     await move(client, "champion", action="promote", version=version, override_reason=reason)
     await move(client, "champion", action="rollback")
     chosen = configured(settings, receiver.url)
-    assert await deliver(chosen) == {"delivered": 2, "failed": 0, "given up": 0}
-    assert (await deliver(chosen))["delivered"] == 0
+    assert await deliver_due(chosen) == {"delivered": 2, "failed": 0, "given up": 0}
+    assert (await deliver_due(chosen))["delivered"] == 0
     (headers, body), (_, later) = receiver.calls
     assert verify()(SECRET, headers, body)
     told = json.loads(body)
@@ -111,7 +101,7 @@ async def test_a_promotion_is_told_with_a_signature_that_the_documented_snippet_
 
 async def test_what_was_changed_or_is_old_does_not_verify(settings: Settings, keys: object, receiver: Receiver) -> None:
     await decide(settings)
-    await deliver(configured(settings, receiver.url))
+    await deliver_due(configured(settings, receiver.url))
     ((headers, body),) = receiver.calls
     old = headers | {"webhook-timestamp": str(int(headers["webhook-timestamp"]) - 600)}
     assert verify()(SECRET, headers, body)
@@ -129,7 +119,7 @@ async def test_every_decision_is_told_and_nothing_else(
     await decide(settings, "key.revoke")
     await decide(settings, "policy.register")
     await decide(settings, action, reason="回退")
-    await deliver(configured(settings, receiver.url))
+    await deliver_due(configured(settings, receiver.url))
     assert [json.loads(body)["type"] for _, body in receiver.calls] == [action]
 
 
@@ -141,14 +131,14 @@ async def test_a_receiver_that_fails_is_tried_again_with_back_off_and_given_up_i
     await decide(settings)
     chosen = configured(settings, receiver.url)
     for attempt, wait in enumerate(BACK_OFF, start=1):
-        assert (await deliver(chosen))["failed"] == 1
-        assert (await deliver(chosen))["failed"] == 0  # not yet
+        assert (await deliver_due(chosen))["failed"] == 1
+        assert (await deliver_due(chosen))["failed"] == 0  # not yet
         attempts, left = database.execute("SELECT attempts, due_at - now() FROM webhook_deliveries").fetchone() or ()
         assert attempts == attempt and timedelta(0) < wait - left < timedelta(minutes=1)
         database.execute("UPDATE webhook_deliveries SET due_at = now()")
-    assert (await deliver(chosen))["given up"] == 1
+    assert (await deliver_due(chosen))["given up"] == 1
     database.execute("UPDATE webhook_deliveries SET due_at = now()")
-    assert sum((await deliver(chosen)).values()) == 0 and len(receiver.calls) == len(BACK_OFF) + 1
+    assert sum((await deliver_due(chosen)).values()) == 0 and len(receiver.calls) == len(BACK_OFF) + 1
     assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 1
 
 
@@ -157,10 +147,10 @@ async def test_a_receiver_that_recovers_gets_what_it_missed(
 ) -> None:
     receiver.status = 503
     await decide(settings)
-    await deliver(configured(settings, receiver.url))
+    await deliver_due(configured(settings, receiver.url))
     receiver.status = 200
     database.execute("UPDATE webhook_deliveries SET due_at = now()")
-    assert (await deliver(configured(settings, receiver.url)))["delivered"] == 1
+    assert (await deliver_due(configured(settings, receiver.url)))["delivered"] == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "2130706433"])
@@ -169,7 +159,7 @@ async def test_nothing_is_sent_to_a_private_address_whatever_it_is_called(
 ) -> None:
     await decide(settings)
     url = f"https://{host}:{receiver.url.rsplit(':', 1)[1]}"
-    assert (await deliver(configured(settings, url, private=False)))["failed"] == 1
+    assert (await deliver_due(configured(settings, url, private=False)))["failed"] == 1
     (error,) = database.execute("SELECT error FROM webhook_deliveries").fetchone() or ()
     assert error.startswith("ReservedAddress") or "ConnectError" in error, error
     assert "an address that is refused here" in error and receiver.calls == []
@@ -192,7 +182,7 @@ async def test_an_address_that_is_set_today_does_not_get_the_history(
 ) -> None:
     await decide(settings)
     database.execute("UPDATE audit_log SET at = now() - interval '2 days'")
-    assert sum((await deliver(configured(settings, receiver.url))).values()) == 0
+    assert sum((await deliver_due(configured(settings, receiver.url))).values()) == 0
 
 
 async def test_the_schedules_start_a_job_when_something_is_due_and_only_then(
@@ -209,7 +199,7 @@ async def test_the_schedules_start_a_job_when_something_is_due_and_only_then(
     assert await jobs() == 0
     await decide(settings)
     assert await jobs() == 1 and await jobs() == 1
-    await deliver(chosen)
+    await deliver_due(chosen)
     database.execute("UPDATE jobs SET state = 'succeeded', identity = NULL")
     assert await jobs() == 1
     await service.close()

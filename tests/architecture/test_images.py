@@ -55,9 +55,12 @@ def test_the_compose_file_follows_the_compose_specification() -> None:
 
 def test_the_manifests_follow_the_schemas_of_kubernetes() -> None:
     validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed").validate
+    kinds = set()
     for _, document in manifests():
-        if document["kind"] != "RayJob":  # KubeRay's own
+        if document["kind"] != "RayJob":  # defined by KubeRay
             validate(document, "1.37", strict=True)
+            kinds.add(document["kind"])
+    assert {"Deployment", "Service"} <= kinds
 
 
 def test_kustomize_is_given_every_manifest_but_those_for_helm_and_for_one_training() -> None:

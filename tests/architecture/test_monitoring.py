@@ -74,7 +74,7 @@ def test_an_expression_names_exported_metrics_and_labels_only(place: str, expres
 @pytest.mark.parametrize(("place", "expression"), expressions(), ids=lambda value: value[:60])
 def test_an_expression_is_valid_promql(place: str, expression: str) -> None:
     parser = pytest.importorskip("promql_parser", reason="promql-parser is not installed")
-    parser.parse(expression)
+    assert parser.parse(expression), place
 
 
 def test_the_operator_is_alerted_on_each_part_of_the_platform() -> None:

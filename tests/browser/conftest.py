@@ -43,7 +43,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The service under uvicorn with trials in every state."""
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS browser WITH (FORCE)")  # of the module before
+        connection.execute("DROP DATABASE IF EXISTS browser WITH (FORCE)")  # an earlier module's database
         connection.execute("CREATE DATABASE browser TEMPLATE template_relate")
     settings = Settings(
         database_url=postgres.replace("/postgres?", "/browser?"),

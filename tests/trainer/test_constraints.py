@@ -50,7 +50,7 @@ def test_the_average_forgets_slowly_and_a_resumed_run_goes_on_with_it():
     [
         # Model 2: CTCVR up, diversity gone
         ([(10, 0.50, 0.95, 0.90), (20, 0.55, 0.96, 0.85), (30, 0.90, 0.95, 0.21)], 20),
-        ([(10, 0.50, 0.95, 0.90), (20, 0.50, 0.95, 0.90)], 20),  # of equals the later
+        ([(10, 0.50, 0.95, 0.90), (20, 0.50, 0.95, 0.90)], 20),  # equal values: the later step
         ([(10, 0.90, 0.40, 0.90), (20, 0.10, 0.93, 0.90)], 20),  # none holds: the one that lacks least
         ([(10, 0.99, 0.93, 0.99), (20, 0.10, 0.94, 0.82)], 20),  # exactly at the thresholds holds
         ([(10, 0.50, 0.80, 0.90), (20, 0.90, 0.79, 0.90)], 20),  # none holds, both lack about as much: CTCVR decides

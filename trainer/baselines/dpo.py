@@ -90,7 +90,7 @@ def train_dpo(
     check_lengths(source, [pair.prompt for pair in pairs], longest)
     digests = policy_digests(policy, base) | {"pairs": content_digest(rows)}
     Identity("dpo", config, digests, {"policy": policy, "base": source}).claim(out)
-    torch.manual_seed(config.seed)  # of a fresh adapter
+    torch.manual_seed(config.seed)  # a fresh adapter's weights are drawn at random
     model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora, base=base)
     trainer = _IdsTrainer(
         model=model,

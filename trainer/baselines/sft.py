@@ -43,7 +43,7 @@ def train_sft(policy: str, prompts: Sequence[Prompt], config: SftConfig, out: Pa
     check_lengths(source, prompts, [len(row["prompt_ids"]) + max(map(len, row["texts"])) for row in rows])
     digests = policy_digests(policy, base) | {"prompts": prompts_digest(prompts)}
     Identity("sft", config, digests, {"policy": policy, "base": source}).claim(out)
-    torch.manual_seed(config.seed)  # of a fresh adapter
+    torch.manual_seed(config.seed)  # a fresh adapter's weights are drawn at random
     model, tokenizer = load_policy(policy, dtype=getattr(torch, config.precision), lora=config.lora, base=base)
     use_shared_prompt_attention(model)
     trainer = _TextTrainer(

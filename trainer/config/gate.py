@@ -60,7 +60,7 @@ class GateConfig(Settings):
     samples: Count = 5  # texts per prompt
     seed: int = 0
     max_completion: Count = 96
-    encoder: str = "minilm"  # of relevance
+    encoder: str = "minilm"  # encoder of relevance
     shown: Count = 12  # briefs whose texts stand side by side in the report
     lines: GateLines = GateLines()
 

@@ -23,7 +23,7 @@ class DualSettings(Settings):
     quality: Share = 0.94  # τ_q: raw compliance (RELATE table 1)
     diversity: Share = 0.82  # τ_d
     rate: Positive = 0.1  # η
-    memory: Fraction = 0.9  # of the moving average
+    memory: Fraction = 0.9  # weight of the past in the moving average
 
 
 class Limits(Settings):
@@ -45,7 +45,7 @@ class Limits(Settings):
 class GrpoConfig(Settings):
     """One run of group relative policy optimisation (GRPO; RELATE §4.1)."""
 
-    language: str = "en"  # of the prompts
+    language: str = "en"  # language of the prompts
     steps: Count = 150  # optimiser steps (RELATE table 3)
     group_size: Annotated[int, Field(ge=2)] = 5  # G, texts sampled per prompt
     batch_size: Count = 1440  # texts per optimiser step, over all ranks
@@ -62,7 +62,7 @@ class GrpoConfig(Settings):
     engine: Literal["torch", "deepspeed"] = "torch"  # deepspeed: ZeRO stage 2
     ranks: Count = 1
 
-    precision: Precision = "float32"  # of forward and backward; master weights are float32
+    precision: Precision = "float32"  # precision of forward and backward; master weights are float32
     lora: LoraSettings | None = None
     gradient_checkpointing: bool = False
     shared_prompt: bool = True  # one forward over [prompt, y_1 … y_G]
@@ -79,7 +79,7 @@ class GrpoConfig(Settings):
     weight_decay: NotNegative = 0.0
     max_grad_norm: Positive = 1.0
     updates: Count = 1  # optimiser steps per rollout
-    beta: NotNegative = 0.02  # of the KL to π_ref
+    beta: NotNegative = 0.02  # weight of the KL to π_ref
     # KL times π_θ/π_old, TRL's default: its gradient is then that of D_KL itself, not of the k3 estimate
     weighted_kl: bool = False
     clip_low: Annotated[Number, Field(gt=0, lt=1)] = 0.2
@@ -87,7 +87,7 @@ class GrpoConfig(Settings):
     aggregation: Aggregation = "sum"
 
     terms: Terms = Field(default_factory=standard_terms)
-    alpha: NotNegative = 1.0  # of token advantages, eq. 7
+    alpha: NotNegative = 1.0  # weight of token advantages, eq. 7
     constraints: Literal["none", "dual"] = "none"
     dual: DualSettings = DualSettings()
     limits: Limits = Limits()

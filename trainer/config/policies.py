@@ -33,7 +33,7 @@ class _FineTuning(Settings):
 
     language: str = "en"
     lora: LoraSettings | None = LoraSettings()  # null: all weights are trained
-    precision: Precision = "float32"  # of the weights; those of an adapter stay float32
+    precision: Precision = "float32"  # precision of the weights; an adapter's stay float32
     epochs: Count = 1
     micro_batch: Count = 1  # rows in one forward pass
     gradient_checkpointing: bool = False
@@ -69,4 +69,4 @@ class DpoConfig(_FineTuning):
     samples: Annotated[int, Field(ge=2)] = 5  # texts per query, of which the best and the worst become a pair
     batch_size: Count = 8  # pairs per step
     learning_rate: Positive = 5e-5
-    beta: Positive = 0.1  # of the KL to the policy that training starts from
+    beta: Positive = 0.1  # weight of the KL to the policy that training starts from

@@ -24,7 +24,7 @@ class RewardConfig(Settings):
     # conversions (clicks, where the data have no conversions) that each of the three parts must hold: with fewer, the
     # relative standard error of a part's rate is above 1/sqrt(10) = 32 %, and neither calibration nor AUC says anything
     minimum_successes: Count = 10
-    members: Count = 5  # of the ensemble, each with its own seed
+    members: Count = 5  # models in the ensemble, each with its own seed
     bootstrap: bool = True  # each member learns from a bootstrap sample of groups
     bottom: Annotated[Counts, Field(min_length=1)] = (128,)  # widths of the shared bottom
     tower: Counts = (64,)  # widths of each head's own layers
@@ -34,7 +34,7 @@ class RewardConfig(Settings):
     batch_cells: Count = 2048  # impressions with equal features are one cell
     epochs: Count = 30
     patience: Count = 4  # epochs without a better validation loss before a member stops
-    ranking_weight: NotNegative = 0.0  # of the within-brief ranking term beside the pointwise losses
+    ranking_weight: NotNegative = 0.0  # weight of the within-brief ranking loss beside the pointwise losses
     seed: int = 0
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ from trainer.prompts import Prompt, evenly, load_prompts
 
 CONFIGURATIONS = ("model1", "model2", "model3", "model4", "relate")
 START = "start"
-_COLUMNS = ("structure", "ctcvr", "diversity", "semantics")  # of table 3
+_COLUMNS = ("structure", "ctcvr", "diversity", "semantics")  # the columns of table 3
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 

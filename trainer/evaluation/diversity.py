@@ -18,7 +18,7 @@ from adtext.ngrams import FrequentNgrams
 from trainer.rewards.base import Sample
 
 FloatArray = npt.NDArray[np.float64]
-PROMPTS = 104  # of one bootstrap
+PROMPTS = 104  # prompts drawn per bootstrap
 BOOTSTRAPS = 40
 SEED = 0
 

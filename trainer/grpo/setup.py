@@ -38,7 +38,7 @@ class Inputs:
     base: str | None = None  # base model of an adapter, if not the one that the adapter names
     reward_model: Path | None = None
     held_out_reward_model: Path | None = None  # logged only: no reward reads it
-    cache: Path | None = None  # of embeddings
+    cache: Path | None = None  # folder of cached embeddings
 
     def names(self) -> dict[str, str]:
         """The paths as they were given, for the run folder."""

@@ -35,7 +35,7 @@ class Label:
     brief: AdBrief
     text: AdText
     verdict: Verdict
-    second: Verdict | None  # of a second reading, blind to the first
+    second: Verdict | None  # verdict of a second reading, made without seeing the first
     policy: str
     part: Part
 

@@ -23,7 +23,7 @@ from typing import Any
 import fsspec
 
 from trainer.launch.local import RankError
-from trainer.launch.remote import Remote, State
+from trainer.launch.remote import Remote, State, copy_down
 
 NAMESPACE = "relate"
 POLL_S = 1.0
@@ -71,7 +71,7 @@ def _connect(ray: Any, address: str) -> None:
 
 
 def _follow(ray: Any, remote: Any, out: Path, place: str) -> None:
-    """Write the command's log to standard output and its curves to `out` until it ends; then fetch what it made."""
+    """Copy the command's log to standard output and its curves to `out` while it runs, then fetch its output folder."""
     out.mkdir(parents=True, exist_ok=True)
     curves = out / "curves.jsonl"
     read = {"log": 0, "curves": curves.stat().st_size if curves.exists() else 0}
@@ -95,7 +95,7 @@ def _follow(ray: Any, remote: Any, out: Path, place: str) -> None:
         raise RankError(f"the cluster lost the command ({first}): start it again, it resumes where it can") from error
     if not curves.stat().st_size:
         curves.unlink()
-    _fetch(f"{place}/out", out)
+    copy_down(f"{place}/out", out)
     ray.kill(remote)
     if state.status != 0:
         raise RankError(f"the command ended with status {state.status} on the cluster: its log is above")
@@ -132,13 +132,6 @@ def _send(path: Path, place: str) -> None:
     system.makedirs(target.rpartition("/")[0], exist_ok=True)
     system.put(f"{path}/" if path.is_dir() else str(path), target, recursive=path.is_dir())
     system.touch(f"{target}.whole")  # last: a caller that died before left a part
-
-
-def _fetch(place: str, out: Path) -> None:
-    """What the command made, beside what is there. Names are those of files below `place`, so none leads out of it."""
-    system, source = fsspec.core.url_to_fs(place)
-    if system.exists(source):
-        system.get(f"{source}/", f"{out}/", recursive=True)
 
 
 def _digest(path: Path) -> str:

@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 
 import fsspec
 
-GRACE_S = 8.0  # between asking the command to end and ending it
+GRACE_S = 8.0  # seconds that the command gets to end by itself before it is killed
 _PART = 1 << 20  # bytes of log per answer
 
 
@@ -44,11 +44,11 @@ class Remote:
         if self._process is not None:
             return
         self._place = place
-        _copy_down(f"{place}/out", self._out)
+        copy_down(f"{place}/out", self._out)
         found = {}
         for number, (placeholder, source) in enumerate(inputs.items()):
             target = self._folder / f"input-{number}" / source.rpartition("/")[2]
-            _copy_down(source, target)
+            copy_down(source, target)
             found[placeholder] = str(target)
         command = [sys.executable, "-m", "trainer"]
         for given in arguments:
@@ -97,7 +97,8 @@ def _behind(file: Path, position: int) -> bytes:
         return content.read(_PART)
 
 
-def _copy_down(source: str, target: Path) -> None:
+def copy_down(source: str, target: Path) -> None:
+    """Copy a file or a folder's content from storage; nothing where nothing is stored."""
     system, place = fsspec.core.url_to_fs(source)
     if not system.exists(place):
         return

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 FloatArray = npt.NDArray[np.float64]
 _STEPS = 50
-_PRIOR = 1e-2  # of the slope around 1, in units of the information of one observation: a constant score stays solvable
+_PRIOR = 1e-2  # weight of a prior slope of 1, in observations: keeps the fit of a constant score solvable
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from sklearn.utils.extmath import randomized_svd  # type: ignore[import-untyped]
 
 from trainer.reward_model.embed import Vectors
 
-COMPONENTS = 96  # of the SVD, for words and for characters each
+COMPONENTS = 96  # SVD components, for words and for characters each
 _WORDS = HashingVectorizer(
     analyzer="word", token_pattern=r"[^\W_]+", ngram_range=(1, 2), n_features=2**14, alternate_sign=False
 )

@@ -18,7 +18,7 @@ from trainer.config import RewardConfig
 from trainer.reward_model.surface import FEATURES
 
 MAX_POSITIONS = 16  # later places share the last one's effect
-_PAIRS = 8192  # of strings whose vectors are multiplied at once
+_PAIRS = 8192  # pairs of strings whose vectors are multiplied at once
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class Scores:
     """
 
     logit: FloatArray  # mean over members of the calibrated logit of pCTCVR
-    # of it: √(variance over members + what the log leaves open about the text), rises where the like was not logged
+    # standard deviation of logit: √(variance over members + what the log leaves open about the text); it rises for
+    # texts unlike those of the log
     std: FloatArray
     ctr: FloatArray
     ctcvr: FloatArray

@@ -39,7 +39,7 @@ class MemberState:
 
     model: SharedBottom
     optimiser: torch.optim.Optimizer
-    order: torch.Generator  # of batches
+    order: torch.Generator  # random order of the batches
     best: dict[str, Tensor]
     best_loss: float = float("inf")
     epoch: int = 0  # epochs done

@@ -52,7 +52,7 @@ class BriefFacts:
     asked: tuple[Sentence, ...]  # query and bidwords
     offers: int  # place of the first selling point in `own`
     page: int  # place of the page's first sentence in `own`
-    stems: frozenset[str]  # of the ad's own facts
+    stems: frozenset[str]  # stems of the ad's own facts
     asked_stems: frozenset[str]
     runs: Mapping[tuple[str, ...], frozenset[int]]  # sequences of two and three stems → the facts that hold them
     capitals: frozenset[str]  # words with a capital inside a fact

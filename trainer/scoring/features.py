@@ -11,7 +11,7 @@ from trainer.scoring.grounding import grounding
 from trainer.scoring.overlap import letters, overlap
 from trainer.scoring.subject import subject
 
-FEATURES = ("words", "letters")  # of the judge, and of the second judge
+FEATURES = ("words", "letters")  # feature sets: the judge's, the second judge's
 
 
 def features(kind: str, brief: AdBrief, text: AdText, grams: Grams) -> dict[str, float]:

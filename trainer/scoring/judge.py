@@ -44,7 +44,7 @@ class PackagedJudge:
     version: str
     thresholds: Thresholds
     kind: str  # which features it reads: a name in trainer.scoring.features.FEATURES
-    names: tuple[str, ...]  # of the features, in the trees' order
+    names: tuple[str, ...]  # names of the features, in the trees' order
     grams: Grams
     true: Trees
     well_written: Trees

@@ -30,7 +30,7 @@ class Standing:
     """Where a canary stands."""
 
     state: State
-    share: int  # index into the rules' shares
+    share: int  # index of the current coverage in the rules' `shares`
     since: datetime  # when it came to this share
 
 

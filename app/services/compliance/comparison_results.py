@@ -12,7 +12,7 @@ from uuid import UUID
 
 from abtest.preference import Preference, cohen_kappa, fleiss_kappa, preference
 
-RELIABLE = 0.9  # share of each kind of planted pairs that a reading must get right: 18 of 20
+RELIABLE = 0.9  # a reading counts if it decides this share of each kind of planted pairs correctly: 18 of 20
 _SAID = {"first": "good", "same": "same", "second": "bad"}
 
 

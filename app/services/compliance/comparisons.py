@@ -40,7 +40,7 @@ class Wanted:
     policy: str
     baseline: str
     pairs: int = PAIRS
-    planted: int = PLANTED  # of each kind: one side broken, and both sides the same
+    planted: int = PLANTED  # planted pairs per kind; the kinds: one side broken, both sides the same
     locale: str | None = None
     name: str | None = None
 

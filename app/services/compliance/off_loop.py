@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-INLINE_CHARS = 4_000  # of brief and texts together: checked within a few milliseconds, for less than a thread costs
+INLINE_CHARS = 4_000  # brief and texts together up to this size are checked on the event loop: a thread would cost more
 MOST_WAITING = 64  # jobs that wait for the thread
 
 # one thread: two would only alternate, and each switch delays the event loop

@@ -32,7 +32,7 @@ class Training:
     """What a training job recorded about its run."""
 
     started_from: str  # as the job was asked: champion, base, or a path
-    start_digest: str | None  # of the weights that it started from
+    start_digest: str | None  # digest of the weights that training started from
     config: dict[str, Any]
 
 

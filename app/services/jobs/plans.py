@@ -50,7 +50,7 @@ class Command:
     place: Path  # where it works
     whole: str | None = None  # a file below `place` that is written last; None: the command itself knows
     artifact: str = "."  # the artifact, from `place`; with `*`: the folder of what `whole` matches
-    steps: int | None = None  # of training, where they are counted
+    steps: int | None = None  # training steps, for kinds that count them
 
     def done(self) -> bool:
         return self.whole is not None and any(self.place.glob(self.whole))

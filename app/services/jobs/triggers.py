@@ -40,7 +40,7 @@ async def fresh_conversions(connection: AsyncConnection, settings: Settings) -> 
     return int(await connection.scalar(_FRESH, values) or 0)
 
 
-DAYS = 2  # of texts that a guardrail is read on, today included
+DAYS = 2  # a guardrail is computed over the texts of so many days, today included
 MIN_TEXTS = 200
 STANDARD_ERRORS = 3.0  # under the limit, so that chance alone starts no training
 

@@ -22,7 +22,7 @@ class MadeFrom:
     """Where a policy's weights come from, and what was measured after its training."""
 
     parent: str | None = None  # the version that it was trained from
-    digest: str | None = None  # of its weights; part of the version's name
+    digest: str | None = None  # digest of the weights; part of the version's name
     artifact: str | None = None  # the folder or address that holds them
     snapshot: str | None = None  # digest of the logs that it learned from
     config: dict[str, Any] = field(default_factory=dict)

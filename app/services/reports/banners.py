@@ -8,7 +8,7 @@ from abtest.document import ArmAnswer, Banner, SampleRatioAnswer
 from abtest.lift import COUNTS_BELOW
 from abtest.verdict import Comparison
 
-SET_ASIDE_SHARE = 0.05  # of what was reported: orphans, view-through or shifted clocks above it raise a banner
+SET_ASIDE_SHARE = 0.05  # a larger share of orphans, view-through or shifted clocks raises a banner
 _NAMED = 3  # heavy units listed in one sentence; the document lists all
 _OUTSTANDING = 2.0  # times the mean of its arm: in an arm of few units, every unit exceeds 5 %
 

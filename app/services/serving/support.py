@@ -49,7 +49,7 @@ def _stems_of_brief(brief: AdBrief) -> frozenset[str]:
 
 @remember(16)
 def _initialisms(brief: AdBrief) -> frozenset[str]:
-    """The first letters of every name of three words or more in the brief, unless they are also a word that it says."""
+    """The initials of names of three or more capitalised words in the brief, but none that the brief has as a word."""
     names = (name for value in brief.facts() for name in _NAME.findall(value))
     words = {word.upper() for value in brief.facts() for word in _CAPITALISED.findall(value)}
     return frozenset("".join(word[0] for word in name.split()) for name in names) - words

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 FRESH = timedelta(days=1)
 TIMEOUT_S = 10.0
-LEASE = timedelta(seconds=60)  # of one attempt: a worker that dies in it leaves the delivery to the next
+LEASE = timedelta(seconds=60)  # an attempt that takes longer is taken over by another worker
 BACK_OFF = tuple(timedelta(seconds=30 * 4**number) for number in range(7))  # 30 s, 2 min, 8 min, … 34 h: two days
 
 
@@ -99,3 +99,14 @@ def message(row: Any) -> dict[str, Any]:
         "timestamp": row.at.astimezone(UTC).isoformat(),
         "data": {"subject": row.subject, "actor": row.actor, **row.detail},
     }
+
+
+async def deliver_due(settings: Settings) -> dict[str, int]:
+    """`Webhooks.deliver` with a database connection of its own."""
+    database = Database(settings)
+    sender = Webhooks(settings, database)
+    try:
+        return await sender.deliver()
+    finally:
+        await sender.close()
+        await database.close()

@@ -26,7 +26,7 @@ class Canary(Base):
     state: Mapped[str]  # warming | ramping | paused | won | promoted | rolled_back | stopped
     share: Mapped[int] = mapped_column(server_default=text("0"))  # step of the ramp, from 0
     since: Mapped[datetime] = mapped_column(server_default=func.now())  # in this state and on this share
-    reason: Mapped[str]  # of the latest look, one sentence
+    reason: Mapped[str]  # why the latest look decided as it did, one sentence
     experiment: Mapped[str | None] = mapped_column(ForeignKey("experiments.name"))  # null before the ramp
     prefill_id: Mapped[UUID | None] = mapped_column(ForeignKey("prefills.id"))  # what is written ahead before it
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))  # that started it

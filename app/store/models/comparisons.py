@@ -37,7 +37,7 @@ class ComparisonPair(Base):
     platform: Mapped[str]
     locale: Mapped[str]
     first: Mapped[dict[str, Any]]  # adtext.brief.AdText of the policy, or the better one of a planted pair
-    second: Mapped[dict[str, Any]]  # of the baseline
+    second: Mapped[dict[str, Any]]  # the baseline's text
     expected: Mapped[str | None]  # the known answer of a planted pair: first | same
 
 

@@ -19,7 +19,7 @@ class BriefRow(Base):
 
     __tablename__ = "briefs"
 
-    digest: Mapped[bytes] = mapped_column(primary_key=True)  # of the brief's facts, query and bidwords
+    digest: Mapped[bytes] = mapped_column(primary_key=True)  # digest of the brief's facts, query and bidwords
     body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # to within a day: a text of it was written, or served

@@ -84,7 +84,7 @@ class Exposure(Base):
     invalid: Mapped[bool]  # bot, prefetch, too fast, or said so by the ad system
     events: Mapped[int] = mapped_column(Integer)
     reused_ids: Mapped[int] = mapped_column(Integer)  # events whose id another event had already
-    unmatched_corrections: Mapped[int] = mapped_column(Integer)  # of events that never came
+    unmatched_corrections: Mapped[int] = mapped_column(Integer)  # corrections of events that were never received
 
 
 class TokenDay(Base):
@@ -127,7 +127,7 @@ class UnitDay(Base):
     unit: Mapped[bytes] = mapped_column(primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     arm: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    first_day: Mapped[date] = mapped_column(Date)  # of the unit in this arm
+    first_day: Mapped[date] = mapped_column(Date)  # the first day that the unit was shown this arm
     two_arms: Mapped[bool]  # the unit was shown another arm of the phase too
     impressions: Mapped[int] = mapped_column(Integer)
     clicks: Mapped[int] = mapped_column(Integer)
@@ -157,7 +157,7 @@ class ArmDay(Base):
     arm: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     first_day: Mapped[date] = mapped_column(Date, primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
-    units_in_two_arms: Mapped[int]  # of the units first shown this arm that day
+    units_in_two_arms: Mapped[int]  # units first shown this arm that day and another arm later
     n: Mapped[int]  # units whose first impression came that day; the names are abtest.sums.FunnelSums'
     impressions: Mapped[int]
     clicks: Mapped[int]

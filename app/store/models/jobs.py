@@ -34,17 +34,17 @@ class Job(Base):
     reason: Mapped[str]  # manual | schedule | conversions | guardrail
     actor: Mapped[str]  # the key's name and prefix, or the schedule
     parameters: Mapped[dict[str, Any]]
-    # of kind, parameters and the content of inputs; None where the same request may be made again
+    # digest of kind, parameters and the content of inputs; None where the same request may be made again
     identity: Mapped[str | None]
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
-    position: Mapped[int | None]  # of a step in its chain, from 0
+    position: Mapped[int | None]  # position of a step in its chain, from 0
     queue_id: Mapped[int | None]  # the queue's own id of this job
     attempt: Mapped[int] = mapped_column(server_default=text("0"))  # how often it was started
     lost: Mapped[int] = mapped_column(server_default=text("0"))  # how often its worker died since it was last asked for
     worker: Mapped[str | None]  # host and process id
     done: Mapped[int | None]  # steps of training taken, of `total`
     total: Mapped[int | None]
-    last_line: Mapped[str | None]  # of its log
+    last_line: Mapped[str | None]  # the last line of the job's log
     inputs: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))  # [{"name", "path", "digest"}]
     outputs: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     error: Mapped[str | None]  # one line

@@ -26,10 +26,10 @@ class Policy(Base):
     locales: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
     decoding: Mapped[dict[str, Any]]  # template, worked examples, temperature, …: trainer.registry.Decoding
     parent: Mapped[str | None]  # the version that it was trained from
-    digest: Mapped[str | None] = mapped_column(index=True)  # of its weights, as `relate evaluate gate` names it
+    digest: Mapped[str | None] = mapped_column(index=True)  # digest of the weights, as `relate evaluate gate` names it
     artifact: Mapped[str | None]  # the folder or address that holds its weights
     snapshot: Mapped[str | None]  # digest of the logs that it learned from
-    config: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # of its training
+    config: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # the training's configuration
     metrics: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # value by measure
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

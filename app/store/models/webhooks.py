@@ -22,4 +22,4 @@ class WebhookDelivery(Base):
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     delivered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]  # delivered, or given up
-    error: Mapped[str | None]  # of the latest attempt
+    error: Mapped[str | None]  # the error of the latest attempt

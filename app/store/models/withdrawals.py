@@ -21,7 +21,7 @@ class Withdrawal(Base):
     key: Mapped[str]  # what replicas compare: app.store.withdrawals.Withdrawn
     advertiser: Mapped[str | None]  # as it was written; None for a policy
     subject: Mapped[str]  # the text's id, the advertiser's name, the policy's version
-    title: Mapped[str | None]  # of the text, for lists
+    title: Mapped[str | None]  # the withdrawn text's title, shown in lists
     reason: Mapped[str]
     actor: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
